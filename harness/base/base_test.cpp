@@ -1,0 +1,97 @@
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "harness/base/error.h"
+#include "harness/base/hash.h"
+#include "harness/base/names.h"
+#include "harness/base/params.h"
+#include "harness/base/random.h"
+#include "harness/base/registry.h"
+
+namespace kvbench {
+namespace {
+
+TEST(Names, NearestFirst) {
+  const std::vector<std::string> known = {"full", "keydiff", "snapkv", "snapkv_kvpress"};
+  EXPECT_EQ(near_matches("snapvk", known), (std::vector<std::string>{"snapkv"}));
+  EXPECT_EQ(near_matches("keydif", known), (std::vector<std::string>{"keydiff"}));
+  EXPECT_TRUE(near_matches("zzz", known).empty());
+  EXPECT_EQ(unknown_name("policy", "ful", known),
+            "unknown policy \"ful\"; did you mean full? (known: full, keydiff, snapkv, "
+            "snapkv_kvpress)");
+}
+
+TEST(Names, EditDistanceCountsSwapsOnce) {
+  EXPECT_EQ(edit_distance("snapkv", "snpakv"), 1u);
+  EXPECT_EQ(edit_distance("", "abc"), 3u);
+  EXPECT_EQ(edit_distance("kitten", "sitting"), 3u);
+}
+
+TEST(Hash, KnownDigest) {
+  EXPECT_EQ(sha256_hex("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+TEST(Random, SameNumbersEverywhere) {
+  Random random(42);
+  EXPECT_EQ(random.next(), 13679457532755275413ULL);
+  const auto drawn = Random(7).sample(1000000000000ULL, 50);
+  EXPECT_EQ(std::set<size_t>(drawn.begin(), drawn.end()).size(), 50u);
+  const auto all = Random(7).sample(20, 20);
+  EXPECT_EQ(std::set<size_t>(all.begin(), all.end()).size(), 20u);
+}
+
+enum class Pooling { kAvg, kMax };
+
+TEST(Params, ReadsChecksAndDocuments) {
+  Params p("scorer demo", "a.yaml", {{"window", "64", 3}, {"pooling", "max", 4}});
+  int64_t window = 32;
+  double eps = 0.5;
+  Pooling pooling = Pooling::kAvg;
+  p.get("window", window, "last queries that vote");
+  p.get("eps", eps, "floor");
+  p.choice("pooling", pooling, {{"avg", Pooling::kAvg}, {"max", Pooling::kMax}}, "pooling");
+  p.finish();
+  EXPECT_EQ(window, 64);
+  EXPECT_EQ(pooling, Pooling::kMax);
+  EXPECT_EQ(p.canonical(), "eps=0.5,pooling=max,window=64");
+}
+
+TEST(Params, BadInputNamesPlaceAndNearestName) {
+  Params p("scorer demo", "a.yaml", {{"windw", "64", 3}, {"kernel", "x", 4}});
+  int64_t window = 32, kernel = 5;
+  p.get("window", window, "");
+  try {
+    p.get("kernel", kernel, "");
+    FAIL() << "a word was read as an integer";
+  } catch (const InputError& e) {
+    EXPECT_STREQ(e.what(), "a.yaml:4: scorer demo: kernel: expected an integer, got \"x\"");
+  }
+  try {
+    p.finish();
+    FAIL() << "an unknown parameter passed";
+  } catch (const InputError& e) {
+    EXPECT_STREQ(e.what(),
+                 "a.yaml:3: scorer demo: unknown parameter \"windw\"; did you mean window? (known: "
+                 "window)");
+  }
+}
+
+struct Part {
+  static const char* kind() { return "part"; }
+  virtual ~Part() = default;
+};
+struct PartA : Part {
+  explicit PartA(Params&) {}
+};
+KVB_REGISTER(Part, "a", PartA, "a part");
+
+TEST(Registry, DuplicateIsAnError) {
+  auto& registry = Registry<Part>::instance();
+  EXPECT_EQ(registry.names(), std::vector<std::string>{"a"});
+  EXPECT_THROW(registry.add("a", nullptr, "", "here.cpp"), std::logic_error);
+  EXPECT_THROW(registry.find("b"), InputError);
+}
+
+}  // namespace
+}  // namespace kvbench

@@ -1,0 +1,74 @@
+// One registry per kind of part (Scorer, Allocator): name -> how to make it.
+//
+// A part registers itself in its own source file, so adding one touches no list. The object
+// libraries that hold such files must be linked directly into every executable (CMakeLists.txt
+// does; a linker drops unreferenced objects of a static library).
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "harness/base/error.h"
+#include "harness/base/names.h"
+#include "harness/base/params.h"
+
+namespace kvbench {
+
+template <class Base>
+class Registry {
+ public:
+  using Factory = std::function<std::unique_ptr<Base>(Params&)>;
+  struct Entry {
+    Factory make;
+    std::string doc, source;  // one line for `list`; the source file that registered it
+  };
+
+  // `Base::kind()` ("scorer") names the parts in messages.
+  static Registry& instance() {
+    static Registry registry;
+    return registry;
+  }
+
+  // Throws std::logic_error for a second part of the same name.
+  bool add(const std::string& name, Factory make, const std::string& doc,
+           const std::string& source) {
+    const bool added = entries_.try_emplace(name, Entry{std::move(make), doc, source}).second;
+    KVB_CHECK(added, "{} \"{}\" is registered twice, the second time by {}", Base::kind(), name,
+              source);
+    return added;
+  }
+
+  // Throws InputError with near matches for an unknown name, prefixed with `place` when not empty.
+  const Entry& find(const std::string& name, const std::string& place = "") const {
+    const auto it = entries_.find(name);
+    if (it == entries_.end()) {
+      throw InputError((place.empty() ? "" : place + ": ") +
+                       unknown_name(Base::kind(), name, names()));
+    }
+    return it->second;
+  }
+
+  std::vector<std::string> names() const {
+    std::vector<std::string> all;
+    for (const auto& [name, entry] : entries_) all.push_back(name);
+    return all;
+  }
+
+ private:
+  std::map<std::string, Entry> entries_;
+};
+
+// At namespace scope of the part's source file, once.
+#define KVB_REGISTER(BASE, NAME, CLASS, DOC)                  \
+  [[maybe_unused]] static const bool registered_##CLASS =     \
+      ::kvbench::Registry<BASE>::instance().add(              \
+          NAME,                                               \
+          [](::kvbench::Params& p) -> std::unique_ptr<BASE> { \
+            return std::make_unique<CLASS>(p);                \
+          },                                                  \
+          DOC, __FILE__)
+
+}  // namespace kvbench
