@@ -1,0 +1,75 @@
+// The KV cache of one sequence, cut to what a policy keeps: memory is really freed.
+//
+// Per layer one flat buffer of keys and one of values, [rows, head_dim]; each KV head has its own
+// start, length and capacity in them, so an appended token is written in place. A batch for the
+// attention operators is several such caches side by side (DecodeBatch), without padding.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "policies/kept.h"
+
+namespace kvbench {
+
+class KvCache {
+ public:
+  struct Layer {
+    at::Tensor keys, values;                           // [rows, head_dim]; keys after RoPE
+    std::vector<int64_t> starts, lengths, capacities;  // [H], in rows
+  };
+
+  // `slack` rows per head stay free behind the kept ones for tokens to come.
+  KvCache(int64_t n_layers, int64_t slack);
+
+  // Copies the kept rows of a prefilled layer, keys and values [H, T, head_dim], into a buffer of
+  // just that size plus slack. Each layer is stored once, in any order.
+  void store(int64_t layer, const at::Tensor& keys, const at::Tensor& values,
+             const KeptTokens& kept);
+
+  // Position of the next token: it continues from the uncompressed length, not from what is kept.
+  int64_t next_position() const { return next_position_; }
+
+  // Counts `n_tokens` appended tokens (the operators have written their rows).
+  // Throws std::logic_error when a head has no room for them.
+  void advance(int64_t n_tokens);
+
+  // Forgets every token appended since store(), for the next question on the same context.
+  void rewind();
+
+  const Layer& layer(int64_t index) const { return layers_[index]; }
+  int64_t n_layers() const { return static_cast<int64_t>(layers_.size()); }
+
+  // What the buffers hold, asked from their storage; and the bytes of the entries in use.
+  int64_t bytes_allocated() const;
+  int64_t bytes_logical() const;
+
+ private:
+  std::vector<Layer> layers_;
+  int64_t slack_, context_length_ = 0, next_position_ = 0, appended_ = 0;
+};
+
+// Several caches that take the same number of new tokens together.
+class DecodeBatch {
+ public:
+  explicit DecodeBatch(std::vector<KvCache*> caches);
+
+  int64_t size() const { return static_cast<int64_t>(caches_.size()); }
+  int64_t next_position(int64_t sequence) const { return caches_[sequence]->next_position(); }
+
+  // Appends rows [S, m, H, d] of `layer` to every cache and attends query [S, m, Hq, d] over them.
+  at::Tensor append_and_attend(int64_t layer, const at::Tensor& query, const at::Tensor& keys,
+                               const at::Tensor& values, double scale);
+
+  // Ends a step of m new tokens: all layers have appended theirs.
+  void advance(int64_t n_tokens);
+
+ private:
+  std::vector<KvCache*> caches_;
+  std::vector<std::vector<at::Tensor>> keys_, values_;  // [L][S]
+  at::Tensor starts_, lengths_;                         // int64 [L, S, H]
+};
+
+}  // namespace kvbench

@@ -1,0 +1,51 @@
+// For the tests of this folder only.
+#pragma once
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "harness/base/error.h"
+
+namespace kvbench {
+
+// The message of the InputError that `call` throws; "" when it throws none.
+template <class Call>
+std::string error_of(Call&& call) {
+  try {
+    call();
+  } catch (const InputError& e) {
+    return e.what();
+  }
+  return "";
+}
+
+// A folder of its own that is the working directory while it exists.
+class InTempDir {
+ public:
+  InTempDir() : before_(std::filesystem::current_path()) {
+    std::string name = (std::filesystem::temp_directory_path() / "kvbench_config_XXXXXX").string();
+    KVB_CHECK(mkdtemp(name.data()) != nullptr, "no temporary folder");
+    path_ = name;
+    std::filesystem::current_path(path_);
+  }
+  InTempDir(const InTempDir&) = delete;
+  InTempDir& operator=(const InTempDir&) = delete;
+  ~InTempDir() {
+    std::filesystem::current_path(before_);
+    std::filesystem::remove_all(path_);
+  }
+
+  static void write(const std::filesystem::path& file, const std::string& text) {
+    if (file.has_parent_path()) std::filesystem::create_directories(file.parent_path());
+    std::ofstream(file, std::ios::binary) << text;
+  }
+
+ private:
+  std::filesystem::path before_, path_;
+};
+
+}  // namespace kvbench

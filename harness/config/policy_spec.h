@@ -1,0 +1,59 @@
+// A policy as it is written: which scorer, which allocator, which parameters, what is protected.
+//
+// Names of parts and parameters are checked where the parts are made (policies/ needs LibTorch);
+// everything here keeps its place, so that those errors point into the file.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "harness/base/params.h"
+#include "harness/config/yaml.h"
+
+namespace kvbench {
+
+// A scorer or an allocator.
+struct PartSpec {
+  std::string name;
+  std::vector<Params::Given> params;  // in the order written
+  std::string origin;                 // file, or what was typed on the command line
+  int line = 0;                       // 0 = not in a file
+};
+
+struct PolicySpec {
+  std::string name;                    // the label in results
+  PartSpec scorer, allocator;          // empty when `full`
+  std::vector<Params::Given> protect;  // sink, recent
+  bool full = false;                   // keeps everything
+  // Where it is defined: configs/presets.yaml for a preset, wherever that was asked for.
+  std::string origin;
+  int line = 0;
+};
+
+struct Preset {
+  PolicySpec policy;
+  std::string doc, source;  // one line each
+};
+
+// Those of configs/presets.yaml, or of another file of that form, in the order written.
+std::vector<Preset> load_presets();
+std::vector<Preset> load_presets(const std::filesystem::path& file);
+std::vector<std::string> preset_names();  // sorted
+
+// A policy is one of
+//   PRESET
+//   {preset: PRESET, name: LABEL}
+//   {name: LABEL, scorer: PART, allocator: PART, protect: {sink: 4, recent: 32}}
+//   {name: LABEL, full: true}
+// with PART = NAME or {name: NAME, PARAMETER: VALUE, ...}. name and protect are optional; without
+// a name it is the preset's, "full", or "SCORER+ALLOCATOR". Throws InputError.
+PolicySpec parse_policy(const YamlNode& node, const std::vector<Preset>& presets);
+
+// What --policy takes: any of the above in YAML flow form.
+PolicySpec parse_policy_text(const std::string& text);
+
+// One canonical line in flow form, parameters sorted; parse_policy reads it back.
+std::string policy_yaml(const PolicySpec& policy);
+
+}  // namespace kvbench

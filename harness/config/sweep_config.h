@@ -1,0 +1,73 @@
+// One sweep: what `run CONFIG.yaml` reads. Settings that are absent hold their defaults.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "harness/config/model_spec.h"
+#include "harness/config/policy_spec.h"
+#include "harness/config/yaml.h"
+#include "tasks/task.h"
+
+namespace kvbench {
+
+// One `tasks:` entry: samples either generated, at each of `lengths`, or read from `file`.
+struct TaskSpec {
+  std::string task;              // a name of task_names()
+  std::vector<int64_t> lengths;  // tokens; empty with a file
+  std::filesystem::path file;    // exists; empty when generated
+  int64_t samples = 0;           // per length; 0 = all of the file
+  uint64_t seed = 42;
+  std::string protocol = "official";  // official, kvpress, lukv
+  int64_t max_new_tokens = 0;         // 0 = as the task says
+  std::string origin;                 // where the entry stands
+  int line = 0;
+
+  // One for each length, or the one of the file.
+  std::vector<TaskRequest> requests() const;
+};
+
+// Isolated measurements.
+struct LatencySpec {
+  int64_t repeats = 5, warmup = 1;
+  std::vector<int64_t> lengths;  // tokens of context
+  int64_t decode_tokens = 64;
+};
+
+struct SweepConfig {
+  std::string name;
+  ModelSpec model;
+  std::string device = "auto";                      // auto, cpu, cuda
+  std::vector<std::string> compress = {"context"};  // context, prompt; each is run
+  bool chat_template = true;
+  std::vector<TaskSpec> tasks;
+  std::vector<PolicySpec> policies;  // labels differ
+  std::vector<double> ratios;        // share of KV entries removed, [0, 1), all different
+  std::optional<LatencySpec> latency;
+  bool fidelity = false;
+  int64_t threads = 0;           // 0 = all cores
+  std::filesystem::path output;  // results/NAME.h5 unless given
+  std::string origin;            // the file it was read from
+};
+
+using TaskNames = std::function<std::vector<std::string>()>;
+
+// Reads a sweep with its includes and `--set` texts. Relative paths in values are below the
+// working directory, as on the command line; only `include` is relative to its own file.
+// Throws InputError: one line with file, line, what was expected, and near matches.
+SweepConfig load_sweep(const std::filesystem::path& file, const std::vector<std::string>& sets = {},
+                       const TaskNames& known_tasks = task_names);
+
+SweepConfig parse_sweep(const YamlNode& root, const TaskNames& known_tasks = task_names);
+
+// Canonical text of every setting that determines results, as YAML that parse_sweep reads back:
+// one setting a line, and one line for each task and length, policy and ratio. Two sweeps may
+// share a results file when these lines agree; one extends another when it only adds lines or
+// raises `samples`, which ends its line for that reason. Not in it: output and threads.
+std::string resolved_yaml(const SweepConfig& config);
+
+}  // namespace kvbench

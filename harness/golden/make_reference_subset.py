@@ -1,0 +1,124 @@
+#!/usr/bin/env python3
+"""Cuts the committed golden arrays out of the full reference set.
+
+usage: make_reference_subset.py SOURCE_REFERENCE_DIR [--out DIR]        (h5py)
+
+SOURCE_REFERENCE_DIR is a folder in the layout that KVBENCH_REFERENCE names. The subset has the same layout, so a golden
+test reads either with the same code; values are copied exactly. What to keep is listed below: the full set is tens of
+megabytes, a clone should not be.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import h5py
+import numpy
+
+FILES = ["sherlock_700.h5"]
+
+SCORES = ["snapkv", "snapkv_w32k7max", "keydiff"]
+RATIOS = ["r0.5", "r0.8", "r0.9"]
+POLICIES = ["snapkv", "snapkv_w32k7max", "keydiff", "streaming_llm", "random_s42"]
+# One layer's keys, values and queries test the scorers without a model.
+LAYERS = [0]
+
+KEEP = [
+    "context_ids",
+    "question_ids",
+    "full",
+    *[f"scores/{name}" for name in SCORES],
+    *[f"policies/{ratio}/{policy}" for ratio in RATIOS for policy in POLICIES],
+    *[f"kv/{name}_layer{layer}" for name in ("keys", "values", "queries_prerope") for layer in LAYERS],
+]
+
+MAX_BYTES = 6_000_000
+
+
+class SubsetError(Exception):
+    """A failure whose message says all that the user needs."""
+
+
+def copy_attributes(source, target):
+    """Attributes as they are."""
+    for name, value in source.attrs.items():
+        target.attrs[name] = value
+
+
+def copy_dataset(source, target, path):
+    """One array with the same values; larger ones are compressed as hard as gzip can."""
+    values = source[()]
+    packed = {"compression": "gzip", "compression_opts": 9, "shuffle": True} if values.size > 256 else {}
+    copied = target.create_dataset(path, data=values, **packed)
+    copy_attributes(source, copied)
+
+
+def copy_node(source, target, path):
+    """An array, or a group with everything in it."""
+    if path not in source:
+        raise SubsetError(f"{source.filename} has no {path}")
+    node = source[path]
+    if isinstance(node, h5py.Dataset):
+        copy_dataset(node, target, path)
+        return
+    copy_attributes(node, target.require_group(path))
+    for name in sorted(node):
+        copy_node(source, target, f"{path}/{name}")
+
+
+def same_bytes(first, second):
+    """Equal type, shape and bits: a plain comparison would let NaN and -0 through."""
+    return first.dtype == second.dtype and first.shape == second.shape and first.tobytes() == second.tobytes()
+
+
+def verify(source, target):
+    """Compares every copied array with its source; returns how many there are."""
+    copied = []
+    target.visititems(lambda path, node: copied.append(path) if isinstance(node, h5py.Dataset) else None)
+    for path in copied:
+        if not same_bytes(numpy.asarray(source[path][()]), numpy.asarray(target[path][()])):
+            raise SubsetError(f"{path} was not copied exactly")
+    return len(copied)
+
+
+def make_subset(source_file, target_file):
+    """Writes one reduced file beside its final name and renames it when it is verified."""
+    if not source_file.is_file():
+        raise SubsetError(f"no such file: {source_file}; expected the folder of the full reference set")
+    target_file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target_file.with_name(f".{target_file.name}.{os.getpid()}.tmp")
+    try:
+        # libver: the C++ side reads with HDF5 1.10.
+        with h5py.File(source_file, "r") as source, h5py.File(temporary, "w", libver=("earliest", "v110")) as target:
+            copy_attributes(source, target)
+            for path in KEEP:
+                copy_node(source, target, path)
+            count = verify(source, target)
+        os.replace(temporary, target_file)
+    finally:
+        temporary.unlink(missing_ok=True)
+    print(f"{target_file}: {count} arrays, {target_file.stat().st_size} bytes")
+
+
+def main():
+    """Makes every file of the subset; a failure is one line on stderr."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("source", type=Path, metavar="SOURCE_REFERENCE_DIR", help="the full reference set")
+    default = Path(__file__).resolve().parent / "reference"
+    parser.add_argument("--out", type=Path, default=default, help="default: reference/ beside this script")
+    arguments = parser.parse_args()
+    try:
+        for name in FILES:
+            make_subset(arguments.source / "policies" / name, arguments.out / "policies" / name)
+        total = sum((arguments.out / "policies" / name).stat().st_size for name in FILES)
+        if total > MAX_BYTES:
+            raise SubsetError(f"the subset has {total} bytes, more than {MAX_BYTES}: shorten the lists in this script")
+    except (SubsetError, OSError) as error:
+        print(f"make_reference_subset.py: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,179 @@
+// RULER against what the official code and kvpress computed (reference folder, ruler/).
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "harness/base/hash.h"
+#include "harness/golden/golden.h"
+#include "tasks/metrics.h"
+#include "tasks/ruler/ruler_file.h"
+#include "tasks/ruler/string_match.h"
+#include "tasks/ruler/structure_check.h"
+#include "tasks/task.h"
+#include "tasks/text.h"
+
+namespace kvbench {
+namespace {
+
+using Json = nlohmann::json;
+
+std::filesystem::path reference() { return golden::reference_root() / "ruler"; }
+
+std::string read_bytes(const std::filesystem::path& file) {
+  std::ifstream stream(file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(stream), {}};
+}
+
+// Sorted "<length>/<task>.jsonl" below `folder`.
+std::vector<std::filesystem::path> sample_files(const std::filesystem::path& folder) {
+  std::set<std::filesystem::path> files;
+  if (!std::filesystem::is_directory(folder)) return {};
+  for (const auto& length : std::filesystem::directory_iterator(folder)) {
+    const std::string name = length.path().filename().string();
+    if (name.find_first_not_of("0123456789") != name.npos) continue;
+    for (const auto& file : std::filesystem::directory_iterator(length)) {
+      if (file.path().extension() == ".jsonl") files.insert(file.path());
+    }
+  }
+  return {files.begin(), files.end()};
+}
+
+std::string decimals(const Json& score) { return fmt::format("{:.2f}", score.get<double>()); }
+
+TEST(RulerGolden, Scoring) {
+  const auto file = reference() / "scoring.json";
+  if (!std::filesystem::exists(file)) GTEST_SKIP() << file << " is absent";
+  const Json scoring = Json::parse(read_bytes(file));
+  for (const Json& stored : scoring.at("cases")) {
+    SCOPED_TRACE(stored.at("name").get<std::string>());
+    std::vector<ruler::GradedSample> samples;
+    for (const Json& sample : stored.at("samples")) {
+      samples.push_back({sample.at("pred"), sample.at("refs")});
+    }
+    const Json& official = stored.at("official");
+    for (const char* metric : {"string_match_all", "string_match_part"}) {
+      EXPECT_EQ(ruler::task_score(metric, samples), decimals(official.at(metric)));
+      EXPECT_EQ(ruler::task_score(std::string(metric) + "_kvpress", samples),
+                decimals(stored.at("kvpress").at(metric)));
+      if (samples.size() == 1) {
+        EXPECT_NEAR(grade(metric, samples[0].prediction, samples[0].references),
+                    official.at(metric).get<double>(), 0.005);
+      }
+    }
+    EXPECT_EQ(ruler::empty_predictions(samples), official.at("nulls"));
+    for (size_t i = 0; i < samples.size(); ++i) {
+      EXPECT_EQ(ruler::clean_prediction(ruler::ControlCharacters::kNewline, samples[i].prediction),
+                official.at("postprocessed").at(i));
+    }
+  }
+  EXPECT_FALSE(scoring.at("cases").empty());
+}
+
+TEST(RulerGolden, KvpressSplit) {
+  const auto files = sample_files(reference() / "kvpress_split");
+  if (files.empty())
+    GTEST_SKIP() << reference() / "kvpress_split"
+                 << " is absent";
+  for (const auto& file : files) {
+    const auto source = reference() / file.parent_path().filename() / file.filename();
+    SCOPED_TRACE(source.string());
+    const Task& task = find_task("ruler/" + file.stem().string());
+    const std::vector<Sample> samples =
+        task.samples({.name = task.name(), .file = source}, TokenCounter());
+    const std::string bytes = read_bytes(file);
+    const std::vector<std::string_view> lines = split_lines(bytes);
+    ASSERT_EQ(samples.size(), lines.size());
+    for (size_t i = 0; i < lines.size(); ++i) {
+      const Json expected = Json::parse(lines[i]);
+      EXPECT_EQ(samples[i].id, expected.at("row"));
+      EXPECT_EQ(count_code_points(samples[i].context), expected.at("context_chars"));
+      EXPECT_EQ(sha256_hex(samples[i].context), expected.at("context_sha256"));
+      EXPECT_EQ(samples[i].question, expected.at("question"));
+      EXPECT_EQ(samples[i].answer_prefix, expected.at("answer_prefix"));
+      EXPECT_EQ(Json(samples[i].references), expected.at("answer"));
+      EXPECT_EQ(samples[i].max_new_tokens, expected.at("max_new_tokens"));
+    }
+  }
+}
+
+// Older files hold the answer prefix at the end of `input`.
+TEST(RulerGolden, FilesWithoutAnswerPrefixGiveTheSameSamples) {
+  const auto files = sample_files(reference());
+  if (files.empty()) GTEST_SKIP() << "no sample files below " << reference();
+  const auto older =
+      std::filesystem::temp_directory_path() / fmt::format("older_{}.jsonl", getpid());
+  for (const auto& file : files) {
+    SCOPED_TRACE(file.string());
+    std::vector<RulerRecord> records = read_ruler_file(file);
+    for (RulerRecord& record : records) {
+      record.input = record.prompt();
+      record.answer_prefix.reset();
+    }
+    write_ruler_file(older, records);
+    const Task& task = find_task("ruler/" + file.stem().string());
+    const auto now = task.samples({.name = task.name(), .file = file}, TokenCounter());
+    const auto then = task.samples({.name = task.name(), .file = older}, TokenCounter());
+    ASSERT_EQ(now.size(), then.size());
+    for (size_t i = 0; i < now.size(); ++i) {
+      EXPECT_EQ(now[i].context, then[i].context);
+      EXPECT_EQ(now[i].question, then[i].question);
+      EXPECT_EQ(now[i].answer_prefix, then[i].answer_prefix);
+    }
+  }
+  std::filesystem::remove(older);
+}
+
+TEST(RulerGolden, WrittenFilesAreTheOfficialBytes) {
+  const auto files = sample_files(reference());
+  if (files.empty()) GTEST_SKIP() << "no sample files below " << reference();
+  const auto copy = std::filesystem::temp_directory_path() / fmt::format("copy_{}.jsonl", getpid());
+  for (const auto& file : files) {
+    write_ruler_file(copy, read_ruler_file(file));
+    EXPECT_TRUE(read_bytes(copy) == read_bytes(file)) << file;
+  }
+  std::filesystem::remove(copy);
+}
+
+// The official samples pass the very checks that the tests of the generators here make.
+TEST(RulerGolden, NiahStructure) {
+  bool any = false;
+  for (const auto& file : sample_files(reference())) {
+    const auto variant = ruler::niah_variants().find(file.stem().string());
+    if (variant == ruler::niah_variants().end()) continue;
+    any = true;
+    std::set<std::vector<size_t>> places;
+    for (const RulerRecord& record : read_ruler_file(file)) {
+      SCOPED_TRACE(fmt::format("{}:{}", file.string(), record.line + 1));
+      places.insert(ruler::check_niah(record, variant->second));
+    }
+    if (variant->first == "niah_multivalue") {
+      EXPECT_EQ(places.size(), 1u) << "a fixed shuffle";
+    }
+  }
+  if (!any) GTEST_SKIP() << "no niah files below " << reference();
+}
+
+TEST(RulerGolden, VariableTrackingStructure) {
+  bool any = false;
+  for (const auto& file : sample_files(reference())) {
+    if (file.stem() != "vt") continue;
+    any = true;
+    std::set<int64_t> example_lines;
+    for (const RulerRecord& record : read_ruler_file(file)) {
+      SCOPED_TRACE(fmt::format("{}:{}", file.string(), record.line + 1));
+      EXPECT_EQ(record.index, record.line);
+      example_lines.insert(ruler::check_variable_tracking(record).example_lines);
+    }
+    EXPECT_EQ(example_lines.size(), 1u) << "the example is made once";
+  }
+  if (!any) GTEST_SKIP() << "no vt files below " << reference();
+}
+
+}  // namespace
+}  // namespace kvbench

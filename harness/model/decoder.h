@@ -1,0 +1,75 @@
+// The forward pass of a decoder of the Llama family on LibTorch: Llama 2 and 3.x, Mistral, Qwen 2,
+// 2.5 and 3, SmolLM2. One code path; ModelConfig's switches are its only differences.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <filesystem>
+#include <functional>
+#include <vector>
+
+#include "harness/cache/kv_cache.h"
+#include "harness/model/model_config.h"
+#include "policies/policy.h"
+
+namespace kvbench {
+
+class Weights;
+
+class Decoder {
+ public:
+  // Throws InputError when the folder is not a supported model (config.json, safetensors).
+  // dtype: float32, bfloat16 or float16; weights are converted while loading.
+  Decoder(const std::filesystem::path& model_dir, at::ScalarType dtype, c10::Device device);
+
+  const ModelConfig& config() const { return config_; }
+  at::ScalarType dtype() const { return dtype_; }
+  c10::Device device() const { return device_; }
+  int64_t weight_bytes() const;
+
+  // Called after each layer's attention, in order; the view is gone afterwards, so a layer's full
+  // keys and values live no longer than the observer wants them.
+  using Observer = std::function<void(const LayerView&)>;
+
+  // One forward pass over a whole context with full causal attention. Returns the logits of the
+  // last token, float32 [vocab]. Throws InputError when the context is longer than the model's
+  // positions or holds an id outside the vocabulary.
+  at::Tensor prefill(const std::vector<int32_t>& tokens, const Observer& observer) const;
+
+  // The next m tokens of every sequence of a batch, token ids int64 [S, m], appended to the caches.
+  // Returns the logits of the last of them, float32 [S, vocab], or of all, [S, m, vocab].
+  enum class Logits { kLast, kAll };
+  at::Tensor extend(const at::Tensor& tokens, DecodeBatch& batch,
+                    Logits logits = Logits::kLast) const;
+
+ private:
+  struct Layer {
+    at::Tensor attention_norm, qkv, qkv_bias, q_norm, k_norm, output, output_bias;
+    at::Tensor mlp_norm, gate_up, gate_up_bias, down, down_bias;
+  };
+  // What attention sees: [S, m, heads, d].
+  struct Projections {
+    at::Tensor queries_prerope, queries, keys, values;
+  };
+  using Attend = std::function<at::Tensor(int64_t layer, const Projections&)>;
+
+  void load_layer(const Weights& weights, int64_t index);
+  void check_tokens(const at::Tensor& tokens, int64_t first_position) const;
+  at::Tensor forward(const at::Tensor& tokens, const at::Tensor& positions,
+                     const Attend& attend) const;
+  Projections project(const Layer& layer, const at::Tensor& hidden, const at::Tensor& cos,
+                      const at::Tensor& sin) const;
+  at::Tensor mlp(const Layer& layer, const at::Tensor& hidden) const;
+  at::Tensor norm(const at::Tensor& hidden, const at::Tensor& weight) const;
+  at::Tensor head_logits(const at::Tensor& hidden) const;
+
+  ModelConfig config_;
+  at::ScalarType dtype_;
+  c10::Device device_;
+  double attention_scale_;
+  at::Tensor embedding_, final_norm_, head_;
+  at::Tensor inverse_frequencies_;  // float32 [d / 2], scaling applied
+  std::vector<Layer> layers_;
+};
+
+}  // namespace kvbench

@@ -1,0 +1,18 @@
+// Where a model runs.
+#pragma once
+
+#include <c10/core/Device.h>
+
+#include <string>
+
+namespace kvbench {
+
+// auto: the first CUDA device when there is one, else the CPU. cuda: throws InputError at once when
+// there is no device, or no LibTorch library for it. LibTorch's CUDA half is loaded only here, so a
+// machine without a GPU never pays for it.
+c10::Device resolve_device(const std::string& name);
+
+// "AMD EPYC ..." or the GPU's name, for the results file.
+std::string device_name(c10::Device device);
+
+}  // namespace kvbench

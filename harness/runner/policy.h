@@ -1,0 +1,42 @@
+// A policy ready to run: scorer, allocator and protection made from what the user wrote.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "harness/config/policy_spec.h"
+#include "policies/kept.h"
+#include "policies/policy.h"
+
+namespace kvbench {
+
+class Policy {
+ public:
+  // Throws InputError (with the place of the specification) for unknown scorers, allocators and
+  // parameters.
+  explicit Policy(const PolicySpec& spec);
+
+  const std::string& name() const { return name_; }
+  bool is_full() const { return scorer_ == nullptr; }
+
+  // Name and parameters in effect, "snapkv(kernel=7,...)"; "" for full. Policies with the same
+  // scorer share its scores.
+  const std::string& scorer() const { return scorer_label_; }
+  const std::string& allocator() const { return allocator_label_; }
+  // Scorer, allocator and protection together: the identity of the policy whatever its name.
+  std::string canonical() const;
+
+  // Scores of a layer before protection, float32 [H, T]. Not for full.
+  at::Tensor score(const LayerView& layer) const { return scorer_->score(layer); }
+
+  // What the layer keeps at `ratio` given its scores. At ratio 0 nothing is done: all is kept.
+  KeptTokens select(const LayerView& layer, const at::Tensor& scores, double ratio) const;
+
+ private:
+  std::string name_, scorer_label_, allocator_label_;
+  std::unique_ptr<Scorer> scorer_;
+  std::unique_ptr<Allocator> allocator_;
+  int64_t sink_ = 0, recent_ = 0;
+};
+
+}  // namespace kvbench

@@ -1,0 +1,244 @@
+#include "harness/text/bpe.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <queue>
+
+#include "harness/base/error.h"
+#include "harness/text/unicode.h"
+
+namespace kvbench {
+namespace {
+
+// Bounds of the per-word cache: words are short (SentencePiece vocabularies see whole texts as one
+// word, which would never be seen again), and their number is what a long corpus needs.
+constexpr size_t kMaxCachedBytes = 256;
+constexpr size_t kMaxCachedWords = 1 << 16;
+
+uint64_t pair_key(int32_t left, int32_t right) {
+  return static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right);
+}
+
+}  // namespace
+
+Bpe::Bpe(const JsonView& model) : file_(model.file()) {
+  // Files of the library's first versions have no type; BPE is the model with merges.
+  const std::string type = model.text_or("type", model.find("merges") ? "BPE" : "");
+  if (type != "BPE") {
+    model.fail(fmt::format("model type \"{}\" is not supported; expected BPE", type));
+  }
+  for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
+    if (!model.text_or(key, "").empty()) {
+      model.at(key).fail("not supported; expected null or an empty string");
+    }
+  }
+  if (const auto dropout = model.find("dropout")) {
+    if (!dropout->value().is_number() || dropout->value().get<double>() != 0) {
+      dropout->fail("not supported (encoding would be random); expected null or 0");
+    }
+  }
+  unknown_token_ = model.text_or("unk_token", "");
+  fuse_unknown_ = model.boolean_or("fuse_unk", false);
+  byte_fallback_ = model.boolean_or("byte_fallback", false);
+  ignore_merges_ = model.boolean_or("ignore_merges", false);
+  read_vocabulary(model);
+  read_merges(model);
+}
+
+void Bpe::read_vocabulary(const JsonView& model) {
+  const JsonView vocabulary = model.at("vocab");
+  if (!vocabulary.value().is_object()) vocabulary.fail("expected an object of token: id");
+  vocabulary_.reserve(vocabulary.value().size());
+  std::vector<bool> taken;
+  for (const auto& [token, value] : vocabulary.value().items()) {
+    const bool number = value.is_number_unsigned();
+    if (!number || value.get<uint64_t>() > static_cast<uint64_t>(kMaxTokenId)) {
+      vocabulary.fail(fmt::format("token \"{}\" has the id {}; expected an integer from 0 to {}",
+                                  token, value.dump(), kMaxTokenId));
+    }
+    const auto id = value.get<int32_t>();
+    const auto index = static_cast<size_t>(id);
+    if (index >= taken.size()) taken.resize(index + 1);
+    if (taken[index]) {
+      vocabulary.fail(fmt::format("two tokens have the id {}, one of them \"{}\"", id, token));
+    }
+    taken[index] = true;
+    vocabulary_.emplace(token, id);
+  }
+}
+
+void Bpe::read_merges(const JsonView& model) {
+  const JsonView list = model.at("merges");
+  const auto& items = list.value();
+  list.size();  // throws unless it is a list
+  merges_.reserve(items.size());
+  const bool strings = !items.empty() && items[0].is_string();
+  for (size_t i = 0; i < items.size(); ++i) {
+    if (strings) {  // older files: "a b"
+      const std::string& text = list[i].text();
+      if (text.starts_with("#version")) continue;
+      const size_t blank = text.find(' ');
+      if (blank == std::string::npos || text.find(' ', blank + 1) != std::string::npos) {
+        list[i].fail(fmt::format("expected two tokens with one blank between, got \"{}\"", text));
+      }
+      add_merge(list, i, text.substr(0, blank), text.substr(blank + 1));
+    } else {
+      if (!items[i].is_array() || items[i].size() != 2 || !items[i][0].is_string() ||
+          !items[i][1].is_string()) {
+        list[i].fail("expected a pair of tokens");
+      }
+      add_merge(list, i, items[i][0].get_ref<const std::string&>(),
+                items[i][1].get_ref<const std::string&>());
+    }
+  }
+}
+
+void Bpe::add_merge(const JsonView& merges, size_t index, const std::string& left,
+                    const std::string& right) {
+  const std::string joined = left + right;
+  for (const std::string* token : {&left, &right, &joined}) {
+    if (token_id(*token) < 0) {
+      merges[index].fail(
+          fmt::format("expected tokens of the vocabulary; \"{}\" is not in it", *token));
+    }
+  }
+  // A pair that comes twice counts with its later rank, as in the library.
+  merges_.insert_or_assign(pair_key(token_id(left), token_id(right)),
+                           Merge{static_cast<int32_t>(index), token_id(joined)});
+}
+
+int32_t Bpe::token_id(std::string_view token) const {
+  const auto it = vocabulary_.find(token);
+  return it == vocabulary_.end() ? -1 : it->second;
+}
+
+const Bpe::Merge* Bpe::find_merge(int32_t left, int32_t right) const {
+  const auto it = merges_.find(pair_key(left, right));
+  return it == merges_.end() ? nullptr : &it->second;
+}
+
+void Bpe::encode_word(std::string_view word, std::vector<int32_t>& ids) const {
+  if (ignore_merges_) {
+    if (const int32_t id = token_id(word); id >= 0) {
+      ids.push_back(id);
+      return;
+    }
+  }
+  std::vector<Symbol> symbols = symbols_of(word);
+  merge(symbols);
+  for (const Symbol& symbol : symbols) {
+    if (!symbol.removed) ids.push_back(symbol.id);
+  }
+}
+
+// One symbol for each character; after BPE::merge_word of huggingface/tokenizers
+// (models/bpe/model.rs), down to the order of an unknown token and fallback bytes behind it.
+std::vector<Bpe::Symbol> Bpe::symbols_of(std::string_view word) const {
+  std::vector<Symbol> symbols;
+  symbols.reserve(word.size());
+  const auto add = [&symbols](int32_t id) {
+    const auto here = static_cast<int32_t>(symbols.size());
+    if (here > 0) symbols.back().next = here;
+    symbols.push_back({id, here - 1, -1, false});
+  };
+  bool unknown = false;  // an unknown token waits for the next known character
+  const int32_t unknown_id = token_id(unknown_token_);
+  for (size_t i = 0; i < word.size();) {
+    const size_t begin = i;
+    next_code_point(word, i);
+    const std::string_view character = word.substr(begin, i - begin);
+    if (const int32_t id = token_id(character); id >= 0) {
+      if (unknown) add(unknown_id);
+      unknown = false;
+      add(id);
+      continue;
+    }
+    if (byte_fallback_) {
+      std::vector<int32_t> bytes;
+      for (const char c : character) {
+        bytes.push_back(token_id(fmt::format("<0x{:02X}>", static_cast<unsigned char>(c))));
+      }
+      if (std::find(bytes.begin(), bytes.end(), -1) == bytes.end()) {
+        for (const int32_t id : bytes) add(id);
+        continue;
+      }
+    }
+    if (unknown_token_.empty()) continue;
+    if (unknown_id < 0) {
+      throw_input_error(
+          "{}: no token for \"{}\", and the unknown token \"{}\" is not in the "
+          "vocabulary",
+          file_, character, unknown_token_);
+    }
+    if (unknown && !fuse_unknown_) add(unknown_id);
+    unknown = true;
+  }
+  if (unknown) add(unknown_id);
+  return symbols;
+}
+
+void Bpe::merge(std::vector<Symbol>& symbols) const {
+  struct Candidate {
+    int32_t rank, position, id;
+    // Lowest rank first, then leftmost.
+    bool operator<(const Candidate& other) const {
+      return rank != other.rank ? rank > other.rank : position > other.position;
+    }
+  };
+  std::priority_queue<Candidate> queue;
+  const auto at = [&symbols](int32_t i) -> Symbol& { return symbols[static_cast<size_t>(i)]; };
+  const auto offer = [&](int32_t left) {
+    if (left < 0 || at(left).next < 0) return;
+    if (const Merge* found = find_merge(at(left).id, at(at(left).next).id)) {
+      queue.push({found->rank, left, found->id});
+    }
+  };
+  for (size_t i = 0; i + 1 < symbols.size(); ++i) offer(static_cast<int32_t>(i));
+  while (!queue.empty()) {
+    const Candidate top = queue.top();
+    queue.pop();
+    Symbol& left = at(top.position);
+    if (left.removed || left.next < 0) continue;
+    Symbol& right = at(left.next);
+    // Expired: the pair at this place has changed since it was offered.
+    const Merge* now = find_merge(left.id, right.id);
+    if (now == nullptr || now->id != top.id) continue;
+    left.id = top.id;
+    left.next = right.next;
+    right.removed = true;
+    if (left.next >= 0) at(left.next).previous = top.position;
+    offer(left.previous);
+    offer(top.position);
+  }
+}
+
+void WordCache::encode(const Bpe& bpe, std::string_view word, std::vector<int32_t>& ids) {
+  if (word.size() > kMaxCachedBytes) {
+    bpe.encode_word(word, ids);
+    return;
+  }
+  auto it = words_.find(word);
+  if (it == words_.end()) {
+    std::vector<int32_t> found;
+    bpe.encode_word(word, found);
+    if (words_.size() >= kMaxCachedWords) words_.clear();
+    it = words_.emplace(std::string(word), std::move(found)).first;
+  }
+  ids.insert(ids.end(), it->second.begin(), it->second.end());
+}
+
+std::unique_ptr<WordCache> WordCaches::take() {
+  const std::lock_guard lock(mutex_);
+  if (idle_.empty()) return std::make_unique<WordCache>();
+  auto cache = std::move(idle_.back());
+  idle_.pop_back();
+  return cache;
+}
+
+void WordCaches::put_back(std::unique_ptr<WordCache> cache) {
+  const std::lock_guard lock(mutex_);
+  idle_.push_back(std::move(cache));
+}
+
+}  // namespace kvbench

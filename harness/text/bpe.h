@@ -1,0 +1,87 @@
+// The `model` of a tokenizer.json: byte-pair encoding (Sennrich, Haddow, Birch, ACL 2016) as the
+// Python library runs it, and the vocabulary that goes with it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "harness/text/json_view.h"
+
+namespace kvbench {
+
+// Largest token id taken from a file. The largest vocabularies today have 2.6e5 entries; the cap
+// keeps a wrong id from costing gigabytes.
+inline constexpr int64_t kMaxTokenId = (1 << 22) - 1;
+
+struct TextHash {
+  using is_transparent = void;
+  size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+};
+using TokenIds = std::unordered_map<std::string, int32_t, TextHash, std::equal_to<>>;
+
+class Bpe {
+ public:
+  explicit Bpe(const JsonView& model);
+
+  int32_t token_id(std::string_view token) const;  // -1: not in the vocabulary
+  const TokenIds& vocabulary() const { return vocabulary_; }
+
+  // Appends the ids of one word. Time O(n log n) in its length. Thread-safe.
+  // Throws InputError for a character that needs an unknown token which the vocabulary lacks.
+  void encode_word(std::string_view word, std::vector<int32_t>& ids) const;
+
+ private:
+  struct Merge {
+    int32_t rank, id;  // place in the list of merges, id of the joined token
+  };
+  struct Symbol {
+    int32_t id;
+    int32_t previous, next;  // neighbours, -1 = none
+    bool removed;            // became part of its left neighbour
+  };
+
+  void read_vocabulary(const JsonView& model);
+  void read_merges(const JsonView& model);
+  void add_merge(const JsonView& merges, size_t index, const std::string& left,
+                 const std::string& right);
+  const Merge* find_merge(int32_t left, int32_t right) const;
+  std::vector<Symbol> symbols_of(std::string_view word) const;
+  void merge(std::vector<Symbol>& symbols) const;
+
+  std::string file_;
+  TokenIds vocabulary_;
+  std::unordered_map<uint64_t, Merge> merges_;  // by left id << 32 | right id
+  std::string unknown_token_;                   // "" = characters without token are dropped
+  bool fuse_unknown_ = false;
+  bool byte_fallback_ = false;
+  bool ignore_merges_ = false;  // a word that is a token needs no merges
+};
+
+// Ids of words seen before. Not thread-safe; WordCaches hands them out.
+class WordCache {
+ public:
+  // The word's ids out of the cache, or from `bpe`, appended to `ids`.
+  void encode(const Bpe& bpe, std::string_view word, std::vector<int32_t>& ids);
+
+ private:
+  std::unordered_map<std::string, std::vector<int32_t>, TextHash, std::equal_to<>> words_;
+};
+
+// Caches that are not in use at the moment: one for each thread that encodes at the same time.
+class WordCaches {
+ public:
+  std::unique_ptr<WordCache> take();
+  void put_back(std::unique_ptr<WordCache> cache);
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<WordCache>> idle_;
+};
+
+}  // namespace kvbench

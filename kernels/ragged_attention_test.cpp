@@ -1,0 +1,169 @@
+#include "kernels/ragged_attention.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "kernels/tensor_ops.h"
+
+namespace kvbench {
+namespace {
+
+struct Case {
+  int64_t n_tokens, group, head_dim;
+  at::ScalarType dtype;
+};
+
+// Ragged caches of 3 sequences with 2 KV heads, each head behind a gap of other rows.
+struct Inputs {
+  at::Tensor query, starts, lengths;
+  std::vector<at::Tensor> keys, values;
+};
+
+Inputs make_inputs(const Case& c, const std::vector<std::vector<int64_t>>& lengths) {
+  at::manual_seed(7);
+  Inputs in;
+  const auto S = static_cast<int64_t>(lengths.size()), H = static_cast<int64_t>(lengths[0].size());
+  const auto options = at::TensorOptions(at::kFloat);
+  in.query = at::randn({S, c.n_tokens, H * c.group, c.head_dim}, options).to(c.dtype);
+  in.starts = at::empty({S, H}, at::kLong);
+  in.lengths = at::empty({S, H}, at::kLong);
+  for (int64_t s = 0; s < S; ++s) {
+    int64_t rows = 0;
+    for (int64_t h = 0; h < H; ++h) {
+      rows += 3;  // rows of nobody: reading them would show as a NaN
+      in.starts[s][h] = rows;
+      in.lengths[s][h] = lengths[s][h];
+      rows += lengths[s][h];
+    }
+    auto k = at::full({rows, c.head_dim}, NAN, options), v = k.clone();
+    for (int64_t h = 0; h < H; ++h) {
+      const auto start = in.starts[s][h].item<int64_t>();
+      k.narrow(0, start, lengths[s][h]).copy_(at::randn({lengths[s][h], c.head_dim}));
+      v.narrow(0, start, lengths[s][h]).copy_(at::randn({lengths[s][h], c.head_dim}));
+    }
+    in.keys.push_back(k.to(c.dtype));
+    in.values.push_back(v.to(c.dtype));
+  }
+  return in;
+}
+
+at::Tensor reference(const Inputs& in, double scale) {
+  at::Tensor out = at::empty_like(in.query);
+  std::vector<const void*> keys, values;
+  for (const auto& k : in.keys) keys.push_back(k.const_data_ptr());
+  for (const auto& v : in.values) values.push_back(v.const_data_ptr());
+  RaggedAttention op;
+  op.shape = {in.query.size(0), in.query.size(1), in.query.size(2), in.starts.size(1),
+              in.query.size(3)};
+  op.dtype = in.query.scalar_type() == at::kFloat      ? DType::kFloat32
+             : in.query.scalar_type() == at::kBFloat16 ? DType::kBFloat16
+                                                       : DType::kFloat16;
+  op.scale = static_cast<float>(scale);
+  op.query = in.query.const_data_ptr();
+  op.keys = keys.data();
+  op.values = values.data();
+  op.starts = in.starts.const_data_ptr<int64_t>();
+  op.lengths = in.lengths.const_data_ptr<int64_t>();
+  op.out = out.mutable_data_ptr();
+  ragged_attention_reference(op);
+  return out;
+}
+
+// NaN fails: a comparison with it is false.
+void expect_close(const at::Tensor& got, const at::Tensor& want, double tolerance) {
+  const double largest = (got.to(at::kDouble) - want.to(at::kDouble)).abs().max().item<double>();
+  EXPECT_TRUE(largest <= tolerance) << "largest difference " << largest;
+}
+
+class RaggedAttentionCases : public testing::TestWithParam<Case> {};
+
+TEST_P(RaggedAttentionCases, EqualsDoubleReference) {
+  const Case c = GetParam();
+  const int64_t m = c.n_tokens;
+  // A length of only the new tokens, one above a tile, above a split, and a multiple of a tile.
+  const Inputs in = make_inputs(c, {{m, 65 + m}, {1024 + m, 1500 + m}, {64 + m - 1, 128}});
+  const double scale = 1.0 / std::sqrt(static_cast<double>(c.head_dim));
+  const at::Tensor want = reference(in, scale);
+  // float32: sums of up to 1500 terms in another order. Half precisions: one rounding of the
+  // output, whose values stay below 4.
+  const double tolerance = c.dtype == at::kFloat ? 2e-5 : c.dtype == at::kHalf ? 2e-3 : 1.6e-2;
+  expect_close(ragged_attention(in.query, in.keys, in.values, in.starts, in.lengths, scale), want,
+               tolerance);
+  expect_close(
+      ragged_attention_composite(in.query, in.keys, in.values, in.starts, in.lengths, scale), want,
+      tolerance);
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, RaggedAttentionCases,
+                         testing::Values(Case{1, 1, 64, at::kFloat}, Case{1, 3, 64, at::kFloat},
+                                         Case{1, 4, 128, at::kBFloat16}, Case{1, 8, 80, at::kFloat},
+                                         Case{1, 3, 96, at::kHalf}, Case{1, 2, 8, at::kFloat},
+                                         Case{41, 3, 64, at::kFloat},
+                                         Case{41, 3, 64, at::kBFloat16},
+                                         Case{7, 1, 256, at::kFloat}, Case{100, 4, 16, at::kFloat}),
+                         [](const auto& shape) {
+                           return fmt::format("m{}_group{}_d{}_{}", shape.param.n_tokens,
+                                              shape.param.group, shape.param.head_dim,
+                                              c10::toString(shape.param.dtype));
+                         });
+
+TEST(RaggedAttention, HandWorked) {
+  // One head, two keys, the query points along the first: weights e/(e+1) and 1/(e+1).
+  const auto q = at::tensor({1.0F, 0.0F}).view({1, 1, 1, 2});
+  const std::vector<at::Tensor> k = {at::tensor({1.0F, 0.0F, 0.0F, 1.0F}).view({2, 2})};
+  const std::vector<at::Tensor> v = {at::tensor({1.0F, 10.0F, 3.0F, 20.0F}).view({2, 2})};
+  const auto starts = at::zeros({1, 1}, at::kLong), lengths = at::full({1, 1}, 2, at::kLong);
+  const auto out = ragged_attention(q, k, v, starts, lengths, 1.0).flatten();
+  const double w = std::exp(1.0) / (std::exp(1.0) + 1.0);
+  EXPECT_NEAR(out[0].item<double>(), w * 1 + (1 - w) * 3, 1e-6);
+  EXPECT_NEAR(out[1].item<double>(), w * 10 + (1 - w) * 20, 1e-5);
+}
+
+TEST(RaggedAttention, OneSequenceAloneOrInABatchGivesTheSameBits) {
+  const Inputs in = make_inputs({1, 3, 64, at::kBFloat16}, {{700, 30}, {2500, 64}, {1, 1024}});
+  const auto all = ragged_attention(in.query, in.keys, in.values, in.starts, in.lengths, 0.125);
+  for (int64_t s = 0; s < 3; ++s) {
+    const auto alone = ragged_attention(in.query.narrow(0, s, 1), in.keys[s], in.values[s],
+                                        in.starts.narrow(0, s, 1).contiguous(),
+                                        in.lengths.narrow(0, s, 1).contiguous(), 0.125);
+    EXPECT_TRUE(at::equal(alone, all.narrow(0, s, 1)));
+  }
+}
+
+TEST(RaggedAttention, RefusesWhatDoesNotFit) {
+  Inputs in = make_inputs({1, 2, 16, at::kFloat}, {{5, 6}});
+  const auto call = [&] {
+    return ragged_attention(in.query, in.keys, in.values, in.starts, in.lengths, 1.0);
+  };
+  EXPECT_NO_THROW(call());
+  in.lengths[0][1] = 7;  // past the buffer's end
+  EXPECT_THROW(call(), c10::Error);
+  in.lengths[0][1] = 0;  // without the new token
+  EXPECT_THROW(call(), c10::Error);
+  in.lengths[0][1] = 6;
+  in.keys[0] = in.keys[0].to(at::kHalf);
+  EXPECT_THROW(call(), c10::Error);
+}
+
+TEST(RaggedRows, GatherThenAppend) {
+  const auto source = at::arange(2 * 5 * 2, at::kFloat).view({2, 5, 2});
+  const auto kept = at::tensor({0, 4, 1, 2, 3}, at::kLong);
+  const auto offsets = at::tensor({0, 2, 5}, at::kLong);
+  const auto starts = at::tensor({0, 3}, at::kLong);  // one row of slack for the first head
+  auto out = at::full({7, 2}, -1.0F);
+  ragged_gather(source, kept, offsets, starts, out);
+  EXPECT_TRUE(at::equal(out.select(1, 0), at::tensor({0.F, 8.F, -1.F, 12.F, 14.F, 16.F, -1.F})));
+  const auto rows = at::tensor({100.F, 101.F, 200.F, 201.F}).view({1, 1, 2, 2});
+  ragged_append(rows, out, starts.view({1, 2}), at::tensor({3, 4}, at::kLong).view({1, 2}));
+  EXPECT_TRUE(at::equal(out.select(1, 0), at::tensor({0.F, 8.F, 100.F, 12.F, 14.F, 16.F, 200.F})));
+  const auto outside = at::tensor({0, 5, 1, 2, 3}, at::kLong);
+  EXPECT_THROW(ragged_gather(source, outside, offsets, starts, out), c10::Error);
+  EXPECT_THROW(ragged_gather(source, kept, offsets, at::tensor({0, 5}, at::kLong), out),
+               c10::Error);
+}
+
+}  // namespace
+}  // namespace kvbench

@@ -1,0 +1,23 @@
+// The ragged KV cache as kernels see it: plain pointers and sizes, no framework types.
+//
+// A cache holds S sequences with H KV heads each. Sequence s keeps its keys in one flat buffer of
+// rows of head_dim values, and its values in another of the same form; KV head h occupies the rows
+// starts[s*H+h] .. starts[s*H+h] + lengths[s*H+h] - 1 of both. Every head has its own length.
+#pragma once
+
+#include <cstdint>
+
+namespace kvbench {
+
+// What a tensor's elements are. kFloat16 and kBFloat16 are stored as their 16 bits.
+enum class DType { kFloat32, kBFloat16, kFloat16 };
+
+struct RaggedShape {
+  int64_t n_sequences = 0;  // S
+  int64_t n_tokens = 0;     // m: new tokens of each sequence in this call
+  int64_t n_heads = 0;      // Hq, query heads; a multiple of n_kv_heads
+  int64_t n_kv_heads = 0;   // H; query head q reads KV head q / (Hq / H)
+  int64_t head_dim = 0;     // d
+};
+
+}  // namespace kvbench

@@ -1,0 +1,19 @@
+// The same budget for every layer and KV head. policies.md 3.1.
+#include "policies/policy.h"
+
+namespace kvbench {
+namespace {
+
+class Uniform : public Allocator {
+ public:
+  explicit Uniform(Params&) {}
+
+  std::vector<int64_t> allocate(const LayerBudget& budget) const override {
+    return std::vector<int64_t>(budget.n_kv_heads(), budget.uniform_count());
+  }
+};
+
+KVB_REGISTER_ALLOCATOR("uniform", Uniform, "the same budget for every layer and head");
+
+}  // namespace
+}  // namespace kvbench

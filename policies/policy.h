@@ -1,0 +1,73 @@
+// What makes a policy: a scorer ranks the cached tokens of every KV head, an allocator says how
+// many each head keeps. Both are pure: tensors in, scores or counts out. They see one layer of one
+// prefilled context, never the question, the answer or the task (unless the experiment puts the
+// question into the context). Only the cache evicts.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "harness/base/registry.h"
+
+namespace kvbench {
+
+// One layer of a prefilled context of T tokens, right after its own (full) attention.
+struct LayerView {
+  int64_t index = 0, n_layers = 0;
+  at::Tensor keys, values;     // [H, T, d], model dtype; keys after RoPE
+  at::Tensor queries;          // [Hq, T, d] after RoPE; query head q serves KV head q / (Hq / H)
+  at::Tensor queries_prerope;  // [Hq, T, d] before RoPE
+  at::Tensor output_weight;    // W_O [D, Hq * d]
+  double attention_scale = 0;  // 1 / sqrt(d)
+  uint64_t seed = 0;           // of the sample: the source of any randomness
+
+  int64_t n_tokens() const { return keys.size(1); }
+  int64_t n_kv_heads() const { return keys.size(0); }
+};
+
+class Scorer {
+ public:
+  static const char* kind() { return "scorer"; }
+  virtual ~Scorer() = default;
+
+  // Importance of every token, float32 [H, T], higher = keep; no NaN. Float32 whatever the cache's
+  // dtype: in bfloat16 most norms and cosines tie. Protected tokens get a value above the layer's
+  // maximum. Throws InputError when the context is too short for the method.
+  virtual at::Tensor score(const LayerView& layer) const = 0;
+};
+
+// What an allocator knows when it cuts one layer.
+struct LayerBudget {
+  int64_t layer = 0, n_layers = 0;
+  double ratio = 0;   // share of entries removed, 0 < ratio < 1
+  at::Tensor scores;  // float32 [H, T]
+
+  int64_t n_tokens() const { return scores.size(1); }
+  int64_t n_kv_heads() const { return scores.size(0); }
+  // Keep count of a head under the uniform rule: trunc(T * (1 - ratio)), at least 1. 1 - ratio is
+  // rounded first, as kvpress does: T = 1000 at 0.8 keeps 199 (policies.md 0.1).
+  int64_t uniform_count() const;
+};
+
+class Allocator {
+ public:
+  static const char* kind() { return "allocator"; }
+  virtual ~Allocator() = default;
+
+  // Keep count of each KV head, [H], each in [1, T].
+  virtual std::vector<int64_t> allocate(const LayerBudget& budget) const = 0;
+};
+
+#define KVB_REGISTER_SCORER(NAME, CLASS, DOC) KVB_REGISTER(::kvbench::Scorer, NAME, CLASS, DOC)
+#define KVB_REGISTER_ALLOCATOR(NAME, CLASS, DOC) \
+  KVB_REGISTER(::kvbench::Allocator, NAME, CLASS, DOC)
+
+// Raises the first `sink` and the last `recent` tokens to the layer's maximum + 1, so that they
+// outrank every other token (as kvpress protects). scores: float32 [H, T], changed in place.
+void protect(at::Tensor& scores, int64_t sink, int64_t recent);
+
+}  // namespace kvbench

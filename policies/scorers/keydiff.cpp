@@ -1,0 +1,28 @@
+// KeyDiff (Park et al. 2025, arXiv 2504.15364): keys unlike the others are kept. policies.md 2.4.
+#include <ATen/ATen.h>
+
+#include "policies/policy.h"
+
+namespace kvbench {
+namespace {
+
+class KeyDiff : public Scorer {
+ public:
+  explicit KeyDiff(Params&) {}
+
+  // s_j = -cos(K_j, a), a the mean of the normalised keys; keys after RoPE. Nothing is protected.
+  at::Tensor score(const LayerView& layer) const override {
+    const at::Tensor keys = layer.keys.to(at::kFloat);
+    const at::Tensor norms = keys.norm(2, {-1}, /*keepdim=*/true);      // [H, T, 1]
+    const at::Tensor anchor = (keys / norms.clamp_min(1e-12)).mean(1);  // [H, d]
+    const at::Tensor dots = at::matmul(keys, anchor.unsqueeze(-1)).squeeze(-1);
+    const at::Tensor lengths =
+        norms.squeeze(-1).clamp_min(1e-8) * anchor.norm(2, {-1}, true).clamp_min(1e-8);
+    return -(dots / lengths);
+  }
+};
+
+KVB_REGISTER_SCORER("keydiff", KeyDiff, "negative cosine of a key to the mean key direction");
+
+}  // namespace
+}  // namespace kvbench

@@ -1,0 +1,107 @@
+// SnapKV (Li et al. 2024, arXiv 2404.14469): the attention that the last tokens pay to a token,
+// pooled over its neighbours. policies.md 2.5.
+#include <ATen/ATen.h>
+
+#include <limits>
+
+#include "policies/policy.h"
+
+namespace kvbench {
+namespace {
+
+enum class Pooling { kAvg, kMax };
+enum class PoolOrder { kPoolFirst, kGroupFirst };
+enum class GroupReduce { kMean, kMax, kSum };
+
+class SnapKv : public Scorer {
+ public:
+  explicit SnapKv(Params& p) {
+    p.get("window", window_, "last tokens whose attention votes; they are kept themselves");
+    p.get("kernel", kernel_, "width of the pooling over neighbouring tokens, odd");
+    p.choice("pooling", pooling_, {{"avg", Pooling::kAvg}, {"max", Pooling::kMax}},
+             "pooling of the votes; avg counts the zero padding, max does not");
+    p.choice("pool_order", pool_order_,
+             {{"pool_first", PoolOrder::kPoolFirst}, {"group_first", PoolOrder::kGroupFirst}},
+             "pool each query head before or after reducing its GQA group");
+    p.choice("group_reduce", group_reduce_,
+             {{"mean", GroupReduce::kMean}, {"max", GroupReduce::kMax}, {"sum", GroupReduce::kSum}},
+             "reduction over the query heads of a GQA group");
+    p.require_range("window", static_cast<double>(window_), 1, 1 << 20);
+    p.require_range("kernel", static_cast<double>(kernel_), 1, 1 << 20);
+    p.require(kernel_ % 2 == 1, "kernel", "expected an odd width");
+  }
+
+  at::Tensor score(const LayerView& layer) const override {
+    const int64_t n_tokens = layer.n_tokens(), n_heads = layer.n_kv_heads();
+    if (n_tokens <= window_) {
+      throw_input_error("snapkv: a context of {} tokens is not longer than the window of {}",
+                        n_tokens, window_);
+    }
+    const at::Tensor votes = window_votes(layer);  // [Hq, T - window]
+    const at::Tensor ranked = pool_order_ == PoolOrder::kPoolFirst ? reduce(pool(votes), n_heads)
+                                                                   : pool(reduce(votes, n_heads));
+    at::Tensor scores = at::empty({n_heads, n_tokens}, ranked.options());
+    scores.narrow(1, 0, n_tokens - window_).copy_(ranked);
+    const at::Tensor top = ranked.max() + 1;
+    scores.narrow(1, n_tokens - window_, window_).copy_(recency(top));
+    return scores;
+  }
+
+ private:
+  // Mean attention of the window's queries to every earlier token, [Hq, T - window]. The softmax
+  // runs over all causal keys, the window's own included.
+  at::Tensor window_votes(const LayerView& layer) const {
+    const int64_t n_tokens = layer.n_tokens(), n_heads = layer.n_kv_heads();
+    const int64_t d = layer.keys.size(2), group = layer.queries.size(0) / n_heads;
+    const at::Tensor queries = layer.queries.narrow(1, n_tokens - window_, window_)
+                                   .to(at::kFloat)
+                                   .reshape({n_heads, group * window_, d});
+    at::Tensor logits = at::matmul(queries, layer.keys.to(at::kFloat).transpose(1, 2))
+                            .mul_(layer.attention_scale)
+                            .view({n_heads * group, window_, n_tokens});
+    const at::Tensor future =
+        at::ones({window_, window_}, logits.options().dtype(at::kBool)).triu(1);
+    logits.narrow(2, n_tokens - window_, window_)
+        .masked_fill_(future, -std::numeric_limits<float>::infinity());
+    return logits.softmax(-1).narrow(2, 0, n_tokens - window_).mean(1);
+  }
+
+  at::Tensor pool(const at::Tensor& votes) const {
+    const at::Tensor rows = votes.unsqueeze(0);
+    const at::Tensor pooled = pooling_ == Pooling::kAvg
+                                  ? at::avg_pool1d(rows, kernel_, 1, kernel_ / 2)
+                                  : at::max_pool1d(rows, kernel_, 1, kernel_ / 2);
+    return pooled.squeeze(0);
+  }
+
+  // [Hq, n] -> [H, n]
+  at::Tensor reduce(const at::Tensor& votes, int64_t n_heads) const {
+    const at::Tensor grouped = votes.view({n_heads, -1, votes.size(1)});
+    switch (group_reduce_) {
+      case GroupReduce::kMean:
+        return grouped.mean(1);
+      case GroupReduce::kMax:
+        return grouped.amax(1);
+      case GroupReduce::kSum:
+        return grouped.sum(1);
+    }
+    KVB_CHECK(false, "unknown group reduction");
+  }
+
+  // The window outranks everything. Should the budget be smaller than the window, its latest
+  // tokens stay (window_overflow: latest), so each later one stands a hair above the one before.
+  at::Tensor recency(const at::Tensor& top) const {
+    constexpr double kHair = 0x1p-22;  // two units in the last place
+    return top * (1.0 + at::arange(window_, top.options()) * kHair);
+  }
+
+  int64_t window_ = 32, kernel_ = 7;
+  Pooling pooling_ = Pooling::kMax;
+  PoolOrder pool_order_ = PoolOrder::kPoolFirst;
+  GroupReduce group_reduce_ = GroupReduce::kMean;
+};
+
+KVB_REGISTER_SCORER("snapkv", SnapKv, "attention of the last tokens, pooled over neighbours");
+
+}  // namespace
+}  // namespace kvbench

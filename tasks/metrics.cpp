@@ -1,0 +1,21 @@
+#include "tasks/metrics.h"
+
+#include "harness/base/error.h"
+#include "harness/base/names.h"
+#include "tasks/ruler/string_match.h"
+
+namespace kvbench {
+
+std::vector<std::string> metric_names() {
+  std::vector<std::string> names;
+  for (const auto& metric : ruler::string_match_metrics()) names.push_back(metric.name);
+  return names;
+}
+
+double grade(const std::string& metric, const std::string& prediction,
+             const std::vector<std::string>& references) {
+  if (references.empty()) throw_input_error("{}: there is no reference to compare with", metric);
+  return 100.0 * ruler::hit_share(ruler::find_string_match(metric), prediction, references);
+}
+
+}  // namespace kvbench

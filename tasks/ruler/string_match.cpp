@@ -1,0 +1,108 @@
+#include "tasks/ruler/string_match.h"
+
+#include <fmt/format.h>
+#include <unicode/locid.h>
+#include <unicode/unistr.h>
+
+#include <algorithm>
+
+#include "harness/base/error.h"
+#include "harness/base/names.h"
+#include "tasks/text.h"
+
+namespace kvbench::ruler {
+namespace {
+
+// Ill-formed bytes become U+FFFD (ICU's fromUTF8).
+icu::UnicodeString decode(const std::string& utf8) {
+  return icu::UnicodeString::fromUTF8(
+      icu::StringPiece(utf8.data(), static_cast<int32_t>(utf8.size())));
+}
+
+icu::UnicodeString lower(icu::UnicodeString text) { return text.toLower(icu::Locale::getRoot()); }
+
+// All whitespace lies in the basic plane, so UTF-16 units are code points here.
+icu::UnicodeString strip(const icu::UnicodeString& text) {
+  int32_t begin = 0;
+  int32_t end = text.length();
+  while (begin < end && is_python_space(text.charAt(begin))) ++begin;
+  while (end > begin && is_python_space(text.charAt(end - 1))) --end;
+  return icu::UnicodeString(text, begin, end - begin);
+}
+
+icu::UnicodeString clean(ControlCharacters control, const std::string& prediction) {
+  const icu::UnicodeString stripped = strip(decode(prediction));
+  icu::UnicodeString out;
+  for (int32_t i = 0; i < stripped.length(); ++i) {
+    const char16_t unit = stripped.charAt(i);
+    if (unit > 0x1f) {
+      out.append(unit);
+    } else if (control == ControlCharacters::kNewline) {
+      out.append(u'\n');
+    }
+  }
+  return strip(out);
+}
+
+bool holds(const icu::UnicodeString& text, const icu::UnicodeString& part) {
+  return part.isEmpty() || text.indexOf(part) >= 0;  // ICU finds no empty part, Python does
+}
+
+}  // namespace
+
+const std::vector<StringMatch>& string_match_metrics() {
+  static const std::vector<StringMatch> metrics = {
+      {"string_match_all", false, ControlCharacters::kNewline},
+      {"string_match_all_kvpress", false, ControlCharacters::kRemoved},
+      {"string_match_part", true, ControlCharacters::kNewline},
+      {"string_match_part_kvpress", true, ControlCharacters::kRemoved},
+  };
+  return metrics;
+}
+
+const StringMatch& find_string_match(const std::string& metric) {
+  std::vector<std::string> names;
+  for (const StringMatch& known : string_match_metrics()) {
+    if (known.name == metric) return known;
+    names.push_back(known.name);
+  }
+  throw InputError(unknown_name("metric", metric, names));
+}
+
+std::string clean_prediction(ControlCharacters control, const std::string& prediction) {
+  std::string utf8;
+  return clean(control, prediction).toUTF8String(utf8);
+}
+
+double hit_share(const StringMatch& metric, const std::string& prediction,
+                 const std::vector<std::string>& references) {
+  KVB_CHECK(!references.empty(), "no references");
+  const icu::UnicodeString text = lower(clean(metric.control, prediction));
+  const auto hits = std::count_if(
+      references.begin(), references.end(),
+      [&](const std::string& reference) { return holds(text, lower(decode(reference))); });
+  if (metric.any) return hits > 0 ? 1.0 : 0.0;
+  return static_cast<double>(hits) / static_cast<double>(references.size());
+}
+
+std::string task_score(const std::string& metric, const std::vector<GradedSample>& samples) {
+  const StringMatch& match = find_string_match(metric);
+  if (samples.empty()) throw_input_error("{}: there are no samples to grade", metric);
+  double sum = 0;
+  for (const GradedSample& sample : samples) {
+    if (sample.references.empty()) {
+      throw_input_error("{}: sample {} has no references", metric, &sample - samples.data());
+    }
+    sum += hit_share(match, sample.prediction, sample.references);
+  }
+  return fmt::format("{:.2f}", sum / static_cast<double>(samples.size()) * 100);
+}
+
+std::string empty_predictions(const std::vector<GradedSample>& samples) {
+  const auto empty = std::count_if(samples.begin(), samples.end(), [](const GradedSample& sample) {
+    return clean_prediction(ControlCharacters::kNewline, sample.prediction).empty();
+  });
+  return fmt::format("{}/{}", empty, samples.size());
+}
+
+}  // namespace kvbench::ruler

@@ -1,0 +1,51 @@
+#include "tasks/ruler/words.h"
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+
+#include "harness/base/error.h"
+#include "tasks/text.h"
+
+namespace kvbench::ruler {
+namespace {
+
+std::vector<std::string> load_list(const std::filesystem::path& file) {
+  const std::string bytes = read_data_file(file);
+  std::vector<std::string> words;
+  for (std::string_view line : split_lines(bytes)) {
+    while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.remove_suffix(1);
+    if (!line.empty()) words.emplace_back(line);
+  }
+  if (words.empty()) throw_input_error("{}: expected one word a line, got none", file.string());
+  std::sort(words.begin(), words.end());
+  words.erase(std::unique(words.begin(), words.end()), words.end());
+  return words;
+}
+
+}  // namespace
+
+void throw_missing_data(const std::filesystem::path& file) {
+  throw_input_error(
+      "{}: missing, RULER samples are generated from it; the set-up that ./kvbench runs fetches it",
+      file.string());
+}
+
+std::string read_data_file(const std::filesystem::path& file) {
+  std::ifstream stream(file, std::ios::binary);
+  std::ostringstream bytes;
+  if (!stream || std::filesystem::is_directory(file)) throw_missing_data(file);
+  bytes << stream.rdbuf();
+  return bytes.str();
+}
+
+std::string WordLists::draw(Random& random) const {
+  const std::string& adjective = adjectives[random.below(adjectives.size())];
+  return adjective + "-" + nouns[random.below(nouns.size())];
+}
+
+WordLists load_words(const std::filesystem::path& folder) {
+  return {load_list(folder / "adjectivelist.txt"), load_list(folder / "nounlist.txt")};
+}
+
+}  // namespace kvbench::ruler

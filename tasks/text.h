@@ -1,0 +1,34 @@
+// Text as the benchmarks' Python code sees it: whitespace by Unicode, positions in code points.
+// All texts are UTF-8.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace kvbench {
+
+// What Python's str.isspace, str.strip and the regular expression \s take for whitespace.
+bool is_python_space(int32_t code_point);
+
+// Every run of whitespace becomes one blank: re.sub(r"\s+", " ", text).
+std::string collapse_spaces(std::string_view text);
+
+int64_t count_code_points(std::string_view text);
+
+// Every occurrence of `from` (not empty), left to right.
+std::string replace_all(std::string_view text, std::string_view from, std::string_view to);
+
+// Each `{name}` of the template becomes its value; one pass, so values may hold braces.
+// std::logic_error for a name without value.
+std::string fill_template(std::string_view text,
+                          const std::vector<std::pair<std::string_view, std::string_view>>& values);
+
+std::string join(const std::vector<std::string>& parts, std::string_view separator);
+
+// The text cut at `separator` only; a last line without it counts, an empty rest does not.
+std::vector<std::string_view> split_lines(std::string_view text, char separator = '\n');
+
+}  // namespace kvbench
