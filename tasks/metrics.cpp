@@ -1,7 +1,6 @@
 #include "tasks/metrics.h"
 
 #include "harness/base/error.h"
-#include "harness/base/names.h"
 #include "tasks/ruler/string_match.h"
 
 namespace kvbench {
@@ -14,8 +13,9 @@ std::vector<std::string> metric_names() {
 
 double grade(const std::string& metric, const std::string& prediction,
              const std::vector<std::string>& references) {
+  const ruler::StringMatch& match = ruler::find_string_match(metric);
   if (references.empty()) throw_input_error("{}: there is no reference to compare with", metric);
-  return 100.0 * ruler::hit_share(ruler::find_string_match(metric), prediction, references);
+  return 100.0 * ruler::hit_share(match, prediction, references);
 }
 
 }  // namespace kvbench

@@ -56,10 +56,13 @@ namespace {
 constexpr uint64_t kMaxHeader = 100'000'000;  // the format's own limit
 
 at::ScalarType parse_dtype(const std::string& place, const std::string& name) {
-  if (name == "F32") return at::kFloat;
-  if (name == "BF16") return at::kBFloat16;
-  if (name == "F16") return at::kHalf;
-  throw_input_error("{}: dtype {}: expected F32, BF16 or F16", place, name);
+  static const std::map<std::string, at::ScalarType> known = {
+      {"F64", at::kDouble}, {"F32", at::kFloat}, {"BF16", at::kBFloat16}, {"F16", at::kHalf},
+      {"I64", at::kLong},   {"I32", at::kInt},   {"I16", at::kShort},     {"I8", at::kChar},
+      {"U8", at::kByte},    {"BOOL", at::kBool}};
+  const auto it = known.find(name);
+  if (it == known.end()) throw_input_error("{}: dtype {} is not supported", place, name);
+  return it->second;
 }
 
 // Number of elements, or an error when the product leaves the range of sane sizes.
@@ -103,6 +106,10 @@ json parse_header(const MappedFile& file) {
 }  // namespace
 
 Weights::Weights(const std::filesystem::path& model_dir) : dir_(model_dir) {
+  if (model_dir.extension() == ".safetensors") {
+    add_file(model_dir);
+    return;
+  }
   const auto single = model_dir / "model.safetensors";
   const auto index = model_dir / "model.safetensors.index.json";
   if (std::filesystem::exists(single) || !std::filesystem::exists(index)) {

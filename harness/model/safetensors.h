@@ -14,8 +14,8 @@ namespace kvbench {
 
 class MappedFile;
 
-// The tensors of a model folder: model.safetensors, or the shards that
-// model.safetensors.index.json names.
+// The tensors of a model folder (model.safetensors, or the shards that model.safetensors.index.json
+// names), or of one .safetensors file.
 class Weights {
  public:
   // Throws InputError naming the file and what is wrong with it.

@@ -123,8 +123,9 @@ int32_t AddedTokens::Tree::match(std::string_view text, size_t begin) const {
   return found;
 }
 
-// After AddedVocabulary::find_matches. A token that is no single word hides what it covers; a strip
-// to the right does not hide a token inside the white space.
+// After AddedVocabulary::find_matches. A token that is refused for not being a single word still
+// hides what it covers. White space that a token took on its right can hold further tokens; one
+// that strips to its left has nothing left there and vanishes.
 std::vector<AddedTokens::Part> AddedTokens::split(std::string_view text, bool normalized) const {
   const Tree& tree = normalized ? as_normalized_ : as_given_;
   std::vector<Part> parts;
@@ -144,7 +145,7 @@ std::vector<AddedTokens::Part> AddedTokens::split(std::string_view text, bool no
     if (token.lstrip) begin = std::max(strip_left(text, begin), done);
     if (token.rstrip) end = strip_right(text, end);
     if (done < begin) parts.push_back({-1, done, begin});
-    parts.push_back({token.id, begin, end});
+    if (begin < end) parts.push_back({token.id, begin, end});
     done = end;
   }
   if (done < text.size()) parts.push_back({-1, done, text.size()});

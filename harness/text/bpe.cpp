@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
+#include <optional>
 #include <queue>
 
 #include "harness/base/error.h"
@@ -16,11 +18,36 @@ namespace {
 constexpr size_t kMaxCachedBytes = 256;
 constexpr size_t kMaxCachedWords = 1 << 16;
 
+// No key: ids are below 2^31.
+constexpr uint64_t kFree = UINT64_MAX;
+
 uint64_t pair_key(int32_t left, int32_t right) {
   return static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right);
 }
 
 }  // namespace
+
+MergeTable::MergeTable(size_t merges) : slots_(std::bit_ceil(2 * merges + 1), Slot{kFree, {}}) {}
+
+size_t MergeTable::slot_of(uint64_t key) const {
+  // Fibonacci hashing (Knuth, TAOCP 3, 6.4) with the high bits folded in.
+  const uint64_t hash = key * 0x9e3779b97f4a7c15ULL;
+  size_t slot = (hash ^ hash >> 32) & (slots_.size() - 1);
+  while (slots_[slot].key != kFree && slots_[slot].key != key) {
+    slot = (slot + 1) & (slots_.size() - 1);
+  }
+  return slot;
+}
+
+void MergeTable::set(int32_t left, int32_t right, Merge merge) {
+  const uint64_t key = pair_key(left, right);
+  slots_[slot_of(key)] = {key, merge};
+}
+
+const MergeTable::Merge* MergeTable::find(int32_t left, int32_t right) const {
+  const Slot& slot = slots_[slot_of(pair_key(left, right))];
+  return slot.key == kFree ? nullptr : &slot.merge;
+}
 
 Bpe::Bpe(const JsonView& model) : file_(model.file()) {
   // Files of the library's first versions have no type; BPE is the model with merges.
@@ -44,6 +71,9 @@ Bpe::Bpe(const JsonView& model) : file_(model.file()) {
   ignore_merges_ = model.boolean_or("ignore_merges", false);
   read_vocabulary(model);
   read_merges(model);
+  unknown_id_ = token_id(unknown_token_);
+  for (size_t b = 0; b < byte_ids_.size(); ++b)
+    byte_ids_[b] = token_id(fmt::format("<0x{:02X}>", b));
 }
 
 void Bpe::read_vocabulary(const JsonView& model) {
@@ -72,7 +102,7 @@ void Bpe::read_merges(const JsonView& model) {
   const JsonView list = model.at("merges");
   const auto& items = list.value();
   list.size();  // throws unless it is a list
-  merges_.reserve(items.size());
+  merges_ = MergeTable(items.size());
   const bool strings = !items.empty() && items[0].is_string();
   for (size_t i = 0; i < items.size(); ++i) {
     if (strings) {  // older files: "a b"
@@ -104,18 +134,12 @@ void Bpe::add_merge(const JsonView& merges, size_t index, const std::string& lef
     }
   }
   // A pair that comes twice counts with its later rank, as in the library.
-  merges_.insert_or_assign(pair_key(token_id(left), token_id(right)),
-                           Merge{static_cast<int32_t>(index), token_id(joined)});
+  merges_.set(token_id(left), token_id(right), {static_cast<int32_t>(index), token_id(joined)});
 }
 
 int32_t Bpe::token_id(std::string_view token) const {
   const auto it = vocabulary_.find(token);
   return it == vocabulary_.end() ? -1 : it->second;
-}
-
-const Bpe::Merge* Bpe::find_merge(int32_t left, int32_t right) const {
-  const auto it = merges_.find(pair_key(left, right));
-  return it == merges_.end() ? nullptr : &it->second;
 }
 
 void Bpe::encode_word(std::string_view word, std::vector<int32_t>& ids) const {
@@ -143,73 +167,70 @@ std::vector<Bpe::Symbol> Bpe::symbols_of(std::string_view word) const {
     symbols.push_back({id, here - 1, -1, false});
   };
   bool unknown = false;  // an unknown token waits for the next known character
-  const int32_t unknown_id = token_id(unknown_token_);
   for (size_t i = 0; i < word.size();) {
     const size_t begin = i;
     next_code_point(word, i);
     const std::string_view character = word.substr(begin, i - begin);
     if (const int32_t id = token_id(character); id >= 0) {
-      if (unknown) add(unknown_id);
+      if (unknown) add(unknown_id_);
       unknown = false;
       add(id);
       continue;
     }
-    if (byte_fallback_) {
-      std::vector<int32_t> bytes;
-      for (const char c : character) {
-        bytes.push_back(token_id(fmt::format("<0x{:02X}>", static_cast<unsigned char>(c))));
-      }
-      if (std::find(bytes.begin(), bytes.end(), -1) == bytes.end()) {
-        for (const int32_t id : bytes) add(id);
-        continue;
-      }
+    const auto byte_id = [this](char c) { return byte_ids_[static_cast<unsigned char>(c)]; };
+    if (byte_fallback_ &&
+        std::all_of(character.begin(), character.end(), [&](char c) { return byte_id(c) >= 0; })) {
+      for (const char c : character) add(byte_id(c));
+      continue;
     }
     if (unknown_token_.empty()) continue;
-    if (unknown_id < 0) {
+    if (unknown_id_ < 0) {
       throw_input_error(
-          "{}: no token for \"{}\", and the unknown token \"{}\" is not in the "
-          "vocabulary",
-          file_, character, unknown_token_);
+          "{}: no token for \"{}\", and the unknown token \"{}\" is not in the vocabulary", file_,
+          character, unknown_token_);
     }
-    if (unknown && !fuse_unknown_) add(unknown_id);
+    if (unknown && !fuse_unknown_) add(unknown_id_);
     unknown = true;
   }
-  if (unknown) add(unknown_id);
+  if (unknown) add(unknown_id_);
   return symbols;
 }
 
 void Bpe::merge(std::vector<Symbol>& symbols) const {
   struct Candidate {
-    int32_t rank, position, id;
-    // Lowest rank first, then leftmost.
-    bool operator<(const Candidate& other) const {
-      return rank != other.rank ? rank > other.rank : position > other.position;
-    }
+    uint64_t order;  // rank << 32 | position: lowest rank first, then leftmost
+    int32_t id;      // of the joined token
+    bool operator>(const Candidate& other) const { return order > other.order; }
   };
-  std::priority_queue<Candidate> queue;
   const auto at = [&symbols](int32_t i) -> Symbol& { return symbols[static_cast<size_t>(i)]; };
-  const auto offer = [&](int32_t left) {
-    if (left < 0 || at(left).next < 0) return;
-    if (const Merge* found = find_merge(at(left).id, at(at(left).next).id)) {
-      queue.push({found->rank, left, found->id});
-    }
+  const auto candidate = [&](int32_t left) -> std::optional<Candidate> {
+    if (left < 0 || at(left).next < 0) return std::nullopt;
+    const auto* found = merges_.find(at(left).id, at(at(left).next).id);
+    if (found == nullptr) return std::nullopt;
+    return Candidate{pair_key(found->rank, left), found->id};
   };
-  for (size_t i = 0; i + 1 < symbols.size(); ++i) offer(static_cast<int32_t>(i));
+  std::vector<Candidate> first;
+  for (size_t i = 0; i + 1 < symbols.size(); ++i) {
+    if (const auto c = candidate(static_cast<int32_t>(i))) first.push_back(*c);
+  }
+  std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> queue(std::greater<>(),
+                                                                               std::move(first));
   while (!queue.empty()) {
     const Candidate top = queue.top();
     queue.pop();
-    Symbol& left = at(top.position);
+    const auto position = static_cast<int32_t>(top.order & 0xffffffff);
+    Symbol& left = at(position);
     if (left.removed || left.next < 0) continue;
     Symbol& right = at(left.next);
-    // Expired: the pair at this place has changed since it was offered.
-    const Merge* now = find_merge(left.id, right.id);
+    // Expired: the pair at this place has changed since it was queued.
+    const auto* now = merges_.find(left.id, right.id);
     if (now == nullptr || now->id != top.id) continue;
     left.id = top.id;
     left.next = right.next;
     right.removed = true;
-    if (left.next >= 0) at(left.next).previous = top.position;
-    offer(left.previous);
-    offer(top.position);
+    if (left.next >= 0) at(left.next).previous = position;
+    if (const auto c = candidate(left.previous)) queue.push(*c);
+    if (const auto c = candidate(position)) queue.push(*c);
   }
 }
 

@@ -2,6 +2,7 @@
 // Python library runs it, and the vocabulary that goes with it.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -25,6 +26,28 @@ struct TextHash {
 };
 using TokenIds = std::unordered_map<std::string, int32_t, TextHash, std::equal_to<>>;
 
+// The merges by the pair of ids that they join: a hash table with open addresses, because this
+// look-up is most of the time that encoding takes.
+class MergeTable {
+ public:
+  struct Merge {
+    int32_t rank, id;  // place in the list of merges, id of the joined token
+  };
+
+  explicit MergeTable(size_t merges = 0);  // the most that will be set
+  void set(int32_t left, int32_t right, Merge merge);
+  const Merge* find(int32_t left, int32_t right) const;  // nullptr: not a merge
+
+ private:
+  struct Slot {
+    uint64_t key;
+    Merge merge;
+  };
+  size_t slot_of(uint64_t key) const;  // the key's, or the free one where it would stand
+
+  std::vector<Slot> slots_;  // a power of two, at most half full
+};
+
 class Bpe {
  public:
   explicit Bpe(const JsonView& model);
@@ -37,9 +60,6 @@ class Bpe {
   void encode_word(std::string_view word, std::vector<int32_t>& ids) const;
 
  private:
-  struct Merge {
-    int32_t rank, id;  // place in the list of merges, id of the joined token
-  };
   struct Symbol {
     int32_t id;
     int32_t previous, next;  // neighbours, -1 = none
@@ -50,17 +70,18 @@ class Bpe {
   void read_merges(const JsonView& model);
   void add_merge(const JsonView& merges, size_t index, const std::string& left,
                  const std::string& right);
-  const Merge* find_merge(int32_t left, int32_t right) const;
   std::vector<Symbol> symbols_of(std::string_view word) const;
   void merge(std::vector<Symbol>& symbols) const;
 
   std::string file_;
   TokenIds vocabulary_;
-  std::unordered_map<uint64_t, Merge> merges_;  // by left id << 32 | right id
-  std::string unknown_token_;                   // "" = characters without token are dropped
+  MergeTable merges_;
+  std::string unknown_token_;  // "" = characters without token are dropped
   bool fuse_unknown_ = false;
   bool byte_fallback_ = false;
-  bool ignore_merges_ = false;  // a word that is a token needs no merges
+  int32_t unknown_id_ = -1;
+  std::array<int32_t, 256> byte_ids_{};  // of <0x00> to <0xFF>, -1 = not in the vocabulary
+  bool ignore_merges_ = false;           // a word that is a token needs no merges
 };
 
 // Ids of words seen before. Not thread-safe; WordCaches hands them out.

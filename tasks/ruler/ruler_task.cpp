@@ -4,7 +4,6 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
-#include <optional>
 
 #include "harness/base/error.h"
 #include "harness/base/names.h"

@@ -1,0 +1,53 @@
+// generate-task: a task file in the benchmark's official format.
+#include <fmt/format.h>
+
+#include "harness/base/error.h"
+#include "harness/cli/verbs.h"
+#include "harness/model/model.h"
+#include "harness/results/store.h"
+#include "tasks/ruler/ruler_task.h"
+
+namespace kvbench {
+namespace {
+
+struct Options {
+  std::string benchmark, task, model, output;
+  int64_t length = 0, samples = 0;
+  uint64_t seed = 42;
+};
+
+void generate_task(const Options& options) {
+  const ModelSpec spec = resolve_model(options.model);
+  ensure_model(spec);
+  const PromptFormat format(spec.path, /*chat=*/false);
+  const auto records =
+      generate_ruler("ruler/" + options.task, options.length, options.samples, options.seed,
+                     [&](std::string_view text) {
+                       return static_cast<int64_t>(format.tokenizer().encode(text).size());
+                     });
+  const auto folder = std::filesystem::path(options.output).parent_path();
+  if (!folder.empty()) std::filesystem::create_directories(folder);
+  write_ruler_file(options.output, records);
+  fmt::print("{}: {} samples of {}\n", options.output, records.size(), options.task);
+}
+
+}  // namespace
+
+void add_generate_task(CLI::App& app) {
+  auto* verb = app.add_subcommand("generate-task", "write a task file in the official format");
+  auto options = std::make_shared<Options>();
+  verb->add_option("benchmark", options->benchmark, "ruler")
+      ->required()
+      ->check(CLI::IsMember({"ruler"}));
+  verb->add_option("task", options->task, "as in `list tasks`, without the benchmark's name")
+      ->required();
+  verb->add_option("--length", options->length, "max_seq_length, tokens")->required();
+  verb->add_option("--samples", options->samples, "how many")->required();
+  verb->add_option("--seed", options->seed, "the same seed gives the same bytes");
+  verb->add_option("--model", options->model, "whose tokenizer counts: a name or a folder")
+      ->required();
+  verb->add_option("--output", options->output, "JSONL file to write")->required();
+  verb->callback([options] { generate_task(*options); });
+}
+
+}  // namespace kvbench

@@ -1,0 +1,181 @@
+// inspect: what a policy scores and keeps for one text, and what the model then says.
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <charconv>
+#include <fstream>
+#include <optional>
+#include <sstream>
+
+#include "harness/base/error.h"
+#include "harness/cli/verbs.h"
+#include "harness/config/model_spec.h"
+#include "harness/config/policy_spec.h"
+#include "harness/model/model.h"
+#include "harness/results/hdf5.h"
+#include "harness/results/store.h"
+#include "harness/runner/compress.h"
+#include "harness/runner/device.h"
+#include "harness/runner/generate.h"
+
+namespace kvbench {
+namespace {
+
+struct Options {
+  std::string model, text, tokens, policy, output, question, dtype, device = "auto";
+  double ratio = 0;
+  int64_t generate = 0;
+};
+
+std::string read_text(const std::string& file) {
+  std::ifstream in(file, std::ios::binary);
+  if (!in) throw_input_error("{}: cannot be read", file);
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+// Token ids, one a line; blank lines are skipped.
+std::vector<int32_t> read_ids(const std::string& file) {
+  std::istringstream in(read_text(file));
+  std::vector<int32_t> ids;
+  int line_number = 0;
+  for (std::string line; std::getline(in, line);) {
+    ++line_number;
+    if (line.ends_with('\r')) line.pop_back();
+    if (line.empty()) continue;
+    int32_t id = 0;
+    const auto [end, status] = std::from_chars(line.data(), line.data() + line.size(), id);
+    if (status != std::errc() || end != line.data() + line.size()) {
+      throw_input_error("{}:{}: expected one token id, got \"{}\"", file, line_number,
+                        line.substr(0, 40));
+    }
+    ids.push_back(id);
+  }
+  if (ids.empty()) throw_input_error("{}: holds no token ids", file);
+  return ids;
+}
+
+template <class T>
+void write_tensor(const h5::File& file, const std::string& name, const at::Tensor& tensor) {
+  const at::Tensor host = tensor.to(at::kCPU).contiguous();
+  const auto sizes = host.sizes();
+  h5::write_array<T>(file, name, {sizes.begin(), sizes.end()},
+                     {host.const_data_ptr<T>(), static_cast<size_t>(host.numel())});
+}
+
+template <class T>
+void write_vector(const h5::File& file, const std::string& name, const std::vector<T>& values) {
+  h5::write_array<T>(file, name, {static_cast<int64_t>(values.size())}, values);
+}
+
+// Positions kept, head by head, layer-major, with offsets [L * H + 1].
+void write_kept(const h5::File& file, const std::vector<KeptTokens>& layers) {
+  std::vector<int32_t> values, offsets = {0};
+  for (const auto& kept : layers) {
+    values.insert(values.end(), kept.positions.begin(), kept.positions.end());
+    for (const auto count : kept.counts()) {
+      offsets.push_back(offsets.back() + static_cast<int32_t>(count));
+    }
+  }
+  write_vector(file, "kept_values", values);
+  write_vector(file, "kept_offsets", offsets);
+}
+
+void inspect(const Options& options) {
+  if (options.text.empty() == options.tokens.empty()) {
+    throw InputError("inspect: expected one of --text and --tokens");
+  }
+  if (!(options.ratio >= 0 && options.ratio < 1)) {
+    throw_input_error("--ratio: expected a share removed in [0, 1), got {}", options.ratio);
+  }
+  if (options.generate < 0) {
+    throw_input_error("--generate: expected at least 0 tokens, got {}", options.generate);
+  }
+  const Policy policy(parse_policy_text(options.policy));
+  ResultsStore::check_writable(options.output);
+  ModelSpec spec = resolve_model(options.model);
+  if (!options.dtype.empty()) spec.dtype = options.dtype;
+  const c10::Device device = resolve_device(options.device);
+  ensure_model(spec);
+  const ModelConfig config = load_model_config(spec.path);
+  const at::ScalarType dtype = model_dtype(spec, config);
+
+  // Token ids need no tokenizer, so a folder without one will do for them.
+  std::optional<PromptFormat> format;
+  const auto tokenizer = [&]() -> const Tokenizer& {
+    if (!format) format.emplace(spec.path, /*chat=*/false);
+    return format->tokenizer();
+  };
+  const auto context = options.tokens.empty() ? tokenizer().encode(read_text(options.text))
+                                              : read_ids(options.tokens);
+  std::vector<int32_t> question;
+  if (!options.question.empty()) {
+    question = options.question.ends_with(".ids") ? read_ids(options.question)
+                                                  : tokenizer().encode(read_text(options.question));
+  }
+
+  const Decoder model(spec.path, dtype, device);
+  std::vector<at::Tensor> scores;
+  CompressOptions compress;
+  compress.slack = slack_for(question, options.generate);
+  compress.keep_positions = true;
+  compress.on_scores = [&](const std::string&, int64_t, const at::Tensor& layer) {
+    scores.push_back(layer.to(at::kCPU).clone());
+  };
+  Compressed result = compress_context(model, context, {{&policy, options.ratio}}, compress);
+  CompressedCache& cut = result.caches[0];
+  if (!cut.error.empty()) throw InputError(cut.error);
+
+  const h5::File file(options.output, h5::Mode::kCreate);
+  h5::write_attribute(file, "/", "policy", policy.canonical());
+  h5::write_attribute(file, "/", "ratio", options.ratio);
+  h5::write_attribute(file, "/", "dtype", dtype_name(dtype));
+  h5::write_attribute(file, "/", "kv_bytes_allocated", cut.cache->bytes_allocated());
+  h5::write_attribute(file, "/", "kv_bytes_logical", cut.cache->bytes_logical());
+  write_vector(file, "tokens", context);
+  write_tensor<float>(file, "logits_last", result.last_logits);
+  if (!scores.empty()) write_tensor<float>(file, "scores", at::stack(scores));
+  h5::write_array<int32_t>(file, "keep_counts", {config.n_layers, config.n_kv_heads},
+                           cut.keep_counts);
+  write_kept(file, cut.kept);
+  if (options.generate > 0) {
+    // No end token stops it: N tokens were asked for.
+    const auto answers =
+        generate(model, {cut.cache.get()}, question, result.last_logits, {options.generate, {}});
+    write_vector(file, "generated", answers[0].tokens);
+    if (std::filesystem::exists(spec.path / "tokenizer.json")) {
+      fmt::print("{}\n", tokenizer().decode(answers[0].tokens, /*skip_special_tokens=*/true));
+    }
+  }
+  int64_t kept = 0;
+  for (const auto count : cut.keep_counts) kept += count;
+  const auto entries = static_cast<double>(config.n_layers * config.n_kv_heads) *
+                       static_cast<double>(context.size());
+  fmt::print("{} at {}: {} context tokens, {:.2f} % of the KV entries kept, {} bytes allocated\n",
+             policy.name(), options.ratio, context.size(),
+             100 * static_cast<double>(kept) / entries, cut.cache->bytes_allocated());
+}
+
+}  // namespace
+
+void add_inspect(CLI::App& app) {
+  auto* verb = app.add_subcommand("inspect", "what a policy scores and keeps for one text");
+  auto options = std::make_shared<Options>();
+  verb->add_option("--model", options->model, "a name of configs/models or a folder")->required();
+  verb->add_option("--text", options->text, "the context, a text file");
+  verb->add_option("--tokens", options->tokens, "the context as token ids, one a line");
+  verb->add_option("--policy", options->policy, "a preset or a policy in YAML flow form")
+      ->required();
+  verb->add_option("--ratio", options->ratio, "share of KV entries removed, [0, 1)")->required();
+  verb->add_option("--output", options->output, "HDF5 file to write")->required();
+  verb->add_option("--question", options->question,
+                   "run after compression: a text file, or token ids when it ends in .ids");
+  verb->add_option("--generate", options->generate, "greedy tokens to generate");
+  verb->add_option("--dtype", options->dtype, "float32, bfloat16 or float16");
+  verb->add_option("--device", options->device, "auto, cpu or cuda")
+      ->check(CLI::IsMember({"auto", "cpu", "cuda"}));
+  verb->callback([options] { inspect(*options); });
+}
+
+}  // namespace kvbench

@@ -1,0 +1,63 @@
+// list: what can be named in a configuration.
+#include <fmt/format.h>
+
+#include "harness/cli/verbs.h"
+#include "harness/config/model_spec.h"
+#include "harness/config/policy_spec.h"
+#include "policies/policy.h"
+#include "tasks/metrics.h"
+#include "tasks/task.h"
+
+namespace kvbench {
+namespace {
+
+void print_names(const std::vector<std::string>& names) {
+  for (const auto& name : names) fmt::print("{}\n", name);
+}
+
+// Made with the defaults alone, a part describes its parameters.
+template <class Part>
+void print_parts(bool verbose) {
+  const auto& registry = Registry<Part>::instance();
+  for (const auto& name : registry.names()) {
+    const auto& entry = registry.find(name);
+    fmt::print("{:<22} {}\n", name, entry.doc);
+    if (!verbose) continue;
+    Params params;
+    entry.make(params);
+    for (const auto& p : params.described()) {
+      fmt::print("    {:<18} {:<10} {}\n", p.key, p.value, p.doc);
+    }
+  }
+}
+
+void print_policies(bool verbose) {
+  for (const auto& preset : load_presets()) {
+    fmt::print("{:<22} {}\n", preset.policy.name, preset.doc);
+    if (verbose) {
+      fmt::print("    {}\n    source: {}\n", policy_yaml(preset.policy), preset.source);
+    }
+  }
+}
+
+}  // namespace
+
+void add_list(CLI::App& app) {
+  auto* verb = app.add_subcommand("list", "policies, scorers, allocators, tasks, metrics, models");
+  auto what = std::make_shared<std::string>();
+  auto verbose = std::make_shared<bool>(false);
+  verb->add_option("what", *what, "what to list")
+      ->required()
+      ->check(CLI::IsMember({"policies", "scorers", "allocators", "tasks", "metrics", "models"}));
+  verb->add_flag("--verbose,-v", *verbose, "with parameters, defaults and sources");
+  verb->callback([what, verbose] {
+    if (*what == "policies") return print_policies(*verbose);
+    if (*what == "scorers") return print_parts<Scorer>(*verbose);
+    if (*what == "allocators") return print_parts<Allocator>(*verbose);
+    if (*what == "tasks") return print_names(task_names());
+    if (*what == "metrics") return print_names(metric_names());
+    print_names(model_names());
+  });
+}
+
+}  // namespace kvbench

@@ -1,0 +1,59 @@
+// kvbench VERB ...: the only place that prints errors and decides the exit status.
+// 0 done, 1 the work failed, 2 the request was wrong (one line on stderr).
+#include <fmt/format.h>
+
+#include "harness/base/error.h"
+#include "harness/base/names.h"
+#include "harness/cli/verbs.h"
+
+namespace kvbench {
+namespace {
+
+constexpr int kFailed = 1, kWrongRequest = 2;
+
+// CLI11 says "extras" for a misspelt verb; we know what was meant.
+std::string command_line_error(const CLI::App& app, const CLI::ParseError& e, int argc,
+                               char** argv) {
+  std::vector<std::string> verbs;
+  for (const auto* verb : app.get_subcommands({})) verbs.push_back(verb->get_name());
+  if (argc > 1 && argv[1][0] != '-' && app.get_subcommands().empty()) {
+    return unknown_name("verb", argv[1], verbs);
+  }
+  std::string message = e.what();
+  for (auto& c : message) {
+    if (c == '\n') c = ' ';
+  }
+  return message + "; see --help";
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("Which KV-cache eviction policy, at which budget, and what it costs.", "kvbench");
+  app.require_subcommand(1);
+  add_run(app);
+  add_report(app);
+  add_inspect(app);
+  add_generate_task(app);
+  add_grade(app);
+  add_list(app);
+  add_model(app);
+  try {
+    app.parse(argc, argv);  // runs the verb
+    return 0;
+  } catch (const CLI::CallForHelp& e) {
+    return app.exit(e);
+  } catch (const CLI::ParseError& e) {
+    fmt::print(stderr, "kvbench: {}\n", command_line_error(app, e, argc, argv));
+    return kWrongRequest;
+  } catch (const InputError& e) {
+    fmt::print(stderr, "kvbench: {}\n", e.what());
+    return kWrongRequest;
+  } catch (const std::exception& e) {
+    fmt::print(stderr, "kvbench: failed: {}\n", e.what());
+    return kFailed;
+  }
+}
+
+}  // namespace
+}  // namespace kvbench
+
+int main(int argc, char** argv) { return kvbench::run(argc, argv); }

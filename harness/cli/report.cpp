@@ -1,0 +1,63 @@
+// report: tables and plots out of results files; nothing is recomputed.
+#include <fmt/format.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "harness/base/error.h"
+#include "harness/base/paths.h"
+#include "harness/cli/verbs.h"
+#include "harness/results/report.h"
+
+namespace kvbench {
+namespace {
+
+struct Options {
+  std::vector<std::string> files;
+  std::string table, format = "text", plots;
+};
+
+// Runs a program and waits for it; throws when it fails.
+void run_program(std::vector<std::string> arguments) {
+  std::vector<char*> argv;
+  for (auto& argument : arguments) argv.push_back(argument.data());
+  argv.push_back(nullptr);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::execv(argv[0], argv.data());
+    ::_exit(127);
+  }
+  int status = 0;
+  if (child < 0 || ::waitpid(child, &status, 0) != child || status != 0) {
+    throw std::runtime_error(fmt::format("{} failed", arguments[0]));
+  }
+}
+
+void plot(const Options& options) {
+  const auto toolchain = project_root() / "harness/toolchain";
+  run_program({(toolchain / "setup.sh").string(), "plots"});
+  std::vector<std::string> arguments = {(deps_dir() / "venv/bin/python").string(),
+                                        (project_root() / "harness/results/plots.py").string(),
+                                        "--output", options.plots};
+  arguments.insert(arguments.end(), options.files.begin(), options.files.end());
+  run_program(arguments);
+}
+
+}  // namespace
+
+void add_report(CLI::App& app) {
+  auto* verb = app.add_subcommand("report", "tables and plots out of results files");
+  auto options = std::make_shared<Options>();
+  verb->add_option("files", options->files, "results files, HDF5")->required();
+  verb->add_option("--table", options->table, "summary, cells or samples");
+  verb->add_option("--format", options->format, "text, md, csv or latex");
+  verb->add_option("--plots", options->plots, "folder to draw plots into (PNG and SVG)");
+  verb->callback([options] {
+    const ReportOptions what{options->table, parse_format(options->format)};
+    const Report made = report({options->files.begin(), options->files.end()}, what);
+    fmt::print("{}", made.text);
+    for (const auto& warning : made.warnings) fmt::print(stderr, "{}\n", warning);
+    if (!options->plots.empty()) plot(*options);
+  });
+}
+
+}  // namespace kvbench

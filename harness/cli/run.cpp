@@ -1,0 +1,32 @@
+#include <fmt/format.h>
+
+#include "harness/cli/verbs.h"
+#include "harness/results/report.h"
+#include "harness/runner/sweep.h"
+
+namespace kvbench {
+
+void add_run(CLI::App& app) {
+  struct Options {
+    std::string config, output;
+    std::vector<std::string> sets;
+    SweepOptions sweep;
+  };
+  auto* verb = app.add_subcommand("run", "run a sweep; finished samples are kept");
+  auto options = std::make_shared<Options>();
+  verb->add_option("config", options->config, "the sweep, YAML")->required();
+  verb->add_option("--set", options->sets, "override a setting: --set tasks.0.samples=5");
+  verb->add_option("--output", options->output, "results file, in place of the configuration's");
+  verb->add_flag("--fresh", options->sweep.fresh,
+                 "move an existing results file aside, start anew");
+  verb->add_flag("--dry-run", options->sweep.dry_run, "check everything and list the cells");
+  verb->callback([options] {
+    SweepConfig config = load_sweep(options->config, options->sets);
+    if (!options->output.empty()) config.output = options->output;
+    const auto file = run_sweep(config, options->sweep);
+    if (options->sweep.dry_run) return;
+    fmt::print("{}\n{}\n", report({file}, {}), file.string());
+  });
+}
+
+}  // namespace kvbench

@@ -1,0 +1,16 @@
+// The verbs of the command line. Each add_* declares its options and what runs it.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace kvbench {
+
+void add_run(CLI::App& app);
+void add_report(CLI::App& app);
+void add_inspect(CLI::App& app);
+void add_generate_task(CLI::App& app);
+void add_grade(CLI::App& app);
+void add_list(CLI::App& app);
+void add_model(CLI::App& app);
+
+}  // namespace kvbench

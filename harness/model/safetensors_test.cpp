@@ -1,0 +1,156 @@
+#include "harness/model/safetensors.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <fstream>
+
+#include "harness/base/error.h"
+#include "harness/base/random.h"
+#include "harness/model/model_config.h"
+
+namespace kvbench {
+namespace {
+
+namespace fs = std::filesystem;
+const fs::path kData = fs::path(KVBENCH_TEST_ROOT) / "harness/model/testdata";
+
+class SafetensorsFiles : public testing::Test {
+ protected:
+  void SetUp() override {
+    dir_ = fs::temp_directory_path() / fmt::format("kvbench_safetensors_{}", ::getpid());
+    fs::create_directories(dir_);
+  }
+  void TearDown() override { fs::remove_all(dir_); }
+
+  // A file with this header text and `data_bytes` zero bytes.
+  fs::path write(const std::string& header, size_t data_bytes) {
+    const uint64_t length = header.size();
+    std::string content(reinterpret_cast<const char*>(&length), sizeof length);
+    return write_bytes(content + header + std::string(data_bytes, '\0'));
+  }
+  fs::path write_bytes(const std::string& bytes) {
+    const fs::path file = dir_ / "model.safetensors";
+    std::ofstream(file, std::ios::binary) << bytes;
+    return file;
+  }
+  std::string error_of(const fs::path& file) {
+    try {
+      const Weights weights(file);
+    } catch (const InputError& e) {
+      return e.what();
+    }
+    return "no error";
+  }
+
+  fs::path dir_;
+};
+
+TEST_F(SafetensorsFiles, ReadsAndConverts) {
+  write(
+      R"({"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]}})",
+      24);
+  const Weights weights(dir_);
+  EXPECT_EQ(weights.n_parameters(), 6);
+  EXPECT_EQ(weights.n_bytes(), 24);
+  const auto a = weights.get("a", {2, 3}, at::kBFloat16, at::kCPU);
+  EXPECT_EQ(a.scalar_type(), at::kBFloat16);
+  EXPECT_THROW(weights.get("a", {3, 2}, at::kFloat, at::kCPU), InputError);
+  EXPECT_THROW(weights.get("b", {2, 3}, at::kFloat, at::kCPU), InputError);
+}
+
+TEST_F(SafetensorsFiles, TensorOutlivesTheFileObject) {
+  at::Tensor weight;
+  {
+    const Weights weights(kData / "llama2");
+    weight = weights.get("model.norm.weight", {32}, at::kFloat, at::kCPU);
+  }
+  EXPECT_TRUE(weight.isfinite().all().item<bool>());
+}
+
+TEST_F(SafetensorsFiles, EachDefectHasItsMessage) {
+  const auto expect = [&](const fs::path& file, const std::string& part) {
+    const std::string message = error_of(file);
+    EXPECT_NE(message.find(part), std::string::npos) << message;
+    EXPECT_EQ(message.find('\n'), std::string::npos) << message;
+  };
+  expect(dir_ / "absent.safetensors", "cannot be read");
+  expect(write_bytes(""), "too few");
+  expect(write_bytes("abc"), "too few");
+  expect(write_bytes(std::string(8, '\xff')), "header claims");
+  expect(write("[1]", 0), "not a JSON object");
+  expect(write(R"({"a":1})", 0), "expected an object");
+  expect(write(R"({"a":{"shape":[1],"data_offsets":[0,4]}})", 4), "dtype");
+  expect(write(R"({"a":{"dtype":"F9","shape":[1],"data_offsets":[0,4]}})", 4), "F9");
+  expect(write(R"({"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})", 4), "impossible");
+  expect(write(R"({"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,4]}})", 4),
+         "impossible");
+  expect(write(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,8]}})", 8), "needs 4 bytes");
+  expect(write(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 7), "outside");
+  expect(write(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[8,4]}})", 16), "outside");
+  expect(write(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[18446744073709551612,0]}})", 4),
+         "outside");
+}
+
+// Any prefix and any flipped byte of a real file is read, or refused with one line; never a crash.
+TEST_F(SafetensorsFiles, TruncatedAndCorruptedFiles) {
+  std::ifstream in(kData / "llama2" / "model.safetensors", std::ios::binary);
+  const std::string whole((std::istreambuf_iterator<char>(in)), {});
+  ASSERT_GT(whole.size(), 1000u);
+  for (size_t n = 0; n < whole.size(); n += 1 + whole.size() / 97) {
+    write_bytes(whole.substr(0, n));
+    EXPECT_THROW(Weights{dir_}, InputError) << n << " bytes";
+  }
+  Random random(1);
+  int refused = 0;
+  for (int i = 0; i < 300; ++i) {
+    std::string broken = whole;
+    broken[random.below(2000)] = static_cast<char>(random.below(256));  // the header's part
+    write_bytes(broken);
+    try {
+      const Weights weights(dir_);
+      for (const auto& name : weights.names()) {
+        try {
+          weights.get(name, {32}, at::kFloat, at::kCPU).sum();
+        } catch (const InputError&) {
+        }
+      }
+    } catch (const InputError&) {
+      ++refused;
+    }
+  }
+  EXPECT_GT(refused, 50);
+}
+
+TEST_F(SafetensorsFiles, IndexIsNotTrusted) {
+  std::ofstream(dir_ / "model.safetensors.index.json")
+      << R"({"weight_map":{"a":"../../secret.safetensors"}})";
+  EXPECT_NE(error_of(dir_).find("not a plain file name"), std::string::npos);
+  std::ofstream(dir_ / "model.safetensors.index.json") << R"({"weight_map":{"a":"x.safetensors"}})";
+  EXPECT_NE(error_of(dir_).find("cannot be read"), std::string::npos);
+}
+
+TEST_F(SafetensorsFiles, ConfigNamesWhatIsUnsupported) {
+  const auto error = [&](const std::string& text) -> std::string {
+    std::ofstream(dir_ / "config.json") << text;
+    try {
+      load_model_config(dir_);
+    } catch (const InputError& e) {
+      return e.what();
+    }
+    return "no error";
+  };
+  EXPECT_NE(error("{").find("not valid JSON"), std::string::npos);
+  EXPECT_NE(error(R"({"model_type":"mamba"})").find("unknown model_type \"mamba\""),
+            std::string::npos);
+  EXPECT_NE(error(R"({"model_type":"lama"})").find("did you mean llama?"), std::string::npos);
+  EXPECT_NE(error(R"({"model_type":"llama","quantization_config":{}})").find("quantised"),
+            std::string::npos);
+  EXPECT_NE(error(R"({"model_type":"llama"})").find("\"vocab_size\" is missing"),
+            std::string::npos);
+  EXPECT_NE(error(R"({"model_type":"llama","vocab_size":-3})").find("got -3"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace kvbench

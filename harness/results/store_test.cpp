@@ -1,0 +1,237 @@
+#include "harness/results/store.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "harness/results/test_run.h"
+
+namespace kvbench {
+namespace {
+
+namespace fs = std::filesystem;
+
+template <class F>
+std::string input_error(F&& work) {
+  try {
+    work();
+  } catch (const InputError& e) {
+    return e.what();
+  }
+  return "nothing was thrown";
+}
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+ResultsStore open(const fs::path& path, bool fresh = false, RunInfo info = test_run::info()) {
+  return ResultsStore(path, std::move(info), test_run::cells(2), test_run::kLayers,
+                      test_run::kHeads, fresh);
+}
+
+TEST(Store, EverythingIsThereFromTheStart) {
+  const test_run::Folder folder;
+  const auto path = folder / "deep/er/run.h5";
+  const auto store = open(path);
+  const h5::File file(path, h5::Mode::kRead);  // beside the writer
+  EXPECT_EQ(h5::list(file), (std::vector<std::string>{"budgets", "cells", "latency", "samples"}));
+  EXPECT_EQ(h5::dims(file, "/budgets/c1"), (std::vector<int64_t>{2, 2, 3}));
+  EXPECT_EQ(h5::read_array<int32_t>(file, "/budgets/c1").values, std::vector<int32_t>(12, -1));
+  EXPECT_EQ(h5::dims(file, "/samples"), std::vector<int64_t>{0});
+  EXPECT_EQ(AppendTable::capacity(file, "/samples"), 4);
+  EXPECT_EQ(h5::dims(file, "/cells"), std::vector<int64_t>{2});
+  EXPECT_EQ(h5::read_attribute<int64_t>(file, "/", "complete"), 0);
+  EXPECT_EQ(h5::read_attribute<int64_t>(file, "/", "threads"), 2);
+}
+
+TEST(Store, RowsAreSeenWhileTheRunGoesOn) {
+  const test_run::Folder folder;
+  const auto path = folder / "run.h5";
+  auto store = open(path);
+  for (int64_t i = 0; i < 4; ++i) {
+    store.append(test_run::row(i), test_run::keep_counts(i));
+    EXPECT_EQ(test_run::checked_rows(path), i + 1);
+  }
+  EXPECT_FALSE(read_results(path).state.complete);
+  store.finish();
+  const Results results = read_results(path);
+  EXPECT_TRUE(results.state.complete);
+  EXPECT_EQ(results.state.end_time.size(), 20u);
+  EXPECT_EQ(results.cells.at(1).n, 2);
+  EXPECT_EQ(results.cells.at(1).mean, (7.0 + 21.0) / 2);
+  EXPECT_EQ(test_run::checked_rows(path), 4);
+  EXPECT_FALSE(fs::exists(path.string() + ".tmp"));
+}
+
+TEST(Store, ResumeKnowsWhatIsDone) {
+  const test_run::Folder folder;
+  const auto path = folder / "run.h5";
+  {
+    auto store = open(path);
+    store.append(test_run::row(0), test_run::keep_counts(0));
+    SampleRow failed = test_run::row(1);
+    failed.error = "out of memory";
+    store.append(failed, {});
+  }
+  EXPECT_FALSE(fs::exists(path.string() + ".lock"));
+  RunInfo other_machine = test_run::info();
+  other_machine.threads = 8;
+  other_machine.config = "ratios: [0.5, 0.8]  # written in another way\nname: demo\n";
+  {
+    const auto store = open(path, false, other_machine);
+    EXPECT_EQ(store.finished(), (std::set<std::pair<std::string, int64_t>>{{"c0", 0}, {"c1", 0}}));
+  }
+  const Results results = read_results(path);
+  EXPECT_EQ(results.rows.size(), 2u);
+  EXPECT_EQ(results.info.threads, 2);
+  EXPECT_TRUE(contains(results.state.sessions, " threads=8\n")) << results.state.sessions;
+  const h5::File file(path, h5::Mode::kRead);
+  EXPECT_EQ(h5::read_array<int32_t>(file, "/budgets/c1").values[0], -1);
+}
+
+TEST(Store, ACompleteFileIsLeftAsItIs) {
+  const test_run::Folder folder;
+  const auto path = folder / "run.h5";
+  test_run::work(path, 2);
+  const auto written = fs::last_write_time(path);
+  auto store = open(path);
+  EXPECT_TRUE(store.complete());
+  EXPECT_EQ(store.finished().size(), 4u);
+  store.finish();
+  EXPECT_EQ(fs::last_write_time(path), written);
+}
+
+TEST(Store, AnotherRunIsRefusedNamingTheDifference) {
+  const test_run::Folder folder;
+  const auto path = folder / "run.h5";
+  { const auto store = open(path); }
+  RunInfo other = test_run::info();
+  other.config = "name: demo\nratios: [0.5, 0.9]\noutput: b.h5\n";
+  EXPECT_EQ(input_error([&] { open(path, false, other); }),
+            path.string() +
+                ": holds another run: ratios[1] is 0.8 in the file, 0.9 now; choose "
+                "another --output, or --fresh to set the file aside");
+  other = test_run::info();
+  other.config += "seed: 3\n";
+  EXPECT_TRUE(contains(input_error([&] { open(path, false, other); }),
+                       "seed is absent in the file, 3 now"));
+  other = test_run::info();
+  other.data_hashes = "a.jsonl d2\n";
+  EXPECT_TRUE(contains(input_error([&] { open(path, false, other); }),
+                       "data_hashes: a.jsonl d1 in the file, a.jsonl d2 now"));
+  EXPECT_TRUE(contains(input_error([&] { test_run::work(path, 3); }),
+                       "c0 with 2 samples in the file, c0 with 3 samples now"));
+}
+
+TEST(Store, FreshSetsTheOldFileAside) {
+  const test_run::Folder folder;
+  const auto path = folder / "run.h5";
+  {
+    auto store = open(path);
+    store.append(test_run::row(0), {});
+  }
+  EXPECT_TRUE(open(path, true).finished().empty());
+  EXPECT_TRUE(open(path, true).finished().empty());  // within the same second
+  int kept = 0;
+  for (const auto& entry : fs::directory_iterator(path.parent_path())) {
+    kept += contains(entry.path().filename().string(), "run.h5.bak-");
+  }
+  EXPECT_EQ(kept, 2);
+}
+
+TEST(Store, ASecondWriterIsRefused) {
+  const test_run::Folder folder;
+  const auto path = folder / "run.h5";
+  const auto first = open(path);
+  const std::string text = input_error([&] { open(path); });
+  EXPECT_TRUE(contains(text, "another run (process ")) << text;
+  EXPECT_TRUE(contains(input_error([&] { open(path, true); }), "another run"));
+}
+
+TEST(Store, ADamagedFileIsReportedAndKept) {
+  const test_run::Folder folder;
+  const auto path = folder / "run.h5";
+  test_run::work(path, 2);
+  fs::resize_file(path, fs::file_size(path) / 2);
+  const auto size = fs::file_size(path);
+  const std::string text = input_error([&] { open(path); });
+  EXPECT_TRUE(contains(text, "run.h5: ")) << text;
+  EXPECT_TRUE(contains(text, "truncated file")) << text;
+  EXPECT_TRUE(contains(text, "left as it is")) << text;
+  EXPECT_EQ(fs::file_size(path), size);
+  { const h5::File other(folder / "other.h5", h5::Mode::kCreate); }
+  EXPECT_TRUE(contains(input_error([&] { open(folder / "other.h5"); }), "not a results file"));
+}
+
+// A machine that lost its power may leave a row count before the rows.
+TEST(Store, BlankRowsAreRunAgain) {
+  const test_run::Folder folder;
+  const auto path = folder / "run.h5";
+  {
+    auto store = open(path);
+    for (int64_t i = 0; i < 3; ++i) store.append(test_run::row(i), test_run::keep_counts(i));
+  }
+  {
+    const h5::File file(path, h5::Mode::kAppend);
+    AppendTable samples(file, "/samples");
+    const Layout layout = Layout::of<SampleRow>(Layout::stored_widths(file, "/samples"));
+    samples.append(std::vector<char>(layout.row_bytes()));
+  }
+  EXPECT_EQ(read_results(path).lost_rows, 1);
+  test_run::work(path, 2);
+  EXPECT_EQ(test_run::checked_rows(path), 4);
+  EXPECT_TRUE(contains(read_results(path).state.sessions, " lost_rows=1\n"));
+}
+
+TEST(Store, UnwritablePlacesAreNamed) {
+  const test_run::Folder folder;
+  std::ofstream(folder / "notes.txt") << "notes";
+  const auto check = [](const fs::path& path) {
+    return input_error([&] { ResultsStore::check_writable(path); });
+  };
+  EXPECT_TRUE(contains(check(folder / "notes.txt/run.h5"), "cannot be created"));
+  EXPECT_TRUE(contains(check(folder / "notes.txt"), "exists and is not an HDF5 file"));
+  fs::create_directory(folder / "run.h5");
+  EXPECT_TRUE(contains(check(folder / "run.h5"), "is a folder"));
+  EXPECT_TRUE(contains(check("/proc/run.h5"), "cannot be written")) << check("/proc/run.h5");
+  EXPECT_EQ(check(folder / "new/run.h5"), "nothing was thrown");
+}
+
+// AppendTable refuses to make a table whose header a kill could tear; no size may lead there.
+TEST(Store, FilesOfEverySizeCanBeMade) {
+  const test_run::Folder folder;
+  const auto path = folder / "run.h5";
+  for (int64_t n = 1; n < 60; ++n) {
+    Results content;
+    content.cells.resize(static_cast<size_t>(n));
+    for (size_t i = 0; i < content.cells.size(); ++i) {
+      content.cells[i].cell_id = fmt::format("c{}", i);
+      content.cells[i].n_planned = n % 7 + 1;
+    }
+    content.info.config.assign(static_cast<size_t>(n * 997), 'x');
+    content.latency.resize(static_cast<size_t>(n * n % 50));
+    for (LatencyRow& row : content.latency) row.policy = "snapkv";
+    const Widths widths = {{"prediction", static_cast<size_t>(n * n * 7)}};
+    ASSERT_NO_THROW(write_results(path, content, widths, nullptr, n % 3 + 1, n % 5 + 1)) << n;
+    const Results read = read_results(path);
+    ASSERT_EQ(read.latency.size(), content.latency.size());
+    ASSERT_EQ(AppendTable::capacity(h5::File(path, h5::Mode::kRead), "/samples"),
+              content.planned_rows());
+  }
+}
+
+TEST(Store, ARowOfAnotherRunIsABug) {
+  const test_run::Folder folder;
+  auto store = open(folder / "run.h5");
+  store.append(test_run::row(0), {});
+  EXPECT_THROW(store.append(test_run::row(0), {}), std::logic_error);
+  SampleRow stranger = test_run::row(1);
+  stranger.cell_id = "c9";
+  EXPECT_THROW(store.append(stranger, {}), std::logic_error);
+  EXPECT_THROW(store.append(test_run::row(1), std::vector<int32_t>(5)), std::logic_error);
+  EXPECT_THROW(store.finish(), std::logic_error);
+}
+
+}  // namespace
+}  // namespace kvbench

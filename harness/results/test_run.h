@@ -1,0 +1,122 @@
+// For tests: a small run whose every row is known.
+#pragma once
+
+#include <unistd.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "harness/results/store.h"
+
+namespace kvbench::test_run {
+
+constexpr int64_t kLayers = 2, kHeads = 3;
+
+inline RunInfo info() {
+  RunInfo info;
+  info.config = "name: demo\nratios: [0.5, 0.8]\noutput: a.h5\n";
+  info.model = "tiny";
+  info.model_hash = "m1";
+  info.data_hashes = "a.jsonl d1\n";
+  info.device = "cpu";
+  info.threads = 2;
+  return info;
+}
+
+inline std::vector<Cell> cells(int64_t samples) {
+  return {{"c0", "ruler/vt", 1024, "full", "none", "uniform", 0.0, "context", samples},
+          {"c1", "ruler/vt", 1024, "snapkv", "snapkv", "uniform", 0.5, "context", samples}};
+}
+
+// Row i of the run: samples in turn, both cells of a sample together. Some predictions are long,
+// so that the file must be widened on the way.
+inline SampleRow row(int64_t i) {
+  const Cell cell = cells(1)[static_cast<size_t>(i % 2)];
+  SampleRow row;
+  row.cell_id = cell.cell_id;
+  row.task = cell.task;
+  row.max_length = cell.max_length;
+  row.policy = cell.policy;
+  row.scorer = cell.scorer;
+  row.allocator = cell.allocator;
+  row.ratio = cell.ratio;
+  row.compress = cell.compress;
+  row.sample_id = i / 2;
+  row.score = static_cast<double>(i * 7 % 101);
+  for (int64_t j = 0; j < i * 37 % 50; ++j) row.prediction += "na\xc3\xafve ";
+  if (i == 5) row.prediction.append(900, 'x');
+  row.references = fmt::format("[\"{}\"]", i);
+  row.context_tokens = 1000 + i;
+  row.kept_ratio = 1 - cell.ratio;
+  row.kv_bytes_full = 4096;
+  row.path = "shared";
+  row.decode_ms = 0.5 * static_cast<double>(i);
+  return row;
+}
+
+inline std::vector<int32_t> keep_counts(int64_t i) {
+  return std::vector<int32_t>(kLayers * kHeads, static_cast<int32_t>(i + 1));
+}
+
+inline std::string text(const SampleRow& row) {
+  std::string all;
+  visit_columns(row, [&](const char* name, const auto& value) {
+    all += fmt::format("{}={}\n", name, value);
+  });
+  return all;
+}
+
+// Starts or resumes the run at `path` and works until it is complete.
+inline void work(const std::filesystem::path& path, int64_t samples) {
+  ResultsStore store(path, info(), cells(samples), kLayers, kHeads);
+  for (int64_t i = 0; i < 2 * samples; ++i) {
+    const SampleRow next = row(i);
+    if (!store.finished().contains({next.cell_id, next.sample_id})) {
+      store.append(next, keep_counts(i));
+    }
+  }
+  store.finish();
+}
+
+// The number of rows in the file; throws when one of them or its keep counts is wrong.
+inline int64_t checked_rows(const std::filesystem::path& path) {
+  const Results results = read_results(path);
+  const h5::File file(path, h5::Mode::kRead);
+  std::vector<h5::Array<int32_t>> budgets;
+  for (const CellRow& cell : results.cells) {
+    budgets.push_back(h5::read_array<int32_t>(file, "/budgets/" + cell.cell_id));
+  }
+  const auto count = static_cast<int64_t>(results.rows.size());
+  for (int64_t i = 0; i < count; ++i) {
+    const auto at = static_cast<size_t>(i);
+    KVB_CHECK(text(results.rows[at]) == text(row(i)), "row {} is wrong", i);
+    const auto& kept = budgets[at % 2].values;
+    const auto start = kept.begin() + i / 2 * kLayers * kHeads;
+    KVB_CHECK(std::equal(start, start + kLayers * kHeads, keep_counts(i).begin()),
+              "keep counts of row {} are wrong", i);
+  }
+  KVB_CHECK(results.lost_rows == 0, "{} rows lost", results.lost_rows);
+  return count;
+}
+
+// A folder of its own, removed at the end. In memory where there is such a place: the tests wait
+// for many fsyncs otherwise.
+class Folder {
+ public:
+  Folder() {
+    const std::filesystem::path memory = "/dev/shm";
+    const bool usable = access(memory.c_str(), W_OK) == 0;
+    const auto parent = usable ? memory : std::filesystem::temp_directory_path();
+    std::string name = (parent / "kvbench_XXXXXX").string();
+    KVB_CHECK(mkdtemp(name.data()) != nullptr, "{}: cannot be created", name);
+    path_ = name;
+  }
+  ~Folder() { std::filesystem::remove_all(path_); }
+  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace kvbench::test_run

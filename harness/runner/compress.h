@@ -1,0 +1,50 @@
+// One prefill of a context, and the caches of any number of policies cut from it.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "harness/cache/kv_cache.h"
+#include "harness/model/decoder.h"
+#include "harness/runner/policy.h"
+
+namespace kvbench {
+
+// What one policy at one ratio left of a context.
+struct CompressedCache {
+  std::unique_ptr<KvCache> cache;    // empty when `error` is not
+  std::vector<int32_t> keep_counts;  // [L, H]
+  std::vector<KeptTokens> kept;      // [L], only when asked for
+  std::string error;                 // why this policy cannot cut this context
+  double score_ms = 0, compact_ms = 0;
+};
+
+struct PolicyAtRatio {
+  const Policy* policy = nullptr;
+  double ratio = 0;
+};
+
+struct CompressOptions {
+  int64_t slack = 0;  // rows per head for the tokens that follow
+  uint64_t seed = 0;  // of the sample, for scorers that draw
+  bool keep_positions = false;
+  // Told the scores of each layer of each scorer (by Policy::scorer()), float32 [H, T].
+  std::function<void(const std::string& scorer, int64_t layer, const at::Tensor&)> on_scores;
+};
+
+struct Compressed {
+  std::vector<CompressedCache> caches;  // in the order asked for
+  at::Tensor last_logits;               // of the last context token, full cache, float32 [vocab]
+  double prefill_ms = 0;                // scoring and compaction not counted
+};
+
+// Prefill attention is never changed by eviction (a layer is cut after its own attention), so
+// every policy's scores come from the same pass; policies with the same scorer share them. A scorer
+// that refuses the context (InputError) fails its own policies only.
+Compressed compress_context(const Decoder& model, const std::vector<int32_t>& context,
+                            const std::vector<PolicyAtRatio>& policies,
+                            const CompressOptions& options);
+
+}  // namespace kvbench

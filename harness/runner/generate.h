@@ -1,0 +1,34 @@
+// Greedy decoding of one question over several caches of the same context.
+#pragma once
+
+#include <vector>
+
+#include "harness/cache/kv_cache.h"
+#include "harness/model/decoder.h"
+
+namespace kvbench {
+
+struct Generation {
+  std::vector<int32_t> tokens;  // the end token included when one was met
+  double ms = 0;  // from the question's first token until this sequence ended, others beside it
+};
+
+struct GenerateOptions {
+  int64_t max_new_tokens = 0;
+  std::vector<int64_t> end_tokens;  // empty = never stop early
+};
+
+// Runs `question` (may be empty) and then greedy steps, all caches as one ragged batch, so that the
+// weights are read once a step; a sequence leaves the batch as it ends. With an empty question the
+// first token comes from `context_logits`, float32 [vocab]. An end token stops a sequence, but not
+// as its first token (kvpress's rule, ruler.md 7). Ties of the argmax go to the lower id.
+std::vector<Generation> generate(const Decoder& model, const std::vector<KvCache*>& caches,
+                                 const std::vector<int32_t>& question,
+                                 const at::Tensor& context_logits, const GenerateOptions& options);
+
+// Room that generate() needs behind the kept tokens of each head.
+inline int64_t slack_for(const std::vector<int32_t>& question, int64_t max_new_tokens) {
+  return static_cast<int64_t>(question.size()) + std::max<int64_t>(0, max_new_tokens - 1);
+}
+
+}  // namespace kvbench

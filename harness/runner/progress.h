@@ -1,0 +1,31 @@
+// Progress of a sweep on stderr: a bar with the expected end on a terminal, a line now and then
+// elsewhere.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+namespace kvbench {
+
+class Progress {
+ public:
+  // `done` of `total` units are there already; they do not count for the speed.
+  Progress(int64_t total, int64_t done);
+  ~Progress();
+
+  void advance(int64_t units, const std::string& what);
+
+ private:
+  void show(const std::string& what) const;
+
+  using Clock = std::chrono::steady_clock;
+  int64_t total_, done_, done_before_;
+  bool terminal_;
+  Clock::time_point start_, shown_;
+};
+
+// "1:05", "2:03:09"
+std::string duration_text(double seconds);
+
+}  // namespace kvbench

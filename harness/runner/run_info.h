@@ -1,0 +1,14 @@
+// What a results file records about the run: model, data, machine, versions.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "harness/config/sweep_config.h"
+#include "harness/results/run_info.h"
+
+namespace kvbench {
+
+// Everything but the data hashes, which the samples give.
+RunInfo describe_run(const SweepConfig& config, c10::Device device, at::ScalarType dtype);
+
+}  // namespace kvbench
