@@ -34,10 +34,6 @@ std::string collapse_spaces(std::string_view text) {
   return out;
 }
 
-int64_t count_code_points(std::string_view text) {
-  return std::count_if(text.begin(), text.end(), [](char byte) { return !U8_IS_TRAIL(byte); });
-}
-
 std::string replace_all(std::string_view text, std::string_view from, std::string_view to) {
   KVB_CHECK(!from.empty(), "nothing to look for");
   std::string out;

@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "harness/base/text.h"
+
 namespace kvbench {
 
 // What Python's str.isspace, str.strip and the regular expression \s take for whitespace.
@@ -15,8 +17,6 @@ bool is_python_space(int32_t code_point);
 
 // Every run of whitespace becomes one blank: re.sub(r"\s+", " ", text).
 std::string collapse_spaces(std::string_view text);
-
-int64_t count_code_points(std::string_view text);
 
 // Every occurrence of `from` (not empty), left to right.
 std::string replace_all(std::string_view text, std::string_view from, std::string_view to);

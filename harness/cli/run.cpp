@@ -25,7 +25,7 @@ void add_run(CLI::App& app) {
     if (!options->output.empty()) config.output = options->output;
     const auto file = run_sweep(config, options->sweep);
     if (options->sweep.dry_run) return;
-    fmt::print("{}\n{}\n", report({file}, {}), file.string());
+    fmt::print("{}\n{}\n", report({file}, {}).text, file.string());
   });
 }
 

@@ -41,7 +41,7 @@ def read(path):
 
 
 def interval(cell):
-    """Half-open errors (below, above) of the mean score of one cell."""
+    """The 95 % interval (low, high) of the mean score of one cell; nan for one context."""
     by_context = cell.groupby("sample_id")["score"].agg(["sum", "count"]).to_numpy()
     if len(by_context) < 2:
         return np.nan, np.nan
@@ -77,7 +77,7 @@ def draw(cells, x, label, title, colours):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=pathlib.Path, required=True, help="folder, made if missing")
+    parser.add_argument("--output", type=pathlib.Path, required=True, help="made if missing")
     parser.add_argument("files", nargs="+", type=pathlib.Path, help="results files")
     options = parser.parse_args()
 
@@ -86,7 +86,8 @@ def main():
         sys.exit("no finished sample to draw")
     options.output.mkdir(parents=True, exist_ok=True)
     policies = cells["policy"].unique()
-    colours = dict(zip(policies, plt.get_cmap("tab20")(np.arange(len(policies)) % 20)))
+    palette = plt.get_cmap("tab10" if len(policies) <= 10 else "tab20")
+    colours = {policy: palette(i % palette.N) for i, policy in enumerate(policies)}
     for key, part in cells.groupby(["model", "task", "max_length", "compress"], sort=False):
         model, task, max_length, compress = key
         title = f"{task}, length {max_length}, compress {compress}\n{model}"

@@ -166,7 +166,11 @@ Found inst(const Canonical& t, const std::string& bos) {
   }
   if (!found) return std::nullopt;
   found->family = llama2 ? "llama2" : "mistral";
-  if (t.has("{{bos_token}}") || t.has("{{bos_token+")) found->prefix = bos + found->prefix;
+  if (t.has("{{bos_token}}") || t.has("{{bos_token+" + jinja_literal(found->prefix))) {
+    found->prefix = bos + found->prefix;
+  } else if (t.has("bos_token")) {
+    return std::nullopt;
+  }
   return found;
 }
 

@@ -84,12 +84,6 @@ void append_utf8(UChar32 code_point, std::string& text) {
   text.append(reinterpret_cast<const char*>(buffer), static_cast<size_t>(length));
 }
 
-size_t count_code_points(std::string_view text) {
-  size_t count = 0;
-  for (const char c : text) count += (static_cast<unsigned char>(c) & 0xC0) != 0x80;
-  return count;
-}
-
 bool is_numeric(UChar32 code_point) { return (U_GET_GC_MASK(code_point) & U_GC_N_MASK) != 0; }
 
 bool is_word(UChar32 code_point) {

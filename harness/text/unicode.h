@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "harness/base/text.h"
+
 namespace kvbench {
 
 // The text itself when it is valid UTF-8, else a copy in `storage` with U+FFFD for every maximal
@@ -19,7 +21,6 @@ UChar32 next_code_point(std::string_view text, size_t& position);
 UChar32 previous_code_point(std::string_view text, size_t& position);
 
 void append_utf8(UChar32 code_point, std::string& text);
-size_t count_code_points(std::string_view text);  // of a valid text
 
 bool is_numeric(UChar32 code_point);      // general category N, Rust's char::is_numeric
 bool is_word(UChar32 code_point);         // \w of Unicode's UTS 18

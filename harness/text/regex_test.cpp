@@ -1,0 +1,71 @@
+#include "harness/text/regex.h"
+
+#include <gtest/gtest.h>
+
+#include "harness/base/error.h"
+
+namespace kvbench {
+namespace {
+
+// "[match]" and "gap" in order.
+std::string marked(const Regex& regex, std::string_view text) {
+  std::vector<Regex::Span> spans;
+  regex.find_spans(text, spans);
+  std::string out;
+  for (const auto& span : spans) {
+    const std::string part(text.substr(span.begin, span.end - span.begin));
+    out += span.match ? "[" + part + "]" : part;
+  }
+  return out;
+}
+
+TEST(Regex, MatchesAndGapsCoverTheText) {
+  EXPECT_EQ(marked(Regex("a+", "test"), "xaayab"), "x[aa]y[a]b");
+  EXPECT_EQ(marked(Regex("a", "test"), ""), "");
+  EXPECT_EQ(marked(Regex("\\s+(?!\\S)|\\s+", "test"), "a   b "), "a[  ][ ]b[ ]");
+  EXPECT_EQ(marked(Regex("(?i:'s|'t)|é", "test"), "it'S é"), "it['S] [é]");
+}
+
+TEST(Regex, EmptyMatchesStandBetweenCharacters) {
+  EXPECT_EQ(marked(Regex("x*", "test"), "éxb"), "[]é[x]b[]");
+  EXPECT_EQ(marked(Regex::literal("", "test"), "ab"), "[]a[]b[]");
+}
+
+TEST(Regex, LiteralsAreNotPatterns) {
+  EXPECT_EQ(marked(Regex::literal("a.b", "test"), "axba.b"), "axb[a.b]");
+  EXPECT_EQ(marked(Regex::literal("\\Q(", "test"), "\\Q("), "[\\Q(]");
+}
+
+TEST(Regex, WhiteSpaceIsUnicodesProperty) {
+  // U+0085 and U+3000 are white space; U+180E (since Unicode 6.3) and U+200B are not.
+  EXPECT_EQ(marked(Regex("\\s", "test"), "\u0085\u180e\u200b\u3000"),
+            "[\u0085]\u180e\u200b[\u3000]");
+  EXPECT_EQ(marked(Regex("[^\\S\\n]", "test"), " \n\u00a0"), "[ ]\n[\u00a0]");
+}
+
+TEST(Regex, TranslatesWhatDiffers) {
+  EXPECT_EQ(translate_regex("[^\\s\\p{L}]\\S\\d\\.", "test"),
+            "[^\\p{White_Space}\\p{L}]\\P{White_Space}\\d\\.");
+  EXPECT_EQ(translate_regex("\\p{Han}\\P{Lu}\\p{^N}", "test"), "\\p{sc:Han}\\P{Lu}\\p{^N}");
+  EXPECT_EQ(marked(Regex("\\w+", "test"), "ab\u0301_-1"), "[ab\u0301_]-[1]");
+}
+
+TEST(Regex, RefusesWhatMeansSomethingElse) {
+  for (const char* pattern :
+       {"^a",      "a$",     "\\ha",    "\\Aa",    "[a&&b]", "[[:alpha:]]",
+        "[]a]",    "(?m:a)", "(?<n>a)", "(*FAIL)", "a{,3}",  "a{2}+",
+        "a{x}",    "\\p",    "\\p{",    "\\p{}",   "\\p{L",  "\\p{a b}",
+        "[a",      "(a",     "a)",      "*a",      "\\",     "\\p{NoSuchScript}",
+        "a{99999}"}) {
+    EXPECT_THROW(Regex(pattern, "test"), InputError) << pattern;
+  }
+}
+
+TEST(Regex, ARunawayPatternIsAnError) {
+  const Regex regex("(?:a+)+b|(?:a|aa)+c", "test");
+  std::vector<Regex::Span> spans;
+  EXPECT_THROW(regex.find_spans(std::string(200, 'a'), spans), InputError);
+}
+
+}  // namespace
+}  // namespace kvbench
