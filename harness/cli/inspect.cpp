@@ -94,6 +94,11 @@ void inspect(const Options& options) {
   }
   const Policy policy(parse_policy_text(options.policy));
   ResultsStore::check_writable(options.output);
+  if (std::filesystem::exists(options.output) &&
+      h5::exists(h5::File(options.output, h5::Mode::kRead), "samples")) {
+    throw_input_error("--output {}: holds the results of a sweep; inspect would overwrite it",
+                      options.output);
+  }
   ModelSpec spec = resolve_model(options.model);
   if (!options.dtype.empty()) spec.dtype = options.dtype;
   const c10::Device device = resolve_device(options.device);

@@ -55,7 +55,9 @@ void add_report(CLI::App& app) {
     const ReportOptions what{options->table, parse_format(options->format)};
     const Report made = report({options->files.begin(), options->files.end()}, what);
     fmt::print("{}", made.text);
-    for (const auto& warning : made.warnings) fmt::print(stderr, "{}\n", warning);
+    if (what.format == Format::kCsv) {  // the other forms carry them at the top
+      for (const auto& warning : made.warnings) fmt::print(stderr, "{}\n", warning);
+    }
     if (!options->plots.empty()) plot(*options);
   });
 }

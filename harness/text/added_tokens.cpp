@@ -6,7 +6,7 @@
 
 #include "harness/text/unicode.h"
 
-namespace kvbench {
+namespace kvbench::text {
 namespace {
 
 AddedToken parse(const JsonView& item, const Normalizer& normalizer) {
@@ -157,4 +157,4 @@ int32_t AddedTokens::token_id(std::string_view content) const {
   return it == ids_.end() ? -1 : it->second;
 }
 
-}  // namespace kvbench
+}  // namespace kvbench::text

@@ -15,7 +15,7 @@
 #include "harness/text/json_view.h"
 #include "harness/text/normalizer.h"
 
-namespace kvbench {
+namespace kvbench::text {
 
 struct AddedToken {
   int32_t id = 0;
@@ -69,4 +69,4 @@ class AddedTokens {
   Tree as_given_, as_normalized_;
 };
 
-}  // namespace kvbench
+}  // namespace kvbench::text

@@ -10,7 +10,7 @@
 #include "harness/base/error.h"
 #include "harness/text/unicode.h"
 
-namespace kvbench {
+namespace kvbench::text {
 namespace {
 
 // Bounds of the per-word cache: words are short (SentencePiece vocabularies see whole texts as one
@@ -262,4 +262,4 @@ void WordCaches::put_back(std::unique_ptr<WordCache> cache) {
   idle_.push_back(std::move(cache));
 }
 
-}  // namespace kvbench
+}  // namespace kvbench::text

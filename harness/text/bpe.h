@@ -14,7 +14,7 @@
 
 #include "harness/text/json_view.h"
 
-namespace kvbench {
+namespace kvbench::text {
 
 // Largest token id taken from a file. The largest vocabularies today have 2.6e5 entries; the cap
 // keeps a wrong id from costing gigabytes.
@@ -105,4 +105,4 @@ class WordCaches {
   std::vector<std::unique_ptr<WordCache>> idle_;
 };
 
-}  // namespace kvbench
+}  // namespace kvbench::text

@@ -4,7 +4,7 @@
 
 #include "harness/text/unicode.h"
 
-namespace kvbench {
+namespace kvbench::text {
 namespace {
 
 struct Tables {
@@ -52,4 +52,4 @@ void append_from_byte_level(std::string_view token, std::string& bytes) {
   }
 }
 
-}  // namespace kvbench
+}  // namespace kvbench::text

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace kvbench {
+namespace kvbench::text {
 
 // Every byte of the text as its character.
 std::string to_byte_level(std::string_view text);
@@ -14,4 +14,4 @@ std::string to_byte_level(std::string_view text);
 // character (an added token) is appended as it is, as the Python library does.
 void append_from_byte_level(std::string_view token, std::string& bytes);
 
-}  // namespace kvbench
+}  // namespace kvbench::text

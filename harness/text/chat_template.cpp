@@ -11,6 +11,15 @@
 #include "harness/text/json_view.h"
 
 namespace kvbench {
+
+using text::canonical_jinja;
+using text::jinja_literal;
+using text::JsonView;
+using text::kLiteralBegin;
+using text::kLiteralEnd;
+using text::read_json;
+using text::read_text;
+
 namespace {
 
 // A canonical template and the questions that are asked of it.

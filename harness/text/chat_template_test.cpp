@@ -14,6 +14,9 @@ namespace kvbench {
 namespace {
 
 using nlohmann::json;
+using text::canonical_jinja;
+using text::kLiteralBegin;
+using text::kLiteralEnd;
 
 // A model folder with the given files; empty ones are left out.
 std::filesystem::path model_dir(const std::string& chat_template, const json& config,

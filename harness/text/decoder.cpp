@@ -8,7 +8,7 @@
 #include "harness/text/byte_level.h"
 #include "harness/text/unicode.h"
 
-namespace kvbench {
+namespace kvbench::text {
 namespace {
 
 using Tokens = std::vector<std::string>;
@@ -142,4 +142,4 @@ std::string Decoder::apply(std::vector<std::string> tokens) const {
   return join(tokens, "");
 }
 
-}  // namespace kvbench
+}  // namespace kvbench::text

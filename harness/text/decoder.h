@@ -11,7 +11,7 @@
 #include "harness/text/normalizer.h"
 #include "harness/text/pretokenizer.h"
 
-namespace kvbench {
+namespace kvbench::text {
 
 struct DecodeByteLevel {};
 
@@ -43,4 +43,4 @@ class Decoder {
   bool present_ = false;
 };
 
-}  // namespace kvbench
+}  // namespace kvbench::text

@@ -2,7 +2,7 @@
 
 #include "harness/base/error.h"
 
-namespace kvbench {
+namespace kvbench::text {
 namespace {
 
 bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
@@ -10,6 +10,9 @@ bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; 
 bool is_word_character(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }
+
+// Whether a [ behind this character indexes something (and does not begin a list).
+bool ends_a_value(char c) { return is_word_character(c) || c == ']' || c == ')'; }
 
 class Reader {
  public:
@@ -154,13 +157,14 @@ class Reader {
       value += c;
     }
     ++at_;
-    const bool attribute =
-        at(0) == ']' && inside.size() > 1 && inside.back() == '[' &&
-        (is_word_character(inside[inside.size() - 2]) || inside[inside.size() - 2] == ']');
-    if (attribute && !value.empty() && is_word_character(value.front())) {
+    size_t close = at_;
+    while (close < source_.size() && is_blank(source_[close])) ++close;
+    const bool index = close < source_.size() && source_[close] == ']' && inside.size() > 1 &&
+                       inside.back() == '[' && ends_a_value(inside[inside.size() - 2]);
+    if (index && !value.empty() && is_word_character(value.front())) {
       inside.back() = '.';
       inside += value;
-      ++at_;
+      at_ = close + 1;
     } else if (inside.size() > 1 && inside.back() == '+' &&
                inside[inside.size() - 2] == kLiteralEnd) {
       inside.resize(inside.size() - 2);
@@ -199,4 +203,4 @@ std::string jinja_literal(std::string_view text) {
 
 std::string canonical_jinja(std::string_view source) { return Reader(source).run(); }
 
-}  // namespace kvbench
+}  // namespace kvbench::text

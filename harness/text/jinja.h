@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace kvbench {
+namespace kvbench::text {
 
 // Characters that enclose a string literal in the canonical text.
 inline constexpr char kLiteralBegin = '\x02';
@@ -24,4 +24,4 @@ std::string jinja_literal(std::string_view text);
 // text outside of tags, which the templates of the supported families do not have.
 std::string canonical_jinja(std::string_view source);
 
-}  // namespace kvbench
+}  // namespace kvbench::text

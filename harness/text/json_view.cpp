@@ -7,7 +7,7 @@
 
 #include "harness/base/error.h"
 
-namespace kvbench {
+namespace kvbench::text {
 
 using nlohmann::json;
 
@@ -95,4 +95,4 @@ void JsonView::wrong_type(const std::string& expected) const {
   fail(fmt::format("expected {}, got {}", expected, got));
 }
 
-}  // namespace kvbench
+}  // namespace kvbench::text

@@ -9,7 +9,7 @@
 #include <string>
 #include <utility>
 
-namespace kvbench {
+namespace kvbench::text {
 
 // Throws InputError when the file cannot be read or is not JSON.
 nlohmann::json read_json(const std::filesystem::path& file);
@@ -50,4 +50,4 @@ class JsonView {
   std::string file_, path_;
 };
 
-}  // namespace kvbench
+}  // namespace kvbench::text

@@ -10,7 +10,7 @@
 
 #include "harness/base/error.h"
 
-namespace kvbench {
+namespace kvbench::text {
 namespace {
 
 // The library's normalization tables are those of Unicode 9: characters that came later are left
@@ -134,4 +134,4 @@ std::string Normalizer::apply(std::string text) const {
   return text;
 }
 
-}  // namespace kvbench
+}  // namespace kvbench::text

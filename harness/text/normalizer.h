@@ -9,7 +9,7 @@
 #include "harness/text/json_view.h"
 #include "harness/text/regex.h"
 
-namespace kvbench {
+namespace kvbench::text {
 
 enum class NormalForm { kNfc, kNfd, kNfkc, kNfkd };
 
@@ -48,4 +48,4 @@ Regex parse_pattern(const JsonView& part, const std::string& key);
 // Deepest nesting of Sequences taken from a file.
 inline constexpr int kMaxSequenceDepth = 16;
 
-}  // namespace kvbench
+}  // namespace kvbench::text

@@ -9,7 +9,7 @@
 #include "harness/text/normalizer.h"
 #include "harness/text/unicode.h"
 
-namespace kvbench {
+namespace kvbench::text {
 namespace {
 
 using Spans = std::vector<Regex::Span>;
@@ -223,4 +223,4 @@ void PreTokenizer::apply(std::vector<Piece>& pieces) const {
   }
 }
 
-}  // namespace kvbench
+}  // namespace kvbench::text

@@ -9,7 +9,7 @@
 #include "harness/text/json_view.h"
 #include "harness/text/regex.h"
 
-namespace kvbench {
+namespace kvbench::text {
 
 // A word, or what will be cut further. Never empty.
 struct Piece {
@@ -60,4 +60,4 @@ class PreTokenizer {
   std::vector<std::variant<Split, Digits, ByteLevel, Metaspace>> steps_;
 };
 
-}  // namespace kvbench
+}  // namespace kvbench::text

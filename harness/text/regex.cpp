@@ -8,7 +8,7 @@
 #include "harness/base/error.h"
 #include "harness/text/unicode.h"
 
-namespace kvbench {
+namespace kvbench::text {
 namespace {
 
 // Reads a pattern left to right and writes it for PCRE2.
@@ -257,4 +257,4 @@ void Regex::find_spans(std::string_view text, std::vector<Span>& spans) const {
   if (previous != text.size()) spans.push_back({previous, text.size(), false});
 }
 
-}  // namespace kvbench
+}  // namespace kvbench::text

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-namespace kvbench {
+namespace kvbench::text {
 
 class Regex {
  public:
@@ -37,4 +37,4 @@ class Regex {
 // `pattern` in PCRE2's words; exposed for its test. Throws InputError starting with `where`.
 std::string translate_regex(std::string_view pattern, const std::string& where);
 
-}  // namespace kvbench
+}  // namespace kvbench::text

@@ -4,7 +4,7 @@
 
 #include "harness/base/error.h"
 
-namespace kvbench {
+namespace kvbench::text {
 namespace {
 
 // "[match]" and "gap" in order.
@@ -68,4 +68,4 @@ TEST(Regex, ARunawayPatternIsAnError) {
 }
 
 }  // namespace
-}  // namespace kvbench
+}  // namespace kvbench::text

@@ -13,6 +13,16 @@
 #include "harness/text/unicode.h"
 
 namespace kvbench {
+
+using text::AddedTokens;
+using text::Bpe;
+using text::JsonView;
+using text::Normalizer;
+using text::Piece;
+using text::PreTokenizer;
+using text::WordCache;
+using text::WordCaches;
+
 namespace {
 
 // Positions in a text are 32-bit in BPE and in ICU; normalization and the byte characters make a
@@ -32,7 +42,7 @@ struct Tokenizer::Impl {
       : file(root.file()),
         normalizer(parse_optional<Normalizer>(root, "normalizer")),
         pre_tokenizer(parse_optional<PreTokenizer>(root, "pre_tokenizer")),
-        decoder(parse_optional<Decoder>(root, "decoder")),
+        decoder(parse_optional<text::Decoder>(root, "decoder")),
         bpe(root.at("model")) {
     if (const auto version = root.find("version"); version && version->text() != "1.0") {
       version->fail("expected \"1.0\"");
@@ -65,7 +75,7 @@ struct Tokenizer::Impl {
   std::string file;
   Normalizer normalizer;
   PreTokenizer pre_tokenizer;
-  Decoder decoder;
+  text::Decoder decoder;
   Bpe bpe;
   AddedTokens added;
   std::vector<std::string> texts;  // by id
@@ -79,7 +89,7 @@ Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
 Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
 
 Tokenizer Tokenizer::load(const std::filesystem::path& tokenizer_json) {
-  const nlohmann::json document = read_json(tokenizer_json);
+  const nlohmann::json document = text::read_json(tokenizer_json);
   return Tokenizer(std::make_unique<Impl>(JsonView(document, tokenizer_json.string())));
 }
 
@@ -89,7 +99,7 @@ std::vector<int32_t> Tokenizer::encode(std::string_view text) const {
                       impl_->file, text.size(), kMaxTextBytes);
   }
   std::string storage;
-  text = valid_utf8(text, storage);
+  text = kvbench::text::valid_utf8(text, storage);
   std::vector<int32_t> ids;
   std::unique_ptr<WordCache> cache = impl_->caches.take();
   for (const auto& part : impl_->added.split(text, /*normalized=*/false)) {

@@ -18,6 +18,8 @@ namespace kvbench {
 namespace {
 
 using nlohmann::json;
+using text::read_json;
+using text::read_text;
 
 std::filesystem::path testdata(const std::string& name) {
   return std::filesystem::path(KVBENCH_TEST_ROOT) / "harness/text/testdata" / name;

@@ -5,7 +5,7 @@
 
 #include "harness/base/error.h"
 
-namespace kvbench {
+namespace kvbench::text {
 namespace {
 
 // ICU's UTF-8 macros take int32 offsets; texts beyond that are read in a window.
@@ -96,4 +96,4 @@ bool is_white_space(UChar32 code_point) {
   return u_hasBinaryProperty(code_point, UCHAR_WHITE_SPACE);
 }
 
-}  // namespace kvbench
+}  // namespace kvbench::text

@@ -8,7 +8,7 @@
 
 #include "harness/base/text.h"
 
-namespace kvbench {
+namespace kvbench::text {
 
 // The text itself when it is valid UTF-8, else a copy in `storage` with U+FFFD for every maximal
 // ill-formed part: what Python's errors="replace" and Rust's from_utf8_lossy give.
@@ -26,4 +26,4 @@ bool is_numeric(UChar32 code_point);      // general category N, Rust's char::is
 bool is_word(UChar32 code_point);         // \w of Unicode's UTS 18
 bool is_white_space(UChar32 code_point);  // property White_Space
 
-}  // namespace kvbench
+}  // namespace kvbench::text

