@@ -16,7 +16,22 @@ struct Options {
   uint64_t seed = 42;
 };
 
+// Before the work: a large file takes minutes to generate.
+void check_output(const std::filesystem::path& output) {
+  const auto folder = output.parent_path();
+  std::error_code error;
+  if (!folder.empty()) std::filesystem::create_directories(folder, error);
+  if (error) {
+    throw_input_error("{}: its folder {} cannot be created: {}", output.string(), folder.string(),
+                      error.message());
+  }
+  if (std::filesystem::is_directory(output)) {
+    throw_input_error("{}: is a folder, expected a file", output.string());
+  }
+}
+
 void generate_task(const Options& options) {
+  check_output(options.output);
   const ModelSpec spec = resolve_model(options.model);
   ensure_model(spec);
   const PromptFormat format(spec.path, /*chat=*/false);
@@ -25,8 +40,6 @@ void generate_task(const Options& options) {
                      [&](std::string_view text) {
                        return static_cast<int64_t>(format.tokenizer().encode(text).size());
                      });
-  const auto folder = std::filesystem::path(options.output).parent_path();
-  if (!folder.empty()) std::filesystem::create_directories(folder);
   write_ruler_file(options.output, records);
   fmt::print("{}: {} samples of {}\n", options.output, records.size(), options.task);
 }

@@ -29,34 +29,32 @@ json read_cases(const std::string& file) {
 }
 
 // {metric, prediction, ground_truths}: one score in 0..1.
-void grade_metric_case(const json& item) {
+std::string grade_metric_case(const json& item) {
   const auto references = item.at("ground_truths").get<std::vector<std::string>>();
   const double score = grade(item.at("metric").get<std::string>(),
                              item.at("prediction").get<std::string>(), references);
-  fmt::print("{:.17g}\n", score / 100);
+  return fmt::format("{:.17g}\n", score / 100);
 }
 
 // {samples: [{pred, refs}]}: the task's two RULER scores.
-void grade_ruler_case(const json& item) {
+std::string grade_ruler_case(const json& item) {
   std::vector<ruler::GradedSample> samples;
   for (const auto& sample : item.at("samples")) {
     samples.push_back(
         {sample.at("pred").get<std::string>(), sample.at("refs").get<std::vector<std::string>>()});
   }
-  fmt::print("{} {}\n", ruler::task_score("string_match_all", samples),
-             ruler::task_score("string_match_part", samples));
+  return fmt::format("{} {}\n", ruler::task_score("string_match_all", samples),
+                     ruler::task_score("string_match_part", samples));
 }
 
 void grade_file(const std::string& file) {
+  std::string lines;  // printed when every case could be graded
   int64_t number = 0;
   for (const auto& item : read_cases(file)) {
     ++number;
     try {
-      if (item.is_object() && item.contains("samples")) {
-        grade_ruler_case(item);
-      } else {
-        grade_metric_case(item);
-      }
+      const bool is_ruler = item.is_object() && item.contains("samples");
+      lines += is_ruler ? grade_ruler_case(item) : grade_metric_case(item);
     } catch (const json::exception& e) {
       throw_input_error(
           "{}: case {}: expected {{samples: [{{pred, refs}}]}} or {{metric, prediction, "
@@ -66,6 +64,7 @@ void grade_file(const std::string& file) {
       throw_input_error("{}: case {}: {}", file, number, e.what());
     }
   }
+  fmt::print("{}", lines);
 }
 
 }  // namespace

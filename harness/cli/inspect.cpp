@@ -119,6 +119,7 @@ void inspect(const Options& options) {
     question = options.question.ends_with(".ids") ? read_ids(options.question)
                                                   : tokenizer().encode(read_text(options.question));
   }
+  check_prompt("inspect", config, context, question, options.generate);
 
   const Decoder model(spec.path, dtype, device);
   std::vector<at::Tensor> scores;

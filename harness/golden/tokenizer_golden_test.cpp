@@ -7,11 +7,11 @@
 #include <nlohmann/json.hpp>
 
 #include "harness/base/hash.h"
+#include "harness/base/text.h"
 #include "harness/golden/golden.h"
 #include "harness/text/chat_template.h"
 #include "harness/text/json_view.h"
 #include "harness/text/tokenizer.h"
-#include "harness/text/unicode.h"
 
 namespace kvbench {
 namespace {
@@ -100,7 +100,7 @@ TEST(TokenizerGolden, RulerPrompts) {
       ASSERT_GE(prompt.size(), question.size() + answer_prefix.size());
       const std::string context =
           prompt.substr(0, prompt.size() - question.size() - answer_prefix.size());
-      EXPECT_EQ(text::count_code_points(context), row.at("context_chars"));
+      EXPECT_EQ(count_code_points(context), row.at("context_chars"));
       EXPECT_EQ(sha256_hex(context), row.at("context_sha256"));
 
       const auto base = tokenizer.encode(prompt);

@@ -1,7 +1,7 @@
 #include "harness/runner/cells.h"
 
-#include "harness/base/error.h"
 #include "harness/base/hash.h"
+#include "harness/runner/generate.h"
 
 namespace kvbench {
 namespace {
@@ -13,20 +13,6 @@ PromptSample tokenise(Sample sample, const std::string& compress, const PromptFo
   prompt.question = format.question(whole_prompt ? "" : sample.question, sample.answer_prefix);
   prompt.sample = std::move(sample);
   return prompt;
-}
-
-void check_length(const PromptSample& prompt, const TaskRequest& request,
-                  const ModelConfig& model) {
-  const auto n_tokens = static_cast<int64_t>(prompt.context.size() + prompt.question.size()) +
-                        prompt.sample.max_new_tokens;
-  if (n_tokens > model.max_positions) {
-    throw_input_error(
-        "task {}, sample {}: {} tokens (context {}, question {}, answer up to {}) are more than "
-        "the "
-        "model's {} positions",
-        request.name, prompt.sample.id, n_tokens, prompt.context.size(), prompt.question.size(),
-        prompt.sample.max_new_tokens, model.max_positions);
-  }
 }
 
 // Identity of a group's data, whether it came from a file or a generator.
@@ -65,7 +51,9 @@ std::vector<SampleGroup> load_groups(const SweepConfig& config, const PromptForm
         group.data_hash = hash_samples(samples);
         for (const auto& sample : samples) {
           group.samples.push_back(tokenise(sample, compress, format));
-          check_length(group.samples.back(), request, model);
+          const PromptSample& prompt = group.samples.back();
+          check_prompt(fmt::format("task {}, sample {}", request.name, sample.id), model,
+                       prompt.context, prompt.question, sample.max_new_tokens);
         }
       }
     }

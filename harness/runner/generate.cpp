@@ -26,6 +26,25 @@ std::vector<int64_t> greedy(const at::Tensor& logits) {
 
 }  // namespace
 
+void check_prompt(const std::string& place, const ModelConfig& model,
+                  const std::vector<int32_t>& context, const std::vector<int32_t>& question,
+                  int64_t max_new_tokens) {
+  const auto n_tokens = static_cast<int64_t>(context.size() + question.size()) + max_new_tokens;
+  if (n_tokens > model.max_positions) {
+    throw_input_error(
+        "{}: {} tokens (context {}, question {}, answer up to {}) are more than the model's {} "
+        "positions",
+        place, n_tokens, context.size(), question.size(), max_new_tokens, model.max_positions);
+  }
+  for (const auto* ids : {&context, &question}) {
+    for (const auto id : *ids) {
+      if (id >= 0 && id < model.vocab_size) continue;
+      throw_input_error("{}: token id {} is outside the model's vocabulary of {}", place, id,
+                        model.vocab_size);
+    }
+  }
+}
+
 std::vector<Generation> generate(const Decoder& model, const std::vector<KvCache*>& caches,
                                  const std::vector<int32_t>& question,
                                  const at::Tensor& context_logits, const GenerateOptions& options) {

@@ -1,6 +1,7 @@
 // Greedy decoding of one question over several caches of the same context.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "harness/cache/kv_cache.h"
@@ -25,6 +26,12 @@ struct GenerateOptions {
 std::vector<Generation> generate(const Decoder& model, const std::vector<KvCache*>& caches,
                                  const std::vector<int32_t>& question,
                                  const at::Tensor& context_logits, const GenerateOptions& options);
+
+// Throws InputError, beginning with `place`, when a prompt with its answer is longer than the
+// model's positions, or holds a token id that the model does not have. Needs no weights.
+void check_prompt(const std::string& place, const ModelConfig& model,
+                  const std::vector<int32_t>& context, const std::vector<int32_t>& question,
+                  int64_t max_new_tokens);
 
 // Room that generate() needs behind the kept tokens of each head.
 inline int64_t slack_for(const std::vector<int32_t>& question, int64_t max_new_tokens) {

@@ -7,6 +7,7 @@
 
 #include "harness/base/error.h"
 #include "harness/base/hash.h"
+#include "harness/model/safetensors.h"
 #include "harness/results/store.h"
 #include "harness/runner/cells.h"
 #include "harness/runner/compress.h"
@@ -127,10 +128,14 @@ class SweepRunner {
 
   void grade_answer(const Generation& answer, const std::string& metric, const Sample& sample,
                     SampleRow& row) const {
-    row.prediction = format_.tokenizer().decode(answer.tokens, /*skip_special_tokens=*/true);
     row.generated_tokens = static_cast<int64_t>(answer.tokens.size());
     row.decode_ms = answer.ms;
-    row.score = grade(metric, row.prediction, sample.references);
+    try {
+      row.prediction = format_.tokenizer().decode(answer.tokens, /*skip_special_tokens=*/true);
+      row.score = grade(metric, row.prediction, sample.references);
+    } catch (const InputError& e) {  // an id that the tokenizer does not have (padded vocabulary)
+      row.error = e.what();
+    }
   }
 
   const SweepConfig& config_;
@@ -175,6 +180,7 @@ std::filesystem::path run_sweep(const SweepConfig& config, const SweepOptions& o
     work.cells = cells_of(work.group, policies, config.ratios, identity);
     for (const auto& cell : work.cells) cells.push_back(cell.row);
   }
+  const Weights headers(config.model.path);  // missing or truncated ones are found here
   if (options.dry_run) {
     print_plan(works);
     return config.output;

@@ -10,6 +10,7 @@ Beside this script it writes
   <family>_expected.json  {"ids": per text, "decoded": per text, "decoded_skip": per text}; null stands
                         for a decoded text equal to the source text
   variants.json         other settings of the parts over one of the tokenizers, with expectations
+Training breaks ties at random: another run makes other tokenizers, with expectations to match.
 With two arguments it also writes the expectations of a given tokenizer for the same texts
 (harness/golden/smollm2_tokens.json).
 """

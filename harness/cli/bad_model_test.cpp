@@ -1,0 +1,123 @@
+// Wrong models, token ids and outputs; the test itself stands in bad_input_test.cpp.
+#include "harness/cli/test_refused.h"
+
+namespace kvbench::test_process {
+namespace {
+
+const Words kRun = {"run", "sweep.yaml"};
+
+INSTANTIATE_TEST_SUITE_P(
+    Model, RefusedTest,
+    testing::Values(
+        BadInput{"MissingFolder",
+                 {"nowhere/config.json", "does not exist"},
+                 run_with("model.path=nowhere")},
+        BadInput{
+            "EmptyFolder", {"empty/config.json", "does not exist"}, run_with("model.path=empty")},
+        BadInput{
+            "NoTokenizer", {"no_tokenizer/tokenizer.json"}, run_with("model.path=no_tokenizer")},
+        BadInput{"NoWeights", {"model/model.safetensors", "cannot be read"}, kRun},
+        BadInput{
+            "NoWeightsForDryRun", {"model/model.safetensors"}, {"run", "sweep.yaml", "--dry-run"}},
+        BadInput{"CheckMissingFolder", {"no folder nowhere"}, {"model", "check", "nowhere"}},
+        BadInput{"CheckNoWeights", {"model/model.safetensors"}, {"model", "check", "model"}},
+        BadInput{"FetchUnknown",
+                 {"unknown model", "did you mean smollm2-135m-instruct?"},
+                 {"model", "fetch", "smollm-135m-instruct"}},
+        BadInput{"InspectMissingFolder",
+                 {"no folder smolm2-135m-instruct", "did you mean smollm2-135m-instruct?"},
+                 inspect({"--model", "smolm2-135m-instruct"})},
+        BadInput{"InspectNoWeights", {"model/model.safetensors"}, inspect({"--model", "model"})},
+        BadInput{"CutData", {"cut/model.safetensors", "truncated"}, inspect({"--model", "cut"})},
+        BadInput{"CutHeader",
+                 {"cut_header/model.safetensors", "truncated"},
+                 inspect({"--model", "cut_header"})},
+        BadInput{"GarbageLength",
+                 {"garbage_length/model.safetensors", "header claims"},
+                 inspect({"--model", "garbage_length"})},
+        BadInput{"GarbageHeader",
+                 {"garbage_header/model.safetensors", "header is not"},
+                 inspect({"--model", "garbage_header"})},
+        BadInput{"OtherShape",
+                 {"other_shape/model.safetensors", "expected shape [96, 64]"},
+                 inspect({"--model", "other_shape"})}),
+    case_name);
+
+INSTANTIATE_TEST_SUITE_P(
+    Inspect, RefusedTest,
+    testing::Values(
+        BadInput{"NeitherTextNorTokens", {"one of --text and --tokens"}, inspect({"--tokens", ""})},
+        BadInput{"TextWithoutTokenizer",
+                 {"no_tokenizer/tokenizer.json"},
+                 inspect({"--tokens", "", "--text", "file"})},
+        BadInput{"MissingTokens", {"nowhere.ids"}, inspect({"--tokens", "nowhere.ids"})},
+        BadInput{
+            "BadLine", {"word.ids:3: ", "one token id", "abc"}, inspect({"--tokens", "word.ids"})},
+        BadInput{"HugeId", {"huge.ids:2: "}, inspect({"--tokens", "huge.ids"})},
+        BadInput{"NoIds", {"blank.ids", "no token ids"}, inspect({"--tokens", "blank.ids"})},
+        BadInput{"IdOutsideVocabulary",
+                 {"96", "vocabulary of 96"},
+                 inspect({"--tokens", "outside.ids"})},
+        BadInput{"NegativeId", {"-3", "vocabulary of 96"}, inspect({"--tokens", "negative.ids"})},
+        BadInput{
+            "TooManyIds", {"3000 tokens", "2048 positions"}, inspect({"--tokens", "long.ids"})},
+        BadInput{"TooManyToGenerate",
+                 {"2048 positions"},
+                 inspect({"--tokens", "nearly_long.ids", "--generate", "20"})},
+        BadInput{"BadQuestion",
+                 {"word.ids:3: "},
+                 inspect({"--question", "word.ids", "--generate", "2"})},
+        BadInput{"QuestionOutsideVocabulary",
+                 {"vocabulary of 96"},
+                 inspect({"--question", "outside.ids", "--generate", "2"})},
+        BadInput{"RatioOne", {"--ratio", "[0, 1)", "got 1"}, inspect({"--ratio", "1.0"})},
+        BadInput{"RatioNegative", {"--ratio", "got -0.1"}, inspect({"--ratio", "-0.1"})},
+        BadInput{"RatioText", {"--ratio", "half"}, inspect({"--ratio", "half"})},
+        BadInput{"RatioNan", {"--ratio", "nan"}, inspect({"--ratio", "nan"})},
+        BadInput{"GenerateNegative", {"--generate", "-1"}, inspect({"--generate", "-1"})},
+        BadInput{"UnknownDtype", {"float8", "float16"}, inspect({"--dtype", "float8"})},
+        BadInput{"UnknownDevice", {"--device", "tpu"}, inspect({"--device", "tpu"})},
+        BadInput{"UnknownPolicy",
+                 {"unknown policy \"keydif\"", "did you mean keydiff?"},
+                 inspect({"--policy", "keydif"})},
+        BadInput{"UnknownScorer",
+                 {"unknown scorer \"snapkw\"", "did you mean snapkv?"},
+                 inspect({"--policy", "{scorer: snapkw, allocator: uniform}"})},
+        BadInput{
+            "WindowTooLong",
+            {"window", "40"},
+            inspect({"--policy", "{scorer: {name: snapkv, window: 64}, allocator: uniform}"})}),
+    case_name);
+
+INSTANTIATE_TEST_SUITE_P(
+    Output, RefusedTest,
+    testing::Values(
+        BadInput{"ParentIsAFile", {"file/out.h5", "folder"}, run_with("output=file/out.h5")},
+        BadInput{"IsAFolder", {"model", "is a folder"}, run_with("output=model")},
+        BadInput{
+            "IsAnotherFile", {"sweep.yaml", "not an HDF5 file"}, run_with("output=sweep.yaml")},
+        BadInput{
+            "CannotBeWritten", {"/proc/out.h5"}, {"run", "sweep.yaml", "--output", "/proc/out.h5"}},
+        BadInput{"InspectParentIsAFile", {"file/out.h5"}, inspect({"--output", "file/out.h5"})},
+        BadInput{"InspectIsAFolder", {"model", "is a folder"}, inspect({"--output", "model"})},
+        BadInput{"TasksParentIsAFile",
+                 {"file/t.jsonl", "folder"},
+                 generate_task("niah_single_1", "1024", "file/t.jsonl")},
+        BadInput{"TasksIsAFolder",
+                 {"whole", "folder"},
+                 generate_task("niah_single_1", "1024", "whole")}),
+    case_name);
+
+TEST(Refused, CudaWithoutADevice) {
+  if (std::filesystem::exists("/dev/nvidiactl")) GTEST_SKIP() << "there is a device";
+  const test_run::Folder folder;
+  write_bytes(folder / "t.ids", id_lines(0, 8));
+  const auto outcome =
+      kvbench(folder / "", {"inspect", "--model", tiny_model(), "--tokens", "t.ids", "--policy",
+                            "full", "--ratio", "0", "--output", "out.h5", "--device", "cuda"});
+  expect_refused(outcome, {"device cuda", "no CUDA device"});
+  EXPECT_FALSE(std::filesystem::exists(folder / "out.h5"));
+}
+
+}  // namespace
+}  // namespace kvbench::test_process

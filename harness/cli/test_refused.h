@@ -1,0 +1,120 @@
+// For the tests of this folder: a table of wrong requests, and the folder that they run in.
+#pragma once
+
+#include <ostream>
+
+#include "harness/cli/test_process.h"
+#include "harness/results/test_run.h"
+
+namespace kvbench::test_process {
+
+using Words = std::vector<std::string>;
+
+inline constexpr const char* kSweep = R"(name: tiny
+model: {path: model}
+device: cpu
+chat_template: false
+tasks:
+  - {task: ruler/niah_single_1, lengths: [1024], samples: 1, max_new_tokens: 4}
+policies: [full, keydiff, snapkv]
+ratios: [0.5]
+output: out.h5
+)";
+
+struct BadInput {
+  std::string name;
+  Words expected;           // parts of the message
+  Words arguments;          // of kvbench
+  std::string before = "";  // this part of the sweep ...
+  std::string after = "";   // ... is replaced by this one
+};
+
+// How googletest names a failed case.
+inline void PrintTo(const BadInput& bad, std::ostream* out) { *out << bad.name; }
+
+// Runs in a folder of its own with models that are broken in different ways.
+class RefusedTest : public testing::TestWithParam<BadInput> {
+ protected:
+  void SetUp() override {
+    for (const char* name : {"model", "whole", "no_tokenizer", "cut", "cut_header",
+                             "garbage_length", "garbage_header", "other_shape"}) {
+      std::filesystem::create_directory(folder / name);
+      std::filesystem::copy(tiny_model() / "config.json", folder / name);
+    }
+    std::filesystem::create_directory(folder / "empty");
+    std::filesystem::copy(tiny_tokenizer(), folder / "model/tokenizer.json");
+    std::filesystem::copy(tiny_tokenizer(), folder / "whole/tokenizer.json");
+    const std::string weights = read_bytes(tiny_model() / "model.safetensors");
+    write_bytes(folder / "whole/model.safetensors", weights);
+    write_bytes(folder / "no_tokenizer/model.safetensors", weights);
+    write_bytes(folder / "other_shape/model.safetensors", weights);
+    write_bytes(folder / "cut/model.safetensors", weights.substr(0, weights.size() - 100));
+    write_bytes(folder / "cut_header/model.safetensors", weights.substr(0, 100));
+    write_bytes(folder / "garbage_length/model.safetensors", "\xff\xff\xff" + weights.substr(3));
+    std::string garbage = weights;
+    garbage.replace(8, 4, "%%%%");
+    write_bytes(folder / "garbage_header/model.safetensors", garbage);
+    edit("other_shape/config.json", "\"hidden_size\": 32", "\"hidden_size\": 64");
+
+    write_bytes(folder / "sweep.yaml", kSweep);
+    write_bytes(folder / "broken.yaml", "name: tiny\nratios: [0.5\noutput: x.h5\n");
+    write_bytes(folder / "good.ids", id_lines(0, 40));
+    write_bytes(folder / "long.ids", id_lines(0, 3000));
+    write_bytes(folder / "nearly_long.ids", id_lines(0, 2040));
+    write_bytes(folder / "word.ids", "1\n\nabc\n");
+    write_bytes(folder / "huge.ids", "1\n99999999999\n");
+    write_bytes(folder / "outside.ids", "1\n2\n96\n");
+    write_bytes(folder / "negative.ids", "1\n-3\n");
+    write_bytes(folder / "blank.ids", "\n\n");
+    write_bytes(folder / "file", "a text\n");
+    const std::string line = R"({"index": 0, "input": "a text", "outputs": ["x"]})";
+    write_bytes(folder / "bad_line.jsonl", line + "\n{\"index\": 1, \"input\n");
+    write_bytes(folder / "no_outputs.jsonl", line + "\n{\"index\": 1, \"input\": \"a\"}\n");
+    write_bytes(folder / "two.jsonl", line + "\n" + line + "\n");
+    write_bytes(folder / "broken.json", "{\"cases\": [\n");
+    write_bytes(folder / "second_bad.json",
+                R"([{"samples": [{"pred": "a", "refs": ["a"]}]}, {"samples": [{"pred": "a"}]}])");
+    write_bytes(folder / "unknown_metric.json",
+                R"([{"metric": "string_match_al", "prediction": "a", "ground_truths": ["a"]}])");
+  }
+
+  void edit(const std::string& file, const std::string& before, const std::string& after) {
+    std::string text = read_bytes(folder / file);
+    ASSERT_NE(text.find(before), std::string::npos) << before;
+    write_bytes(folder / file, text.replace(text.find(before), before.size(), after));
+  }
+
+  test_run::Folder folder;
+};
+
+inline std::string case_name(const testing::TestParamInfo<BadInput>& info) {
+  return info.param.name;
+}
+
+inline Words run_with(const std::string& setting) {
+  return {"run", "sweep.yaml", "--set", setting};
+}
+
+// An inspect request that is right but for `more`; of an option given twice the last counts.
+inline Words inspect(const Words& more) {
+  std::vector<std::pair<std::string, std::string>> options = {{"--model", "no_tokenizer"},
+                                                              {"--tokens", "good.ids"},
+                                                              {"--policy", "keydiff"},
+                                                              {"--ratio", "0.5"},
+                                                              {"--output", "out.h5"}};
+  for (size_t i = 0; i + 1 < more.size(); i += 2) {
+    std::erase_if(options, [&](const auto& option) { return option.first == more[i]; });
+    options.emplace_back(more[i], more[i + 1]);
+  }
+  Words words = {"inspect"};
+  for (const auto& [key, value] : options) words.insert(words.end(), {key, value});
+  return words;
+}
+
+inline Words generate_task(const std::string& task, const std::string& length,
+                           const std::string& output) {
+  return {"generate-task", "ruler", task,       "--length", length, "--samples", "2",
+          "--model",       "model", "--output", output};
+}
+
+}  // namespace kvbench::test_process
