@@ -11,6 +11,13 @@ int64_t LayerBudget::uniform_count() const {
   return std::max<int64_t>(1, static_cast<int64_t>(static_cast<double>(n_tokens()) * kept_share));
 }
 
+std::vector<std::vector<int64_t>> Allocator::allocate_layers(
+    const std::vector<LayerBudget>& budgets) const {
+  std::vector<std::vector<int64_t>> counts;
+  for (const auto& budget : budgets) counts.push_back(allocate(budget));
+  return counts;
+}
+
 void protect(at::Tensor& scores, int64_t sink, int64_t recent) {
   const int64_t n_tokens = scores.size(1);
   const at::Tensor top = scores.max() + 1;

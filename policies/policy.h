@@ -22,8 +22,9 @@ struct LayerView {
   at::Tensor queries;          // [Hq, T, d] after RoPE; query head q serves KV head q / (Hq / H)
   at::Tensor queries_prerope;  // [Hq, T, d] before RoPE
   at::Tensor output_weight;    // W_O [D, Hq * d]
-  double attention_scale = 0;  // 1 / sqrt(d)
-  uint64_t seed = 0;           // of the sample: the source of any randomness
+  at::Tensor inverse_frequencies;  // of RoPE, float32 [d / 2]: position t turns pair i by t * f_i
+  double attention_scale = 0;      // 1 / sqrt(d)
+  uint64_t seed = 0;               // of the sample: the source of any randomness
 
   int64_t n_tokens() const { return keys.size(1); }
   int64_t n_kv_heads() const { return keys.size(0); }
@@ -60,11 +61,33 @@ class Allocator {
 
   // Keep count of each KV head, [H], each in [1, T].
   virtual std::vector<int64_t> allocate(const LayerBudget& budget) const = 0;
+
+  // True when the counts of a layer depend on the scores of all layers. Such an allocator is asked
+  // through allocate_layers(), once the prefill is through, so the whole full cache lives until
+  // then.
+  virtual bool spans_layers() const { return false; }
+  // Keep counts [L][H] of all layers at once; budgets[l] is layer l's.
+  virtual std::vector<std::vector<int64_t>> allocate_layers(
+      const std::vector<LayerBudget>& budgets) const;
+};
+
+// Changes a layer's scores once its keep counts are known: what a method does between ranking and
+// selection (CriticalKV). Optional third part of a policy.
+class Weighting {
+ public:
+  static const char* kind() { return "weighting"; }
+  virtual ~Weighting() = default;
+
+  // New scores, float32 [H, T], of which the counts[h] highest of each head are kept.
+  virtual at::Tensor weigh(const LayerView& layer, const at::Tensor& scores,
+                           const std::vector<int64_t>& counts) const = 0;
 };
 
 #define KVB_REGISTER_SCORER(NAME, CLASS, DOC) KVB_REGISTER(::kvbench::Scorer, NAME, CLASS, DOC)
 #define KVB_REGISTER_ALLOCATOR(NAME, CLASS, DOC) \
   KVB_REGISTER(::kvbench::Allocator, NAME, CLASS, DOC)
+#define KVB_REGISTER_WEIGHTING(NAME, CLASS, DOC) \
+  KVB_REGISTER(::kvbench::Weighting, NAME, CLASS, DOC)
 
 // Raises the first `sink` and the last `recent` tokens to the layer's maximum + 1, so that they
 // outrank every other token (as kvpress protects). scores: float32 [H, T], changed in place.

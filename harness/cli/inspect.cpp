@@ -12,7 +12,7 @@
 #include "harness/config/model_spec.h"
 #include "harness/config/policy_spec.h"
 #include "harness/model/model.h"
-#include "harness/results/hdf5.h"
+#include "harness/base/hdf5.h"
 #include "harness/results/store.h"
 #include "harness/runner/compress.h"
 #include "harness/runner/device.h"

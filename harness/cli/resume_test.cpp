@@ -95,9 +95,9 @@ TEST_F(ResumeTest, EndsWithTheRowsOfAnUninterruptedRun) {
   ASSERT_EQ(expected.size(), kSamples * kCells);
   EXPECT_TRUE(read_results(folder_ / "a.h5").state.complete);
 
-  // Killed while the second sample is in work, then while the third is.
+  // Killed before the first sample is done, while the second is in work, and then the third.
   size_t n_before = 0;
-  for (const size_t n_rows : {size_t{1}, kCells + 1}) {
+  for (const size_t n_rows : {size_t{0}, size_t{1}, kCells + 1}) {
     SCOPED_TRACE(n_rows);
     kill_at("b.h5", n_rows);
     const Rows so_far = rows_of(folder_ / "b.h5");

@@ -56,6 +56,9 @@ class RefusedTest : public testing::TestWithParam<BadInput> {
     write_bytes(folder / "garbage_header/model.safetensors", garbage);
     edit("other_shape/config.json", "\"hidden_size\": 32", "\"hidden_size\": 64");
 
+    // Large enough for the tokenizer, unlike the others.
+    edit("model/config.json", "\"vocab_size\": 96", "\"vocab_size\": 4096");
+
     write_bytes(folder / "sweep.yaml", kSweep);
     write_bytes(folder / "broken.yaml", "name: tiny\nratios: [0.5\noutput: x.h5\n");
     write_bytes(folder / "good.ids", id_lines(0, 40));

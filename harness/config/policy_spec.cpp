@@ -49,7 +49,8 @@ PartSpec read_part(const YamlNode& node, const std::string& kind) {
   return part;
 }
 
-const std::vector<std::string> kDefinition = {"full", "scorer", "allocator", "protect"};
+const std::vector<std::string> kDefinition = {"full", "scorer", "allocator", "weighting",
+                                              "protect"};
 
 // The keys of kDefinition; `map` may hold others.
 PolicySpec read_definition(const YamlMap& map, const YamlNode& node) {
@@ -58,7 +59,7 @@ PolicySpec read_definition(const YamlMap& map, const YamlNode& node) {
   policy.line = node.line;
   policy.full = map.optional("full", false);
   if (policy.full) {
-    for (const char* key : {"scorer", "allocator", "protect"}) {
+    for (const char* key : {"scorer", "allocator", "weighting", "protect"}) {
       if (map.find(key) != nullptr) map.fail(key, "stands beside full, which keeps everything");
     }
     policy.name = "full";
@@ -66,6 +67,9 @@ PolicySpec read_definition(const YamlMap& map, const YamlNode& node) {
   }
   policy.scorer = read_part(map.require("scorer"), "scorer");
   policy.allocator = read_part(map.require("allocator"), "allocator");
+  if (const YamlNode* weighting = map.find("weighting"); weighting != nullptr) {
+    policy.weighting = read_part(*weighting, "weighting");
+  }
   if (const YamlNode* protect = map.find("protect"); protect != nullptr) {
     require_map(*protect, "protect");
     policy.protect = read_params(*protect, "", node.file);
@@ -169,8 +173,10 @@ std::string policy_yaml(const PolicySpec& policy) {
   if (policy.full) return fmt::format("{{name: {}, full: true}}", name);
   const std::string protect =
       policy.protect.empty() ? "" : fmt::format(", protect: {{{}}}", params_yaml(policy.protect));
-  return fmt::format("{{name: {}, scorer: {}, allocator: {}{}}}", name, part_yaml(policy.scorer),
-                     part_yaml(policy.allocator), protect);
+  const std::string weighting =
+      policy.weighting.name.empty() ? "" : ", weighting: " + part_yaml(policy.weighting);
+  return fmt::format("{{name: {}, scorer: {}, allocator: {}{}{}}}", name, part_yaml(policy.scorer),
+                     part_yaml(policy.allocator), weighting, protect);
 }
 
 }  // namespace kvbench

@@ -24,6 +24,7 @@ struct PartSpec {
 struct PolicySpec {
   std::string name;                    // the label in results
   PartSpec scorer, allocator;          // empty when `full`
+  PartSpec weighting;                  // optional, empty = none
   std::vector<Params::Given> protect;  // sink, recent
   bool full = false;                   // keeps everything
   // Where it is defined: configs/presets.yaml for a preset, wherever that was asked for.
@@ -44,10 +45,10 @@ std::vector<std::string> preset_names();  // sorted
 // A policy is one of
 //   PRESET
 //   {preset: PRESET, name: LABEL}
-//   {name: LABEL, scorer: PART, allocator: PART, protect: {sink: 4, recent: 32}}
+//   {name: LABEL, scorer: PART, allocator: PART, weighting: PART, protect: {sink: 4, recent: 32}}
 //   {name: LABEL, full: true}
-// with PART = NAME or {name: NAME, PARAMETER: VALUE, ...}. name and protect are optional; without
-// a name it is the preset's, "full", or "SCORER+ALLOCATOR". Throws InputError.
+// with PART = NAME or {name: NAME, PARAMETER: VALUE, ...}. name, weighting and protect are
+// optional; without a name it is the preset's, "full", or "SCORER+ALLOCATOR". Throws InputError.
 PolicySpec parse_policy(const YamlNode& node, const std::vector<Preset>& presets);
 
 // What --policy takes: any of the above in YAML flow form.

@@ -11,7 +11,7 @@
 
 #include "harness/golden/golden.h"
 #include "harness/model/decoder.h"
-#include "harness/results/hdf5.h"
+#include "harness/base/hdf5.h"
 #include "harness/runner/compress.h"
 #include "harness/runner/generate.h"
 

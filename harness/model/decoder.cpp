@@ -154,6 +154,7 @@ at::Tensor Decoder::prefill(const std::vector<int32_t>& tokens, const Observer& 
     view.keys = p.keys.squeeze(0).transpose(0, 1).contiguous();
     view.values = p.values.squeeze(0).transpose(0, 1).contiguous();
     view.output_weight = layers_[l].output;
+    view.inverse_frequencies = inverse_frequencies_;
     view.attention_scale = attention_scale_;
     const at::Tensor attended = at::scaled_dot_product_attention(
         view.queries.unsqueeze(0), view.keys.unsqueeze(0), view.values.unsqueeze(0),

@@ -13,7 +13,7 @@
 #include <span>
 #include <string>
 
-#include "harness/results/hdf5.h"
+#include "harness/base/hdf5.h"
 #include "harness/results/layout.h"
 
 namespace kvbench {

@@ -1,4 +1,4 @@
-#include "harness/results/hdf5.h"
+#include "harness/base/hdf5.h"
 
 #include <gtest/gtest.h>
 

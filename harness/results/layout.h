@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "harness/base/error.h"
-#include "harness/results/hdf5.h"
+#include "harness/base/hdf5.h"
 #include "harness/results/rows.h"
 
 namespace kvbench {

@@ -4,7 +4,7 @@
 #include <string>
 #include <type_traits>
 
-#include "harness/results/hdf5.h"
+#include "harness/base/hdf5.h"
 
 namespace kvbench {
 

@@ -1,7 +1,7 @@
 // One prefill of a context, and the caches of any number of policies cut from it.
 #pragma once
 
-#include <map>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,11 +14,11 @@ namespace kvbench {
 
 // What one policy at one ratio left of a context.
 struct CompressedCache {
-  std::unique_ptr<KvCache> cache;    // empty when `error` is not
-  std::vector<int32_t> keep_counts;  // [L, H]
-  std::vector<KeptTokens> kept;      // [L], only when asked for
-  std::string error;                 // why this policy cannot cut this context
-  double score_ms = 0, compact_ms = 0;
+  std::unique_ptr<KvCache> cache;                        // empty when `error` is not
+  std::vector<int32_t> keep_counts;                      // [L, H]
+  std::vector<KeptTokens> kept;                          // [L], only when asked for
+  std::string error;                                     // why this policy cannot cut this context
+  double score_ms = 0, allocate_ms = 0, compact_ms = 0;  // selection counts as compaction
 };
 
 struct PolicyAtRatio {
@@ -41,8 +41,9 @@ struct Compressed {
 };
 
 // Prefill attention is never changed by eviction (a layer is cut after its own attention), so
-// every policy's scores come from the same pass; policies with the same scorer share them. A scorer
-// that refuses the context (InputError) fails its own policies only.
+// every policy's scores come from the same pass; policies with the same scorer share them. Each
+// layer is cut at once and its full keys and values are let go, unless an allocator spans layers. A
+// scorer that refuses the context (InputError) fails its own policies only.
 Compressed compress_context(const Decoder& model, const std::vector<int32_t>& context,
                             const std::vector<PolicyAtRatio>& policies,
                             const CompressOptions& options);

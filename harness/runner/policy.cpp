@@ -24,6 +24,9 @@ Policy::Policy(const PolicySpec& spec) : name_(spec.name) {
   if (spec.full) return;
   std::tie(scorer_, scorer_label_) = make_part<Scorer>(spec.scorer);
   std::tie(allocator_, allocator_label_) = make_part<Allocator>(spec.allocator);
+  if (!spec.weighting.name.empty()) {
+    std::tie(weighting_, weighting_label_) = make_part<Weighting>(spec.weighting);
+  }
   Params params("protect", spec.origin, spec.protect);
   params.get("sink", sink_, "first tokens that outrank every other");
   params.get("recent", recent_, "last tokens that outrank every other");
@@ -34,25 +37,33 @@ Policy::Policy(const PolicySpec& spec) : name_(spec.name) {
 
 std::string Policy::canonical() const {
   if (is_full()) return "full";
-  return fmt::format("{}+{}+protect(sink={},recent={})", scorer_label_, allocator_label_, sink_,
-                     recent_);
+  return fmt::format("{}+{}{}+protect(sink={},recent={})", scorer_label_, allocator_label_,
+                     weighting_ ? "+" + weighting_label_ : "", sink_, recent_);
 }
 
-KeptTokens Policy::select(const LayerView& layer, const at::Tensor& scores, double ratio) const {
-  if (is_full() || ratio == 0) return keep_all(layer.n_kv_heads(), layer.n_tokens());
-  KVB_CHECK(scores.scalar_type() == at::kFloat && scores.dim() == 2 &&
-                scores.size(0) == layer.n_kv_heads() && scores.size(1) == layer.n_tokens(),
-            "{} must give float32 scores [H, T]", scorer_label_);
-  LayerBudget budget;
-  budget.layer = layer.index;
-  budget.n_layers = layer.n_layers;
-  budget.ratio = ratio;
-  budget.scores = scores;
-  if (sink_ > 0 || recent_ > 0) {
-    budget.scores = scores.clone();
-    protect(budget.scores, sink_, recent_);
-  }
-  return select_top(budget.scores, allocator_->allocate(budget));
+at::Tensor Policy::protected_scores(const at::Tensor& scores) const {
+  if (sink_ == 0 && recent_ == 0) return scores;
+  at::Tensor raised = scores.clone();
+  protect(raised, sink_, recent_);
+  return raised;
+}
+
+std::vector<int64_t> Policy::allocate(const LayerView& layer, const at::Tensor& scores,
+                                      double ratio) const {
+  return allocator_->allocate({layer.index, layer.n_layers, ratio, scores});
+}
+
+std::vector<std::vector<int64_t>> Policy::allocate_layers(const std::vector<at::Tensor>& scores,
+                                                          double ratio) const {
+  std::vector<LayerBudget> budgets;
+  const auto n_layers = static_cast<int64_t>(scores.size());
+  for (int64_t l = 0; l < n_layers; ++l) budgets.push_back({l, n_layers, ratio, scores[l]});
+  return allocator_->allocate_layers(budgets);
+}
+
+KeptTokens Policy::select(const LayerView& layer, const at::Tensor& scores,
+                          const std::vector<int64_t>& counts) const {
+  return select_top(weighting_ ? weighting_->weigh(layer, scores, counts) : scores, counts);
 }
 
 }  // namespace kvbench

@@ -29,13 +29,28 @@ class Policy {
   // Scores of a layer before protection, float32 [H, T]. Not for full.
   at::Tensor score(const LayerView& layer) const { return scorer_->score(layer); }
 
-  // What the layer keeps at `ratio` given its scores. At ratio 0 nothing is done: all is kept.
-  KeptTokens select(const LayerView& layer, const at::Tensor& scores, double ratio) const;
+  // Scores with the policy's own protection applied; `scores` itself is left as it is.
+  at::Tensor protected_scores(const at::Tensor& scores) const;
+
+  // The allocator wants the scores of all layers before the first is cut.
+  bool spans_layers() const { return allocator_ != nullptr && allocator_->spans_layers(); }
+
+  // Keep counts of one layer, or of all ([L][H]), given protected scores, 0 < ratio < 1.
+  std::vector<int64_t> allocate(const LayerView& layer, const at::Tensor& scores,
+                                double ratio) const;
+  std::vector<std::vector<int64_t>> allocate_layers(const std::vector<at::Tensor>& scores,
+                                                    double ratio) const;
+
+  // The tokens that stay, given protected scores and keep counts.
+  KeptTokens select(const LayerView& layer, const at::Tensor& scores,
+                    const std::vector<int64_t>& counts) const;
 
  private:
   std::string name_, scorer_label_, allocator_label_;
   std::unique_ptr<Scorer> scorer_;
   std::unique_ptr<Allocator> allocator_;
+  std::unique_ptr<Weighting> weighting_;  // may be empty
+  std::string weighting_label_;
   int64_t sink_ = 0, recent_ = 0;
 };
 
