@@ -12,9 +12,35 @@ at::Tensor index_tensor(const std::vector<int64_t>& values, c10::Device device) 
   return at::tensor(values, at::kLong).to(device);
 }
 
+bool has_room(const KvCache::Layer& layer, int64_t n_tokens) {
+  for (size_t h = 0; h < layer.lengths.size(); ++h) {
+    if (layer.lengths[h] + n_tokens > layer.capacities[h]) return false;
+  }
+  return true;
+}
+
+// Moves a layer into buffers with room for `n_tokens` more tokens behind each head.
+void grow(KvCache::Layer& layer, int64_t n_tokens) {
+  const std::vector<int64_t> old_starts = layer.starts;
+  int64_t rows = 0;
+  for (size_t h = 0; h < layer.starts.size(); ++h) {
+    layer.starts[h] = rows;
+    layer.capacities[h] = layer.lengths[h] + n_tokens;
+    rows += layer.capacities[h];
+  }
+  for (at::Tensor* buffer : {&layer.keys, &layer.values}) {
+    at::Tensor larger = at::empty({rows, buffer->size(1)}, buffer->options());
+    for (size_t h = 0; h < layer.starts.size(); ++h) {
+      larger.narrow(0, layer.starts[h], layer.lengths[h])
+          .copy_(buffer->narrow(0, old_starts[h], layer.lengths[h]));
+    }
+    *buffer = larger;
+  }
+}
+
 }  // namespace
 
-KvCache::KvCache(int64_t n_layers, int64_t slack) : layers_(n_layers), slack_(slack) {}
+KvCache::KvCache(int64_t n_layers) : layers_(n_layers) {}
 
 void KvCache::store(int64_t index, const at::Tensor& keys, const at::Tensor& values,
                     const KeptTokens& kept) {
@@ -32,8 +58,8 @@ void KvCache::store(int64_t index, const at::Tensor& keys, const at::Tensor& val
   for (int64_t h = 0; h < kept.n_kv_heads(); ++h) {
     layer.starts.push_back(rows);
     layer.lengths.push_back(kept.count(h));
-    layer.capacities.push_back(kept.count(h) + slack_);
-    rows += kept.count(h) + slack_;
+    layer.capacities.push_back(kept.count(h));
+    rows += kept.count(h);
   }
   layer.keys = at::empty({rows, keys.size(2)}, keys.options());
   layer.values = at::empty_like(layer.keys);
@@ -45,14 +71,21 @@ void KvCache::store(int64_t index, const at::Tensor& keys, const at::Tensor& val
   ragged_gather(values, positions, offsets, starts, layer.values);
 }
 
+bool KvCache::reserve(int64_t n_tokens) {
+  constexpr int64_t kGrowth = 64;  // tokens: an append is in place at least this often
+  bool grew = false;
+  for (auto& layer : layers_) {
+    if (has_room(layer, n_tokens)) continue;
+    grow(layer, std::max(n_tokens, kGrowth));
+    grew = true;
+  }
+  return grew;
+}
+
 void KvCache::advance(int64_t n_tokens) {
   for (auto& layer : layers_) {
-    for (size_t h = 0; h < layer.lengths.size(); ++h) {
-      layer.lengths[h] += n_tokens;
-      KVB_CHECK(layer.lengths[h] <= layer.capacities[h],
-                "KV head {} has room for {} tokens, not {}", h, layer.capacities[h],
-                layer.lengths[h]);
-    }
+    KVB_CHECK(has_room(layer, n_tokens), "{} tokens were appended without room for them", n_tokens);
+    for (auto& length : layer.lengths) length += n_tokens;
   }
   next_position_ += n_tokens;
   appended_ += n_tokens;
@@ -85,6 +118,19 @@ int64_t KvCache::bytes_logical() const {
 
 DecodeBatch::DecodeBatch(std::vector<KvCache*> caches) : caches_(std::move(caches)) {
   KVB_CHECK(!caches_.empty(), "a batch needs a sequence");
+  collect();
+}
+
+void DecodeBatch::reserve(int64_t n_tokens) {
+  bool grew = false;
+  for (KvCache* cache : caches_) grew = cache->reserve(n_tokens) || grew;
+  if (grew) collect();
+}
+
+// The operators' view of the caches: buffers by layer, starts and lengths as tensors.
+void DecodeBatch::collect() {
+  keys_.clear();
+  values_.clear();
   const int64_t n_layers = caches_[0]->n_layers();
   const auto n_heads = static_cast<int64_t>(caches_[0]->layer(0).starts.size());
   std::vector<int64_t> starts, lengths;
@@ -110,14 +156,10 @@ at::Tensor DecodeBatch::append_and_attend(int64_t layer, const at::Tensor& query
                                           double scale) {
   const at::Tensor starts = starts_[layer], lengths = lengths_[layer];
   const int64_t n_tokens = query.size(1);
-  // Room before anything is written: in a flat buffer the next head's rows follow.
+  // Before anything is written: in a flat buffer the next head's rows follow.
   for (const KvCache* cache : caches_) {
-    const auto& l = cache->layer(layer);
-    for (size_t h = 0; h < l.lengths.size(); ++h) {
-      KVB_CHECK(l.lengths[h] + n_tokens <= l.capacities[h],
-                "layer {}, KV head {}: {} cached + {} new tokens exceed its {} rows", layer, h,
-                l.lengths[h], n_tokens, l.capacities[h]);
-    }
+    KVB_CHECK(has_room(cache->layer(layer), n_tokens), "layer {} has no room for {} new tokens",
+              layer, n_tokens);
   }
   lengths.add_(n_tokens);
   ragged_append(keys, keys_[layer], starts, lengths);

@@ -21,19 +21,22 @@ class KvCache {
     std::vector<int64_t> starts, lengths, capacities;  // [H], in rows
   };
 
-  // `slack` rows per head stay free behind the kept ones for tokens to come.
-  KvCache(int64_t n_layers, int64_t slack);
+  explicit KvCache(int64_t n_layers);
 
-  // Copies the kept rows of a prefilled layer, keys and values [H, T, head_dim], into a buffer of
-  // just that size plus slack. Each layer is stored once, in any order.
+  // Copies the kept rows of a prefilled layer, keys and values [H, T, head_dim], into buffers of
+  // just that size. Each layer is stored once, in any order.
   void store(int64_t layer, const at::Tensor& keys, const at::Tensor& values,
              const KeptTokens& kept);
 
   // Position of the next token: it continues from the uncompressed length, not from what is kept.
   int64_t next_position() const { return next_position_; }
 
+  // Makes room for `n_tokens` more tokens in every head. Buffers that are too small grow by a
+  // block, one layer at a time, so that appends are in place until the block is full. Returns
+  // whether any grew: earlier copies of layer().keys and .values are stale then.
+  bool reserve(int64_t n_tokens);
+
   // Counts `n_tokens` appended tokens (the operators have written their rows).
-  // Throws std::logic_error when a head has no room for them.
   void advance(int64_t n_tokens);
 
   // Forgets every token appended since store(), for the next question on the same context.
@@ -48,7 +51,7 @@ class KvCache {
 
  private:
   std::vector<Layer> layers_;
-  int64_t slack_, context_length_ = 0, next_position_ = 0, appended_ = 0;
+  int64_t context_length_ = 0, next_position_ = 0, appended_ = 0;
 };
 
 // Several caches that take the same number of new tokens together.
@@ -59,6 +62,9 @@ class DecodeBatch {
   int64_t size() const { return static_cast<int64_t>(caches_.size()); }
   int64_t next_position(int64_t sequence) const { return caches_[sequence]->next_position(); }
 
+  // Makes room for m new tokens in every cache: call it before the first layer of a step.
+  void reserve(int64_t n_tokens);
+
   // Appends rows [S, m, H, d] of `layer` to every cache and attends query [S, m, Hq, d] over them.
   at::Tensor append_and_attend(int64_t layer, const at::Tensor& query, const at::Tensor& keys,
                                const at::Tensor& values, double scale);
@@ -67,6 +73,8 @@ class DecodeBatch {
   void advance(int64_t n_tokens);
 
  private:
+  void collect();
+
   std::vector<KvCache*> caches_;
   std::vector<std::vector<at::Tensor>> keys_, values_;  // [L][S]
   at::Tensor starts_, lengths_;                         // int64 [L, S, H]

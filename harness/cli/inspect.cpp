@@ -124,7 +124,6 @@ void inspect(const Options& options) {
   const Decoder model(spec.path, dtype, device);
   std::vector<at::Tensor> scores;
   CompressOptions compress;
-  compress.slack = slack_for(question, options.generate);
   compress.keep_positions = true;
   compress.on_scores = [&](const std::string&, int64_t, const at::Tensor& layer) {
     scores.push_back(layer.to(at::kCPU).clone());

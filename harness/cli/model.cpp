@@ -65,7 +65,6 @@ void check(const std::string& text, const std::string& dtype) {
   full_spec.full = true;
   const Policy full(full_spec);
   CompressOptions options;
-  options.slack = slack_for(question, kNewTokens);
   Compressed compressed = compress_context(model, context, {{&full, 0.0}}, options);
   const auto answer = generate(model, {compressed.caches[0].cache.get()}, question,
                                compressed.last_logits, {kNewTokens, config.end_tokens});

@@ -264,7 +264,7 @@ TEST_F(PoliciesGolden, ContinuationsOverTheCutCaches) {
     const auto n_new = static_cast<int64_t>(read_ids(golden.file, "full/continuation_ids").size());
     std::vector<KvCache> caches;
     for (size_t i = 0; i < groups.size(); ++i) {
-      caches.emplace_back(model().config().n_layers, slack_for(golden.question, n_new));
+      caches.emplace_back(model().config().n_layers);
     }
     const auto logits = model().prefill(golden.context, [&](const LayerView& layer) {
       for (size_t i = 0; i < groups.size(); ++i) {

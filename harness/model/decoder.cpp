@@ -174,6 +174,7 @@ at::Tensor Decoder::extend(const at::Tensor& tokens, DecodeBatch& batch, Logits 
   std::vector<int64_t> next;
   for (int64_t s = 0; s < S; ++s) next.push_back(batch.next_position(s));
   check_tokens(tokens, *std::max_element(next.begin(), next.end()));
+  batch.reserve(m);
   const at::Tensor positions =
       (at::tensor(next, at::kLong).unsqueeze(1) + at::arange(m, at::kLong)).to(device_);
   const auto attend = [&](int64_t l, const Projections& p) {

@@ -57,7 +57,7 @@ TEST_P(Family, PrefillEqualsTransformers) {
 TEST_P(Family, BlockAndSingleTokensOverTheCacheEqualTransformers) {
   const Decoder model(kData / GetParam(), at::kFloat, at::kCPU);
   const Expected expected = load_expected(GetParam());
-  KvCache cache(model.config().n_layers, /*slack=*/23 + 4);
+  KvCache cache(model.config().n_layers);
   prefill_full(model, {expected.tokens[0]}, cache);
   DecodeBatch batch({&cache});
   const std::vector<int64_t> rest(expected.tokens.begin() + 1, expected.tokens.end());
@@ -94,7 +94,7 @@ TEST(Decoder, SequencesOfABatchDoNotSeeEachOther) {
   const Decoder model(kData / "llama31", at::kFloat, at::kCPU);
   const Expected expected = load_expected("llama31");
   const auto tokens = at::tensor({5, 9}, at::kLong).view({2, 1});
-  KvCache a(2, 4), b(2, 4), alone(2, 4);
+  KvCache a(2), b(2), alone(2);
   prefill_full(model, expected.tokens, a);
   prefill_full(model, {1, 2, 3}, b);
   prefill_full(model, {1, 2, 3}, alone);
@@ -107,7 +107,7 @@ TEST(Decoder, SequencesOfABatchDoNotSeeEachOther) {
 TEST(Decoder, RewindForgetsTheAnswer) {
   const Decoder model(kData / "smollm2", at::kFloat, at::kCPU);
   const Expected expected = load_expected("smollm2");
-  KvCache cache(2, 2);
+  KvCache cache(2);
   prefill_full(model, expected.tokens, cache);
   const auto ask = [&](int64_t token) {
     DecodeBatch batch({&cache});

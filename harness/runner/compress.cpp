@@ -26,7 +26,7 @@ class Compressor {
         pending_(policies.size()),
         caches_(policies.size()) {
     for (auto& out : caches_) {
-      out.cache = std::make_unique<KvCache>(model.config().n_layers, options.slack);
+      out.cache = std::make_unique<KvCache>(model.config().n_layers);
     }
   }
 

@@ -27,7 +27,6 @@ struct PolicyAtRatio {
 };
 
 struct CompressOptions {
-  int64_t slack = 0;  // rows per head for the tokens that follow
   uint64_t seed = 0;  // of the sample, for scorers that draw
   bool keep_positions = false;
   // Told the scores of each layer of each scorer (by Policy::scorer()), float32 [H, T].

@@ -33,9 +33,4 @@ void check_prompt(const std::string& place, const ModelConfig& model,
                   const std::vector<int32_t>& context, const std::vector<int32_t>& question,
                   int64_t max_new_tokens);
 
-// Room that generate() needs behind the kept tokens of each head.
-inline int64_t slack_for(const std::vector<int32_t>& question, int64_t max_new_tokens) {
-  return static_cast<int64_t>(question.size()) + std::max<int64_t>(0, max_new_tokens - 1);
-}
-
 }  // namespace kvbench

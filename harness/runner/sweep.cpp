@@ -79,7 +79,6 @@ class SweepRunner {
     if (cells.empty()) return 0;
 
     CompressOptions compress;
-    compress.slack = slack_for(prompt.question, prompt.sample.max_new_tokens);
     compress.seed = static_cast<uint64_t>(prompt.sample.id) + work.group.request.seed;
     Compressed compressed = compress_context(model_, prompt.context, policies, compress);
 

@@ -2,8 +2,7 @@
 // pooled over its neighbours. policies.md 2.5.
 #include <ATen/ATen.h>
 
-#include <limits>
-
+#include "policies/attention_sums.h"
 #include "policies/policy.h"
 
 namespace kvbench {
@@ -37,35 +36,16 @@ class SnapKv : public Scorer {
       throw_input_error("snapkv: a context of {} tokens is not longer than the window of {}",
                         n_tokens, window_);
     }
-    const at::Tensor votes = window_votes(layer);  // [Hq, T - window]
+    const at::Tensor votes = window_votes(layer, window_);  // [Hq, T - window]
     const at::Tensor ranked = pool_order_ == PoolOrder::kPoolFirst ? reduce(pool(votes), n_heads)
                                                                    : pool(reduce(votes, n_heads));
     at::Tensor scores = at::empty({n_heads, n_tokens}, ranked.options());
     scores.narrow(1, 0, n_tokens - window_).copy_(ranked);
-    const at::Tensor top = ranked.max() + 1;
-    scores.narrow(1, n_tokens - window_, window_).copy_(recency(top));
+    raise_window(scores, window_);
     return scores;
   }
 
  private:
-  // Mean attention of the window's queries to every earlier token, [Hq, T - window]. The softmax
-  // runs over all causal keys, the window's own included.
-  at::Tensor window_votes(const LayerView& layer) const {
-    const int64_t n_tokens = layer.n_tokens(), n_heads = layer.n_kv_heads();
-    const int64_t d = layer.keys.size(2), group = layer.queries.size(0) / n_heads;
-    const at::Tensor queries = layer.queries.narrow(1, n_tokens - window_, window_)
-                                   .to(at::kFloat)
-                                   .reshape({n_heads, group * window_, d});
-    at::Tensor logits = at::matmul(queries, layer.keys.to(at::kFloat).transpose(1, 2))
-                            .mul_(layer.attention_scale)
-                            .view({n_heads * group, window_, n_tokens});
-    const at::Tensor future =
-        at::ones({window_, window_}, logits.options().dtype(at::kBool)).triu(1);
-    logits.narrow(2, n_tokens - window_, window_)
-        .masked_fill_(future, -std::numeric_limits<float>::infinity());
-    return logits.softmax(-1).narrow(2, 0, n_tokens - window_).mean(1);
-  }
-
   at::Tensor pool(const at::Tensor& votes) const {
     const at::Tensor rows = votes.unsqueeze(0);
     const at::Tensor pooled = pooling_ == Pooling::kAvg
@@ -86,13 +66,6 @@ class SnapKv : public Scorer {
         return grouped.sum(1);
     }
     KVB_CHECK(false, "unknown group reduction");
-  }
-
-  // The window outranks everything. Should the budget be smaller than the window, its latest
-  // tokens stay (window_overflow: latest), so each later one stands a hair above the one before.
-  at::Tensor recency(const at::Tensor& top) const {
-    constexpr double kHair = 0x1p-22;  // two units in the last place
-    return top * (1.0 + at::arange(window_, top.options()) * kHair);
   }
 
   int64_t window_ = 32, kernel_ = 7;

@@ -1,0 +1,22 @@
+// Causal attention weights summed over queries, as the attention-based scorers need them. Weights
+// are float32 whatever the model's dtype, and no [T, T] matrix is ever made.
+#pragma once
+
+#include "policies/policy.h"
+
+namespace kvbench {
+
+// Mean attention of the last `window` queries to every earlier token, float32 [Hq, T - window],
+// 0 < window < T. The softmax runs over all causal keys, the window's own included.
+at::Tensor window_votes(const LayerView& layer, int64_t window);
+
+// Attention that each token gets from all queries, its own included: the column sums of the weights
+// averaged over the GQA group, float32 [H, T]. Memory O(block * T), time O(T * T).
+at::Tensor attention_column_sums(const LayerView& layer);
+
+// Raises the last `window` tokens to the maximum of the others + 1. Should a budget be smaller than
+// the window, its latest tokens stay (policies.md 2.5, window_overflow: latest): each later one
+// stands a hair above the one before. scores: float32 [H, T], changed in place, 0 <= window < T.
+void raise_window(at::Tensor& scores, int64_t window);
+
+}  // namespace kvbench

@@ -1,0 +1,38 @@
+// H2O (Zhang et al. 2023, arXiv 2306.14048): heavy hitters, the tokens that gathered the most
+// attention, and the latest ones. policies.md 2.6: one shot at the end of prefill, as in
+// KVCache-Factory; the paper goes on accumulating and evicting while it decodes.
+#include <ATen/ATen.h>
+
+#include "policies/attention_sums.h"
+#include "policies/policy.h"
+
+namespace kvbench {
+namespace {
+
+class H2o : public Scorer {
+ public:
+  explicit H2o(Params& p) {
+    p.get("recent", recent_, "last tokens that are always kept");
+    p.require_range("recent", static_cast<double>(recent_), 0, 1 << 20);
+  }
+
+  // s_j = group mean of the sum over i >= j of A[q, i, j], queries of the recent tokens included.
+  // Not divided by the number of queries that see j, so old tokens rank high.
+  at::Tensor score(const LayerView& layer) const override {
+    if (layer.n_tokens() <= recent_) {
+      throw_input_error("h2o: a context of {} tokens is not longer than the {} recent ones",
+                        layer.n_tokens(), recent_);
+    }
+    at::Tensor scores = attention_column_sums(layer);
+    raise_window(scores, recent_);
+    return scores;
+  }
+
+ private:
+  int64_t recent_ = 8;
+};
+
+KVB_REGISTER_SCORER("h2o", H2o, "attention summed over all queries (heavy hitters)");
+
+}  // namespace
+}  // namespace kvbench
