@@ -41,6 +41,19 @@ class Scorer {
   virtual at::Tensor score(const LayerView& layer) const = 0;
 };
 
+// How the compression ratio becomes a number of tokens (policies.md 0.1): parameters shared by
+// every allocator that starts from the uniform budget.
+struct BudgetRule {
+  // kKvpress: T * (1 - ratio) in floating point; kExact: the ratio as the decimal that was written.
+  enum class Rounding { kKvpress, kExact };
+
+  BudgetRule() = default;
+  explicit BudgetRule(Params& p);
+
+  Rounding rounding = Rounding::kKvpress;
+  int64_t capacity = 0;  // tokens kept by each head whatever the ratio; 0 = the ratio decides
+};
+
 // What an allocator knows when it cuts one layer.
 struct LayerBudget {
   int64_t layer = 0, n_layers = 0;
@@ -49,9 +62,11 @@ struct LayerBudget {
 
   int64_t n_tokens() const { return scores.size(1); }
   int64_t n_kv_heads() const { return scores.size(0); }
-  // Keep count of a head under the uniform rule: trunc(T * (1 - ratio)), at least 1. 1 - ratio is
-  // rounded first, as kvpress does: T = 1000 at 0.8 keeps 199 (policies.md 0.1).
-  int64_t uniform_count() const;
+  // Tokens that a head keeps under the uniform rule, before rounding. By default T * (1 - ratio)
+  // with 1 - ratio rounded first, as kvpress does: T = 1000 at 0.8 is below 200.
+  double uniform_share(const BudgetRule& rule = {}) const;
+  // The keep count: the share truncated, at least 1.
+  int64_t uniform_count(const BudgetRule& rule = {}) const;
 };
 
 class Allocator {
@@ -61,6 +76,10 @@ class Allocator {
 
   // Keep count of each KV head, [H], each in [1, T].
   virtual std::vector<int64_t> allocate(const LayerBudget& budget) const = 0;
+
+  // Throws InputError when this allocator cannot serve a model of this shape; asked before the
+  // weights are loaded.
+  virtual void validate(int64_t /*n_layers*/, int64_t /*n_kv_heads*/) const {}
 
   // True when the counts of a layer depend on the scores of all layers. Such an allocator is asked
   // through allocate_layers(), once the prefill is through, so the whole full cache lives until

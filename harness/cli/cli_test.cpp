@@ -3,8 +3,8 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "harness/cli/test_process.h"
 #include "harness/base/hdf5.h"
+#include "harness/cli/test_process.h"
 #include "harness/results/test_run.h"
 
 namespace kvbench {

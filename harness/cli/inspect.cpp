@@ -104,6 +104,7 @@ void inspect(const Options& options) {
   const c10::Device device = resolve_device(options.device);
   ensure_model(spec);
   const ModelConfig config = load_model_config(spec.path);
+  policy.validate(config.n_layers, config.n_kv_heads);
   const at::ScalarType dtype = model_dtype(spec, config);
 
   // Token ids need no tokenizer, so a folder without one will do for them.

@@ -43,17 +43,20 @@ void print_policies(bool verbose) {
 }  // namespace
 
 void add_list(CLI::App& app) {
-  auto* verb = app.add_subcommand("list", "policies, scorers, allocators, tasks, metrics, models");
+  auto* verb = app.add_subcommand(
+      "list", "policies, scorers, allocators, weightings, tasks, metrics, models");
   auto what = std::make_shared<std::string>();
   auto verbose = std::make_shared<bool>(false);
   verb->add_option("what", *what, "what to list")
       ->required()
-      ->check(CLI::IsMember({"policies", "scorers", "allocators", "tasks", "metrics", "models"}));
+      ->check(CLI::IsMember(
+          {"policies", "scorers", "allocators", "weightings", "tasks", "metrics", "models"}));
   verb->add_flag("--verbose,-v", *verbose, "with parameters, defaults and sources");
   verb->callback([what, verbose] {
     if (*what == "policies") return print_policies(*verbose);
     if (*what == "scorers") return print_parts<Scorer>(*verbose);
     if (*what == "allocators") return print_parts<Allocator>(*verbose);
+    if (*what == "weightings") return print_parts<Weighting>(*verbose);
     if (*what == "tasks") return print_names(task_names());
     if (*what == "metrics") return print_names(metric_names());
     print_names(model_names());

@@ -113,11 +113,15 @@ TEST_F(ResumeTest, EndsWithTheRowsOfAnUninterruptedRun) {
   EXPECT_EQ(rows_of(folder_ / "b.h5"), expected);
   EXPECT_TRUE(read_results(folder_ / "b.h5").state.complete);
 
+  write_bytes(folder_ / "t.ids", id_lines(0, 8));
   const std::string bytes = read_bytes(folder_ / "b.h5");
   const auto names = names_below(folder_ / "");
   expect_done(run({"--output", "b.h5"}));
   expect_refused(run({"--output", "b.h5", "--set", "ratios=[0.9]"}),
                  {"b.h5: holds another run", "ratios", "0.5", "0.9", "--fresh"});
+  expect_refused(kvbench(folder_ / "", {"inspect", "--model", tiny_model(), "--tokens", "t.ids",
+                                        "--policy", "full", "--ratio", "0", "--output", "b.h5"}),
+                 {"b.h5", "results of a sweep"});
   EXPECT_EQ(read_bytes(folder_ / "b.h5"), bytes);
   EXPECT_EQ(names_below(folder_ / ""), names);
 

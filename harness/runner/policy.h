@@ -26,6 +26,11 @@ class Policy {
   // Scorer, allocator and protection together: the identity of the policy whatever its name.
   std::string canonical() const;
 
+  // Throws InputError when the policy cannot run on a model of this shape.
+  void validate(int64_t n_layers, int64_t n_kv_heads) const {
+    if (allocator_) allocator_->validate(n_layers, n_kv_heads);
+  }
+
   // Scores of a layer before protection, float32 [H, T]. Not for full.
   at::Tensor score(const LayerView& layer) const { return scorer_->score(layer); }
 

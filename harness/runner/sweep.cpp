@@ -163,6 +163,7 @@ std::filesystem::path run_sweep(const SweepConfig& config, const SweepOptions& o
   ensure_model(config.model);
   if (config.threads > 0) at::set_num_threads(static_cast<int>(config.threads));
   const ModelConfig model_config = load_model_config(config.model.path);
+  for (const auto& policy : policies) policy.validate(model_config.n_layers, model_config.n_kv_heads);
   const at::ScalarType dtype = model_dtype(config.model, model_config);
   const PromptFormat format(config.model.path, config.chat_template);
 

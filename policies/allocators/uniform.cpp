@@ -6,11 +6,14 @@ namespace {
 
 class Uniform : public Allocator {
  public:
-  explicit Uniform(Params&) {}
+  explicit Uniform(Params& p) : rule_(p) {}
 
   std::vector<int64_t> allocate(const LayerBudget& budget) const override {
-    return std::vector<int64_t>(budget.n_kv_heads(), budget.uniform_count());
+    return std::vector<int64_t>(budget.n_kv_heads(), budget.uniform_count(rule_));
   }
+
+ private:
+  BudgetRule rule_;
 };
 
 KVB_REGISTER_ALLOCATOR("uniform", Uniform, "the same budget for every layer and head");

@@ -1,0 +1,47 @@
+// All heads of all layers compete for the whole budget: AdaKV's selection, flattened over layers
+// too. policies.md 3.3, last line. It compares scores across layers as they are.
+#include <ATen/ATen.h>
+
+#include "harness/base/error.h"
+#include "policies/allocators/flattened.h"
+#include "policies/policy.h"
+
+namespace kvbench {
+namespace {
+
+class Global : public Allocator {
+ public:
+  explicit Global(Params& p) : rule_(p) {}
+
+  bool spans_layers() const override { return true; }
+
+  std::vector<int64_t> allocate(const LayerBudget&) const override {
+    KVB_CHECK(false, "the global allocator needs all layers at once");
+  }
+
+  // The L H n highest of all scores, the best one of each head first. Ties go to the lower layer,
+  // then to the lower head.
+  std::vector<std::vector<int64_t>> allocate_layers(
+      const std::vector<LayerBudget>& budgets) const override {
+    std::vector<at::Tensor> scores;
+    for (const auto& budget : budgets) scores.push_back(budget.scores);
+    const at::Tensor all = at::cat(scores);  // [L * H, T]
+    const int64_t total = all.size(0) * budgets.front().uniform_count(rule_);
+    const auto counts = flattened_counts(all, total, /*safe=*/1);
+    std::vector<std::vector<int64_t>> layers;
+    auto next = counts.begin();
+    for (const auto& budget : budgets) {
+      layers.emplace_back(next, next + budget.n_kv_heads());
+      next += budget.n_kv_heads();
+    }
+    return layers;
+  }
+
+ private:
+  BudgetRule rule_;
+};
+
+KVB_REGISTER_ALLOCATOR("global", Global, "all heads of all layers compete for the whole budget");
+
+}  // namespace
+}  // namespace kvbench
