@@ -16,11 +16,16 @@ from pathlib import Path
 import h5py
 import numpy
 
-FILES = ["sherlock_700.h5"]
-
 SCORES = ["snapkv", "snapkv_w32k7max", "keydiff"]
 RATIOS = ["r0.5", "r0.8", "r0.9"]
 POLICIES = ["snapkv", "snapkv_w32k7max", "keydiff", "streaming_llm", "random_s42"]
+# Policies whose budget is not uniform, counts of other implementations, and the tables that lukv reads.
+ALLOCATED = [
+    *["pyramidkv", "pyramidkv_w8_b5", "adakv_snapkv_w32k7max", "adakv_keydiff"],
+    *["lukv_ea", "lukv_snapkv", "lukv_keydiff"],
+]
+PEER_COUNTS = ["adakv_authors_counts", "kvcf_pyramidkv_counts"]
+LUKV_TABLES = ["ea_sink4_win1", "snapkv_sink4_win32", "keydiff_sink4_win1"]
 # One layer's keys, values and queries test the scorers without a model.
 LAYERS = [0]
 
@@ -31,7 +36,12 @@ KEEP = [
     *[f"scores/{name}" for name in SCORES],
     *[f"policies/{ratio}/{policy}" for ratio in RATIOS for policy in POLICIES],
     *[f"kv/{name}_layer{layer}" for name in ("keys", "values", "queries_prerope") for layer in LAYERS],
+    *[f"policies/{ratio}/{policy}" for ratio in RATIOS for policy in ALLOCATED],
+    *[f"peers/{ratio}/{name}" for ratio in RATIOS for name in PEER_COUNTS],
+    "pyramid_grid",
 ]
+
+FILES = {"sherlock_700.h5": KEEP, "lukv_profile.h5": [f"average/{table}" for table in LUKV_TABLES]}
 
 MAX_BYTES = 6_000_000
 
@@ -82,7 +92,7 @@ def verify(source, target):
     return len(copied)
 
 
-def make_subset(source_file, target_file):
+def make_subset(source_file, target_file, keep):
     """Writes one reduced file beside its final name and renames it when it is verified."""
     if not source_file.is_file():
         raise SubsetError(f"no such file: {source_file}; expected the folder of the full reference set")
@@ -92,7 +102,7 @@ def make_subset(source_file, target_file):
         # libver: the C++ side reads with HDF5 1.10.
         with h5py.File(source_file, "r") as source, h5py.File(temporary, "w", libver=("earliest", "v110")) as target:
             copy_attributes(source, target)
-            for path in KEEP:
+            for path in keep:
                 copy_node(source, target, path)
             count = verify(source, target)
         os.replace(temporary, target_file)
@@ -109,8 +119,8 @@ def main():
     parser.add_argument("--out", type=Path, default=default, help="default: reference/ beside this script")
     arguments = parser.parse_args()
     try:
-        for name in FILES:
-            make_subset(arguments.source / "policies" / name, arguments.out / "policies" / name)
+        for name, keep in FILES.items():
+            make_subset(arguments.source / "policies" / name, arguments.out / "policies" / name, keep)
         total = sum((arguments.out / "policies" / name).stat().st_size for name in FILES)
         if total > MAX_BYTES:
             raise SubsetError(f"the subset has {total} bytes, more than {MAX_BYTES}: shorten the lists in this script")

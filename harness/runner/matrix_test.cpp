@@ -79,7 +79,6 @@ class Matrix : public testing::TestWithParam<std::tuple<std::string, std::string
                       std::vector<at::Tensor>* scores = nullptr) const {
     CompressOptions options;
     options.keep_positions = true;
-    options.slack = 16;
     options.seed = 7;
     if (scores != nullptr) {
       options.on_scores = [this, scores](const std::string&, int64_t, const at::Tensor& layer) {
@@ -184,7 +183,6 @@ TEST_P(Matrix, KeepsTheTopScoredAndTheProtected) {
 TEST_P(Matrix, RatioZeroIsTheFullCache) {
   const Policy full(parse_policy_text("full"));
   CompressOptions options;
-  options.slack = 16;
   options.keep_positions = true;
   Compressed both =
       compress_context(model(), some_tokens(37), {{&full, 0.0}, {policy_.get(), 0.0}}, options);
@@ -206,7 +204,7 @@ INSTANTIATE_TEST_SUITE_P(
     Parts, Matrix,
     testing::Combine(testing::ValuesIn(Registry<Scorer>::instance().names()),
                      testing::ValuesIn(Registry<Allocator>::instance().names())),
-    [](const auto& info) { return std::get<0>(info.param) + "_" + std::get<1>(info.param); });
+    [](const auto& pair) { return std::get<0>(pair.param) + "_" + std::get<1>(pair.param); });
 
 }  // namespace
 }  // namespace kvbench

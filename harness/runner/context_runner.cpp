@@ -1,0 +1,123 @@
+#include "harness/runner/context_runner.h"
+
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "harness/base/error.h"
+#include "tasks/metrics.h"
+
+namespace kvbench {
+
+std::vector<std::vector<const PromptSample*>> by_context(const std::vector<PromptSample>& samples) {
+  std::vector<std::vector<const PromptSample*>> groups;
+  std::map<std::vector<int32_t>, size_t> known;
+  for (const auto& sample : samples) {
+    const auto [it, is_new] = known.try_emplace(sample.context, groups.size());
+    if (is_new) groups.emplace_back();
+    groups[it->second].push_back(&sample);
+  }
+  return groups;
+}
+
+int64_t ContextRunner::run(const SampleGroup& group, const std::vector<SweepCell>& cells,
+                           const std::vector<const PromptSample*>& questions) {
+  // A cell takes part when any of its questions is open.
+  std::vector<const SweepCell*> open;
+  std::vector<PolicyAtRatio> policies;
+  for (const auto& cell : cells) {
+    const bool all_finished =
+        std::all_of(questions.begin(), questions.end(),
+                    [&](const PromptSample* prompt) { return is_finished(cell, *prompt); });
+    if (all_finished) continue;
+    open.push_back(&cell);
+    policies.push_back({cell.policy, cell.ratio});
+  }
+  if (open.empty()) return 0;
+
+  const PromptSample& first = *questions.front();
+  CompressOptions options;
+  options.seed = group.request.seed + static_cast<uint64_t>(first.sample.id);
+  Compressed compressed = compress_context(model_, first.context, policies, options);
+  std::vector<SampleRow> blank;  // of each cell: what compression alone decides
+  for (size_t i = 0; i < open.size(); ++i) {
+    blank.push_back(compressed_row(*open[i], compressed.caches[i], compressed.prefill_ms, first));
+  }
+
+  int64_t n_rows = 0;
+  for (const PromptSample* prompt : questions) {
+    std::vector<KvCache*> caches;
+    std::vector<size_t> cell_of_cache, asked;
+    for (size_t i = 0; i < open.size(); ++i) {
+      if (is_finished(*open[i], *prompt)) continue;
+      asked.push_back(i);
+      if (compressed.caches[i].cache == nullptr) continue;
+      caches.push_back(compressed.caches[i].cache.get());
+      cell_of_cache.push_back(i);
+    }
+    std::vector<SampleRow> rows = blank;
+    const auto answers = generate(model_, caches, prompt->question, compressed.last_logits,
+                                  {prompt->sample.max_new_tokens, model_.config().end_tokens});
+    for (size_t a = 0; a < answers.size(); ++a) {
+      grade_answer(answers[a], group.metric, prompt->sample, rows[cell_of_cache[a]]);
+    }
+    for (KvCache* cache : caches) cache->rewind();
+    for (const size_t i : asked) {
+      rows[i].sample_id = prompt->sample.id;
+      rows[i].references = nlohmann::json(prompt->sample.references).dump();
+      rows[i].question_tokens = static_cast<int64_t>(prompt->question.size());
+      store_.append(rows[i], compressed.caches[i].keep_counts);
+    }
+    n_rows += static_cast<int64_t>(asked.size());
+  }
+  return n_rows;
+}
+
+bool ContextRunner::is_finished(const SweepCell& cell, const PromptSample& prompt) const {
+  return store_.finished().contains({cell.row.cell_id, prompt.sample.id});
+}
+
+// Identity, budgets, and bytes as they are right after compression.
+SampleRow ContextRunner::compressed_row(const SweepCell& cell, const CompressedCache& cut,
+                                        double prefill_ms, const PromptSample& prompt) const {
+  const ModelConfig& config = model_.config();
+  SampleRow row;
+  row.cell_id = cell.row.cell_id;
+  row.task = cell.row.task;
+  row.max_length = cell.row.max_length;
+  row.policy = cell.row.policy;
+  row.scorer = cell.row.scorer;
+  row.allocator = cell.row.allocator;
+  row.ratio = cell.ratio;
+  row.compress = cell.row.compress;
+  row.context_tokens = static_cast<int64_t>(prompt.context.size());
+  row.path = "shared";
+  row.prefill_ms = prefill_ms;
+  row.error = cut.error;
+  const int64_t n_heads = config.n_layers * config.n_kv_heads;
+  const auto element_bytes = static_cast<int64_t>(c10::elementSize(model_.dtype()));
+  row.kv_bytes_full = 2 * n_heads * row.context_tokens * config.head_dim * element_bytes;
+  if (cut.cache == nullptr) return row;
+  int64_t kept = 0;
+  for (const auto count : cut.keep_counts) kept += count;
+  row.kept_tokens = static_cast<double>(kept) / static_cast<double>(n_heads);
+  row.kept_ratio = row.kept_tokens / static_cast<double>(row.context_tokens);
+  row.kv_bytes_logical = cut.cache->bytes_logical();
+  row.kv_bytes_allocated = cut.cache->bytes_allocated();
+  row.score_ms = cut.score_ms;
+  row.compact_ms = cut.allocate_ms + cut.compact_ms;
+  return row;
+}
+
+void ContextRunner::grade_answer(const Generation& answer, const std::string& metric,
+                                 const Sample& sample, SampleRow& row) const {
+  row.generated_tokens = static_cast<int64_t>(answer.tokens.size());
+  row.decode_ms = answer.ms;
+  try {
+    row.prediction = format_.tokenizer().decode(answer.tokens, /*skip_special_tokens=*/true);
+    row.score = grade(metric, row.prediction, sample.references);
+  } catch (const InputError& e) {  // an id that the tokenizer does not have (padded vocabulary)
+    row.error = e.what();
+  }
+}
+
+}  // namespace kvbench

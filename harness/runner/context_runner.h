@@ -1,0 +1,40 @@
+// All cells of one context: one prefill, every policy's cache cut from it, and each question of
+// that context asked of all caches together.
+#pragma once
+
+#include <vector>
+
+#include "harness/model/decoder.h"
+#include "harness/results/store.h"
+#include "harness/runner/cells.h"
+#include "harness/runner/compress.h"
+#include "harness/runner/generate.h"
+
+namespace kvbench {
+
+// Samples with the same context tokens, in the order of their first sample.
+std::vector<std::vector<const PromptSample*>> by_context(const std::vector<PromptSample>& samples);
+
+class ContextRunner {
+ public:
+  ContextRunner(const Decoder& model, const PromptFormat& format, ResultsStore& store)
+      : model_(model), format_(format), store_(store) {}
+
+  // Runs what is not in the store yet and appends it, sample by sample. `questions` are all samples
+  // of one context. Returns the number of rows.
+  int64_t run(const SampleGroup& group, const std::vector<SweepCell>& cells,
+              const std::vector<const PromptSample*>& questions);
+
+ private:
+  bool is_finished(const SweepCell& cell, const PromptSample& prompt) const;
+  SampleRow compressed_row(const SweepCell& cell, const CompressedCache& cut, double prefill_ms,
+                           const PromptSample& prompt) const;
+  void grade_answer(const Generation& answer, const std::string& metric, const Sample& sample,
+                    SampleRow& row) const;
+
+  const Decoder& model_;
+  const PromptFormat& format_;
+  ResultsStore& store_;
+};
+
+}  // namespace kvbench
