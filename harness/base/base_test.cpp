@@ -89,8 +89,11 @@ KVB_REGISTER(Part, "a", PartA, "a part");
 TEST(Registry, DuplicateIsAnError) {
   auto& registry = Registry<Part>::instance();
   EXPECT_EQ(registry.names(), std::vector<std::string>{"a"});
-  EXPECT_THROW(registry.add("a", nullptr, "", "here.cpp"), std::logic_error);
   EXPECT_THROW(registry.find("b"), InputError);
+  EXPECT_TRUE(registry.conflict().empty());
+  EXPECT_FALSE(registry.add("a", nullptr, "", "here.cpp"));
+  EXPECT_NE(registry.conflict().find("\"a\" is registered twice"), std::string::npos);
+  EXPECT_THROW(registry.find("a"), std::logic_error);
 }
 
 }  // namespace

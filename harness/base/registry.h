@@ -32,17 +32,24 @@ class Registry {
     return registry;
   }
 
-  // Throws std::logic_error for a second part of the same name.
+  // A second part of the same name is an error, but not of this call: registration runs while a
+  // program or a plug-in is being loaded, where nothing can catch. conflict() tells, find() throws.
   bool add(const std::string& name, Factory make, const std::string& doc,
            const std::string& source) {
     const bool added = entries_.try_emplace(name, Entry{std::move(make), doc, source}).second;
-    KVB_CHECK(added, "{} \"{}\" is registered twice, the second time by {}", Base::kind(), name,
-              source);
+    if (!added) {
+      conflict_ = fmt::format("{} \"{}\" is registered twice, the second time by {}", Base::kind(),
+                              name, source);
+    }
     return added;
   }
 
+  // What is wrong with the names registered so far; empty = nothing.
+  const std::string& conflict() const { return conflict_; }
+
   // Throws InputError with near matches for an unknown name, prefixed with `place` when not empty.
   const Entry& find(const std::string& name, const std::string& place = "") const {
+    KVB_CHECK(conflict_.empty(), "{}", conflict_);
     const auto it = entries_.find(name);
     if (it == entries_.end()) {
       throw InputError((place.empty() ? "" : place + ": ") +
@@ -59,6 +66,7 @@ class Registry {
 
  private:
   std::map<std::string, Entry> entries_;
+  std::string conflict_;
 };
 
 // At namespace scope of the part's source file, once.

@@ -8,21 +8,23 @@
 #include <sstream>
 
 #include "harness/base/error.h"
+#include "harness/base/hdf5.h"
 #include "harness/cli/verbs.h"
 #include "harness/config/model_spec.h"
 #include "harness/config/policy_spec.h"
 #include "harness/model/model.h"
-#include "harness/base/hdf5.h"
 #include "harness/results/store.h"
 #include "harness/runner/compress.h"
 #include "harness/runner/device.h"
 #include "harness/runner/generate.h"
+#include "harness/runner/plugins.h"
 
 namespace kvbench {
 namespace {
 
 struct Options {
   std::string model, text, tokens, policy, output, question, dtype, device = "auto";
+  std::vector<std::filesystem::path> plugins;
   double ratio = 0;
   int64_t generate = 0;
 };
@@ -92,6 +94,7 @@ void inspect(const Options& options) {
   if (options.generate < 0) {
     throw_input_error("--generate: expected at least 0 tokens, got {}", options.generate);
   }
+  load_plugins(options.plugins);
   const Policy policy(parse_policy_text(options.policy));
   ResultsStore::check_writable(options.output);
   if (std::filesystem::exists(options.output) &&
@@ -178,6 +181,7 @@ void add_inspect(CLI::App& app) {
   verb->add_option("--question", options->question,
                    "run after compression: a text file, or token ids when it ends in .ids");
   verb->add_option("--generate", options->generate, "greedy tokens to generate");
+  verb->add_option("--plugin", options->plugins, "shared library that registers policies' parts");
   verb->add_option("--dtype", options->dtype, "float32, bfloat16 or float16");
   verb->add_option("--device", options->device, "auto, cpu or cuda")
       ->check(CLI::IsMember({"auto", "cpu", "cuda"}));

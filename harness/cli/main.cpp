@@ -36,6 +36,7 @@ int run(int argc, char** argv) {
   add_grade(app);
   add_list(app);
   add_model(app);
+  add_check_policy(app);
   try {
     app.parse(argc, argv);  // runs the verb
     return 0;

@@ -1,4 +1,6 @@
 // report: tables and plots out of results files; nothing is recomputed.
+#include "harness/results/report.h"
+
 #include <fmt/format.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -6,7 +8,6 @@
 #include "harness/base/error.h"
 #include "harness/base/paths.h"
 #include "harness/cli/verbs.h"
-#include "harness/results/report.h"
 
 namespace kvbench {
 namespace {

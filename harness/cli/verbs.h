@@ -12,5 +12,6 @@ void add_generate_task(CLI::App& app);
 void add_grade(CLI::App& app);
 void add_list(CLI::App& app);
 void add_model(CLI::App& app);
+void add_check_policy(CLI::App& app);
 
 }  // namespace kvbench

@@ -159,7 +159,7 @@ SweepConfig parse_sweep(const YamlNode& root, const TaskNames& known_tasks) {
   constexpr int64_t kMaxThreads = 4096;
   const YamlMap map(root, "the sweep",
                     {"name", "model", "device", "compress", "chat_template", "tasks", "policies",
-                     "ratios", "latency", "fidelity", "threads", "output"});
+                     "ratios", "latency", "fidelity", "threads", "output", "plugins"});
   SweepConfig config;
   config.origin = root.file;
   config.name = read_label(map.require("name"), "name");
@@ -172,6 +172,13 @@ SweepConfig parse_sweep(const YamlNode& root, const TaskNames& known_tasks) {
   config.ratios = read_ratios(map.require("ratios"));
   if (const YamlNode* node = map.find("latency")) config.latency = read_latency(*node);
   config.fidelity = map.optional("fidelity", config.fidelity);
+  if (const YamlNode* node = map.find("plugins")) {
+    for (const YamlNode& item : read_items(*node, "plugins", "files")) {
+      std::string file;
+      read_value(item, "plugins", file);
+      config.plugins.emplace_back(file);
+    }
+  }
   config.threads = map.integer("threads", config.threads, 1, kMaxThreads);
   config.output = map.optional<std::string>("output", "");
   if (config.output.empty()) config.output = "results/" + config.name + ".h5";
@@ -197,6 +204,11 @@ std::string resolved_yaml(const SweepConfig& config) {
     for (const TaskRequest& request : task.requests()) {
       text += fmt::format("  - {{{}{}}}\n", identity(task, request), samples);
     }
+  }
+  if (!config.plugins.empty()) {
+    text += "plugins:\n";
+    for (const auto& file : config.plugins)
+      text += fmt::format("  - {}\n", yaml_text(file.string()));
   }
   text += "policies:\n";
   for (const PolicySpec& policy : config.policies) {

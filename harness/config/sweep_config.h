@@ -49,6 +49,7 @@ struct SweepConfig {
   std::vector<double> ratios;        // share of KV entries removed, [0, 1), all different
   std::optional<LatencySpec> latency;
   bool fidelity = false;
+  std::vector<std::filesystem::path> plugins;  // shared libraries that register policies' parts
   int64_t threads = 0;           // 0 = all cores
   std::filesystem::path output;  // results/NAME.h5 unless given
   std::string origin;            // the file it was read from

@@ -16,9 +16,29 @@ from pathlib import Path
 import h5py
 import numpy
 
-SCORES = ["snapkv", "snapkv_w32k7max", "keydiff"]
+SCORES = [
+    "snapkv",
+    "snapkv_w32k7max",
+    "snapkv_w32k7max_groupmean_then_pool",
+    "snapkv_w32k7max_groupmax_then_pool",
+    "keydiff",
+    "knorm",
+    "tova",
+    "observed_attention",
+    "h2o_sum",
+    "expected_attention",
+    "expected_attention_e1",
+    "expected_attention_e2",
+    "expected_attention_nocov",
+    "expected_attention_novnorm",
+    "window32_attention_mean_over_queries",
+    "wov_l1_norm_groupmean",
+]
 RATIOS = ["r0.5", "r0.8", "r0.9"]
-POLICIES = ["snapkv", "snapkv_w32k7max", "keydiff", "streaming_llm", "random_s42"]
+POLICIES = [
+    *["snapkv", "snapkv_w32k7max", "keydiff", "streaming_llm", "random_s42"],
+    *["knorm", "tova", "observed_attention", "expected_attention", "expected_attention_e2"],
+]
 # Policies whose budget is not uniform, counts of other implementations, and the tables that lukv reads.
 ALLOCATED = [
     *["pyramidkv", "pyramidkv_w8_b5", "adakv_snapkv_w32k7max", "adakv_keydiff"],
@@ -43,7 +63,7 @@ KEEP = [
 
 FILES = {"sherlock_700.h5": KEEP, "lukv_profile.h5": [f"average/{table}" for table in LUKV_TABLES]}
 
-MAX_BYTES = 6_000_000
+MAX_BYTES = 8_000_000
 
 
 class SubsetError(Exception):

@@ -1,6 +1,10 @@
 #include "harness/runner/compress.h"
 
+#include <ATen/ATen.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
+#include <exception>
 #include <map>
 
 #include "harness/base/error.h"
@@ -12,7 +16,7 @@ namespace {
 // The scores of one scorer for the layer at hand.
 struct LayerScores {
   at::Tensor scores;
-  std::string error;
+  std::exception_ptr failure;
   double ms = 0;
 };
 
@@ -23,6 +27,8 @@ class Compressor {
              const CompressOptions& options)
       : policies_(policies),
         options_(options),
+        spans_layers_(std::any_of(policies.begin(), policies.end(),
+                                  [](const auto& asked) { return asked.policy->spans_layers(); })),
         pending_(policies.size()),
         caches_(policies.size()) {
     for (auto& out : caches_) {
@@ -31,29 +37,25 @@ class Compressor {
   }
 
   void add_layer(const LayerView& layer) {
-    std::map<std::string, LayerScores> by_scorer;
+    by_scorer_.clear();
     for (size_t i = 0; i < policies_.size(); ++i) {
-      const Policy& policy = *policies_[i].policy;
-      if (!caches_[i].error.empty()) continue;
-      if (keeps_all(i)) {
+      guarded(i, [&] {
+        if (!keeps_all(i)) return take(i, layer);
         store(layer, keep_all(layer.n_kv_heads(), layer.n_tokens()), caches_[i]);
-        if (policy.is_full() || !options_.on_scores) continue;
-      }
-      const auto found = by_scorer.find(policy.scorer());
-      const LayerScores& scored = found != by_scorer.end()
-                                      ? found->second
-                                      : (by_scorer[policy.scorer()] = score(policy, layer));
-      take(layer, scored, i);
+        if (options_.on_scores && !policies_[i].policy->is_full()) score(i, layer);
+      });
     }
-    if (spans_layers()) layers_.push_back(layer);
+    if (spans_layers_) layers_.push_back(layer);
   }
 
   // Policies whose allocator spans layers are cut here, all others have been already.
   std::vector<CompressedCache> finish() {
     for (size_t i = 0; i < policies_.size(); ++i) {
-      if (pending_[i].empty() || !caches_[i].error.empty()) continue;
-      const auto counts = policies_[i].policy->allocate_layers(pending_[i], policies_[i].ratio);
-      for (size_t l = 0; l < layers_.size(); ++l) cut(layers_[l], pending_[i][l], counts[l], i);
+      if (pending_[i].empty()) continue;
+      guarded(i, [&] {
+        const auto counts = policies_[i].policy->allocate_layers(pending_[i], policies_[i].ratio);
+        for (size_t l = 0; l < layers_.size(); ++l) cut(layers_[l], pending_[i][l], counts[l], i);
+      });
     }
     return std::move(caches_);
   }
@@ -62,53 +64,70 @@ class Compressor {
   bool keeps_all(size_t i) const {
     return policies_[i].policy->is_full() || policies_[i].ratio == 0;
   }
-  bool spans_layers() const {
-    return std::any_of(policies_.begin(), policies_.end(),
-                       [](const auto& asked) { return asked.policy->spans_layers(); });
-  }
-
-  LayerScores score(const Policy& policy, const LayerView& layer) const {
-    LayerScores result;
-    const Stopwatch watch(layer.keys.device());
-    try {
-      result.scores = policy.score(layer);
-      KVB_CHECK(result.scores.scalar_type() == at::kFloat && result.scores.dim() == 2 &&
-                    result.scores.size(0) == layer.n_kv_heads() &&
-                    result.scores.size(1) == layer.n_tokens(),
-                "{} must give float32 scores [H, T]", policy.scorer());
-    } catch (const InputError& e) {
-      result.error = e.what();
-    }
-    result.ms = watch.ms();
-    if (options_.on_scores && result.error.empty()) {
-      options_.on_scores(policy.scorer(), layer.index, result.scores);
-    }
-    return result;
-  }
-
-  void take(const LayerView& layer, const LayerScores& scored, size_t i) {
-    if (keeps_all(i)) return;
+  // Whatever goes wrong in one policy's part stays with that policy.
+  template <class F>
+  void guarded(size_t i, F&& work) {
     CompressedCache& out = caches_[i];
-    if (!scored.error.empty()) {
-      out.error = scored.error;
+    if (!out.error.empty()) return;
+    try {
+      work();
+    } catch (const std::exception& e) {
+      out.error = e.what();
+      out.error = out.error.substr(0, out.error.find('\n'));  // LibTorch appends a backtrace
       out.cache.reset();
-      return;
     }
-    out.score_ms += scored.ms;
-    const at::Tensor scores = policies_[i].policy->protected_scores(scored.scores);
+  }
+
+  // Scores of the policy's scorer, made once a layer. An exception is kept for all who share them.
+  const at::Tensor& score(size_t i, const LayerView& layer) {
+    const Policy& policy = *policies_[i].policy;
+    const auto [it, is_new] = by_scorer_.try_emplace(policy.scorer());
+    LayerScores& scored = it->second;
+    if (is_new) {
+      const Stopwatch watch(layer.keys.device());
+      try {
+        scored.scores = policy.score(layer);
+        check_scores(policy, layer, scored.scores);
+      } catch (...) {
+        scored.failure = std::current_exception();
+      }
+      scored.ms = watch.ms();
+      if (options_.on_scores && !scored.failure) {
+        options_.on_scores(policy.scorer(), layer.index, scored.scores);
+      }
+    }
+    caches_[i].score_ms += scored.ms;
+    if (scored.failure) std::rethrow_exception(scored.failure);
+    return scored.scores;
+  }
+
+  static void check_scores(const Policy& policy, const LayerView& layer, const at::Tensor& scores) {
+    KVB_CHECK(scores.scalar_type() == at::kFloat && scores.dim() == 2 &&
+                  scores.size(0) == layer.n_kv_heads() && scores.size(1) == layer.n_tokens(),
+              "{} must give float32 scores [H, T]", policy.scorer());
+  }
+
+  void take(size_t i, const LayerView& layer) {
+    const at::Tensor scores = policies_[i].policy->protected_scores(score(i, layer));
     if (policies_[i].policy->spans_layers()) {
       pending_[i].push_back(scores);
       return;
     }
     const Stopwatch watch(layer.keys.device());
     const auto counts = policies_[i].policy->allocate(layer, scores, policies_[i].ratio);
-    out.allocate_ms += watch.ms();
+    caches_[i].allocate_ms += watch.ms();
     cut(layer, scores, counts, i);
   }
 
   void cut(const LayerView& layer, const at::Tensor& scores, const std::vector<int64_t>& counts,
            size_t i) {
     const Stopwatch watch(layer.keys.device());
+    KVB_CHECK(static_cast<int64_t>(counts.size()) == layer.n_kv_heads() &&
+                  std::all_of(counts.begin(), counts.end(),
+                              [&](int64_t n) { return n >= 1 && n <= layer.n_tokens(); }),
+              "{} gave keep counts [{}] for {} KV heads of {} tokens",
+              policies_[i].policy->allocator(), fmt::join(counts, ", "), layer.n_kv_heads(),
+              layer.n_tokens());
     store(layer, policies_[i].policy->select(layer, scores, counts), caches_[i]);
     caches_[i].compact_ms += watch.ms();
   }
@@ -121,6 +140,8 @@ class Compressor {
 
   const std::vector<PolicyAtRatio>& policies_;
   const CompressOptions& options_;
+  bool spans_layers_;
+  std::map<std::string, LayerScores> by_scorer_;  // of the layer at hand
   std::vector<std::vector<at::Tensor>> pending_;  // protected scores of each layer, where wanted
   std::vector<LayerView> layers_;                 // whole layers, where an allocator spans them
   std::vector<CompressedCache> caches_;

@@ -18,9 +18,10 @@ namespace {
 constexpr int64_t kTokens = 200;
 constexpr int64_t kSink = 2, kRecent = 4;
 
+// Two layers of two KV heads: heads and layers have something to compete for.
 const Decoder& model() {
   static const Decoder decoder(
-      std::filesystem::path(KVBENCH_TEST_ROOT) / "harness/model/testdata/smollm2", at::kFloat,
+      std::filesystem::path(KVBENCH_TEST_ROOT) / "harness/model/testdata/llama31", at::kFloat,
       at::kCPU);
   return decoder;
 }

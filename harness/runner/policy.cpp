@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include "harness/base/hash.h"
+
 namespace kvbench {
 namespace {
 
@@ -14,7 +16,11 @@ std::pair<std::unique_ptr<Part>, std::string> make_part(const PartSpec& spec) {
   Params params(fmt::format("{} {}", Part::kind(), spec.name), spec.origin, spec.params);
   auto part = entry.make(params);
   params.finish();
-  const std::string values = params.canonical();
+  std::string values = params.canonical();
+  // A profile is a file: its content belongs to the policy's identity, not only its name.
+  for (const auto& given : spec.params) {
+    if (given.key == "profile") values += ",profile_sha256=" + sha256_file(given.text);
+  }
   return {std::move(part), values.empty() ? spec.name : fmt::format("{}({})", spec.name, values)};
 }
 

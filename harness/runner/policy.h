@@ -34,6 +34,10 @@ class Policy {
   // Scores of a layer before protection, float32 [H, T]. Not for full.
   at::Tensor score(const LayerView& layer) const { return scorer_->score(layer); }
 
+  bool has_weighting() const { return weighting_ != nullptr; }
+  int64_t sink() const { return sink_; }
+  int64_t recent() const { return recent_; }
+
   // Scores with the policy's own protection applied; `scores` itself is left as it is.
   at::Tensor protected_scores(const at::Tensor& scores) const;
 

@@ -8,6 +8,7 @@
 #include "harness/runner/cells.h"
 #include "harness/runner/context_runner.h"
 #include "harness/runner/device.h"
+#include "harness/runner/plugins.h"
 #include "harness/runner/progress.h"
 #include "harness/runner/run_info.h"
 
@@ -50,6 +51,7 @@ void print_plan(const std::vector<Work>& works) {
 
 std::filesystem::path run_sweep(const SweepConfig& config, const SweepOptions& options) {
   refuse_what_is_not_there_yet(config);
+  load_plugins(config.plugins);
   const std::vector<Policy> policies = make_policies(config);
   ResultsStore::check_writable(config.output);
   const c10::Device device = resolve_device(config.device);
@@ -62,8 +64,9 @@ std::filesystem::path run_sweep(const SweepConfig& config, const SweepOptions& o
   const PromptFormat format(config.model.path, config.chat_template);
 
   RunInfo info = describe_run(config, device, dtype);
-  const std::string identity = fmt::format("{} {} {} chat={}", info.model_hash, info.tokenizer_hash,
-                                           dtype_name(dtype), config.chat_template);
+  const std::string identity =
+      fmt::format("{} {} {} chat={} {}", info.model_hash, info.tokenizer_hash, dtype_name(dtype),
+                  config.chat_template, plugin_hashes());
   std::vector<Work> works;
   std::vector<Cell> cells;
   for (auto& group : load_groups(config, format, model_config)) {

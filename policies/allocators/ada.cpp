@@ -51,7 +51,9 @@ class Ada : public Allocator {
         flattened_counts(scores.narrow(1, 0, n_tokens - window_), n_heads * rest, /*safe=*/0);
     const double floor = std::trunc(alpha_ * static_cast<double>(rest));
     for (auto& count : counts) {
-      count = window_ + std::llrint(static_cast<double>(count) * (1 - alpha_) + floor);
+      // Rounded to float32 as there, so that what is half in decimals is half here.
+      const auto own = static_cast<float>(static_cast<double>(count) * (1 - alpha_));
+      count = window_ + std::llrint(own + floor);
       count = std::clamp<int64_t>(count, 1, n_tokens);
     }
     return counts;

@@ -76,12 +76,12 @@ class LuKv : public Allocator {
     const int64_t row = std::clamp<int64_t>(std::llrint(100 * budget.ratio) - 1, 0, kRows - 1);
     const float* prune = profile_.values.data() + (row * budget.n_layers + budget.layer) * n_heads;
     std::vector<double> ideal;
-    float sum = 0;  // float32 as in the reference: a sum near a half must round the same way
     for (int64_t h = 0; h < n_heads; ++h) {
-      const float kept = std::clamp(1 - prune[h], 0.0F, 1.0F) * static_cast<float>(n_tokens);
-      ideal.push_back(kept);
-      sum += kept;
+      ideal.push_back(std::clamp(1 - prune[h], 0.0F, 1.0F) * static_cast<float>(n_tokens));
     }
+    // In float32 as in the reference: a sum near a half must round the same way.
+    float sum = 0;
+    for (const double x : ideal) sum += static_cast<float>(x);
     const int64_t total = std::clamp<int64_t>(std::llrint(sum), n_heads, n_heads * n_tokens);
     std::vector<int64_t> counts = apportion(ideal, total);
     for (auto& count : counts) count = std::clamp<int64_t>(count, 1, n_tokens);

@@ -48,10 +48,11 @@ class Pyramid : public Allocator {
     if (!slopes || (fallback_ && low < window)) {
       return std::vector<double>(budget.n_layers, mean);
     }
-    const double step = (high - low) / static_cast<double>(budget.n_layers - 1);
+    // In this order no multiplication can be fused with the subtraction, which would decide halves.
+    const auto n_steps = static_cast<double>(budget.n_layers - 1);
     std::vector<double> targets;
     for (int64_t l = 0; l < budget.n_layers; ++l) {
-      targets.push_back(high - static_cast<double>(l) * step);
+      targets.push_back(high - static_cast<double>(l) * (high - low) / n_steps);
     }
     return targets;
   }

@@ -1,0 +1,194 @@
+#include "harness/runner/invariants.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "harness/base/error.h"
+#include "harness/base/random.h"
+#include "harness/runner/compress.h"
+#include "harness/runner/generate.h"
+
+namespace kvbench {
+namespace {
+
+constexpr int64_t kTokens = 400;  // longer than any default window
+
+std::vector<int32_t> random_context(const Decoder& model, uint64_t seed) {
+  Random random(seed);
+  std::vector<int32_t> tokens;
+  for (int64_t i = 0; i < kTokens; ++i) {
+    tokens.push_back(
+        static_cast<int32_t>(random.below(static_cast<uint64_t>(model.config().vocab_size))));
+  }
+  return tokens;
+}
+
+// One compression with everything that the checks look at.
+struct Cut {
+  Compressed result;
+  std::vector<at::Tensor> scores;  // of each layer, without the policy's protection
+
+  const CompressedCache& cache() const { return result.caches[0]; }
+};
+
+Cut cut(const Decoder& model, const Policy& policy, double ratio,
+        const std::vector<int32_t>& context) {
+  Cut made;
+  CompressOptions options;
+  options.keep_positions = true;
+  options.seed = 1;
+  options.on_scores = [&](const std::string&, int64_t, const at::Tensor& scores) {
+    made.scores.push_back(scores);
+  };
+  made.result = compress_context(model, context, {{&policy, ratio}}, options);
+  if (!made.cache().error.empty()) throw std::runtime_error(made.cache().error);
+  return made;
+}
+
+class Checker {
+ public:
+  Checker(const Decoder& model, const Policy& policy)
+      : model_(model), policy_(policy), context_(random_context(model, 1)) {}
+
+  std::vector<InvariantResult> run() {
+    check("ratio 0 equals the full cache", [&] { return ratio_zero(); });
+    check("generates tokens", [&] { return generates(); });
+    if (policy_.is_full()) return results_;
+    for (const double ratio : {0.5, 0.8}) {
+      const std::string at = fmt::format(" at {}", ratio);
+      check("budget met" + at, [&] { return budget(ratio); });
+      check("kept are the top-scored" + at, [&] { return top_scored(ratio); });
+    }
+    check("protected tokens are kept", [&] { return protects(); });
+    check("no state leaks between samples", [&] { return no_leak(); });
+    check("is not a no-op", [&] { return not_a_no_op(); });
+    return results_;
+  }
+
+ private:
+  // `body` returns what was measured and throws what is wrong.
+  template <class F>
+  void check(const std::string& name, F&& body) {
+    try {
+      results_.push_back({name, body(), true});
+    } catch (const std::exception& e) {
+      const std::string what = e.what();
+      results_.push_back({name, what.substr(0, what.find('\n')), false});
+    }
+  }
+
+  static void require(bool ok, const std::string& what) {
+    if (!ok) throw std::runtime_error(what);
+  }
+
+  std::string ratio_zero() const {
+    const Cut zero = cut(model_, policy_, 0, context_);
+    const auto& cache = *zero.cache().cache;
+    at::Tensor logits = model_.prefill(context_, [&](const LayerView& layer) {
+      const auto& stored = cache.layer(layer.index);
+      require(at::equal(stored.keys, layer.keys.flatten(0, 1)) &&
+                  at::equal(stored.values, layer.values.flatten(0, 1)),
+              fmt::format("layer {} differs from the full cache", layer.index));
+    });
+    require(at::equal(logits, zero.result.last_logits), "the logits differ");
+    return fmt::format("{} tokens in every head", kTokens);
+  }
+
+  std::string budget(double ratio) const {
+    const auto counts = cut(model_, policy_, ratio, context_).cache().keep_counts;
+    double kept = 0;
+    for (const auto count : counts) kept += count;
+    const double share = kept / (static_cast<double>(counts.size()) * kTokens);
+    // Published methods round per layer or add a window to a budget: their realised share may miss
+    // the nominal one, but not by more than this.
+    require(std::abs(share - (1 - ratio)) <= 0.02,
+            fmt::format("kept {:.4f} of the entries, asked for {:.4f}", share, 1 - ratio));
+    return fmt::format("kept {:.4f} of the entries, asked for {:.4f}", share, 1 - ratio);
+  }
+
+  std::string top_scored(double ratio) const {
+    if (policy_.has_weighting()) return "a weighting decides; not checked";
+    const Cut made = cut(model_, policy_, ratio, context_);
+    for (size_t l = 0; l < made.scores.size(); ++l) {
+      const at::Tensor scores = policy_.protected_scores(made.scores[l]);
+      const KeptTokens& kept = made.cache().kept[l];
+      for (int64_t h = 0; h < kept.n_kv_heads(); ++h) {
+        at::Tensor dropped = scores[h].clone();
+        float lowest = std::numeric_limits<float>::infinity();
+        for (int64_t i = kept.offsets[h]; i < kept.offsets[h + 1]; ++i) {
+          const int64_t position = kept.positions[i];
+          lowest = std::min(lowest, scores[h][position].item<float>());
+          dropped[position] = -std::numeric_limits<float>::infinity();
+        }
+        require(dropped.max().item<float>() <= lowest,
+                fmt::format("layer {}, head {}: a dropped token scores above a kept one", l, h));
+      }
+    }
+    return "in every layer and head";
+  }
+
+  // The policy's own protection: its positions outrank all, so they stay while there is room.
+  std::string protects() const {
+    if (policy_.sink() + policy_.recent() == 0) return "protects nothing itself";
+    const auto cache = cut(model_, policy_, 0.5, context_);
+    for (const auto& kept : cache.cache().kept) {
+      for (int64_t h = 0; h < kept.n_kv_heads(); ++h) {
+        if (kept.count(h) < policy_.sink() + policy_.recent()) continue;
+        const auto begin = kept.positions.begin() + kept.offsets[h];
+        const auto end = kept.positions.begin() + kept.offsets[h + 1];
+        for (int64_t j = 0; j < kTokens; ++j) {
+          const bool is_protected = j < policy_.sink() || j >= kTokens - policy_.recent();
+          require(!is_protected || std::binary_search(begin, end, j),
+                  fmt::format("protected token {} of head {} was dropped", j, h));
+        }
+      }
+    }
+    return fmt::format("sink {}, recent {}", policy_.sink(), policy_.recent());
+  }
+
+  std::string no_leak() const {
+    const Cut first = cut(model_, policy_, 0.5, context_);
+    cut(model_, policy_, 0.8, random_context(model_, 2));
+    const Cut again = cut(model_, policy_, 0.5, context_);
+    for (size_t l = 0; l < first.cache().kept.size(); ++l) {
+      require(first.cache().kept[l].positions == again.cache().kept[l].positions,
+              fmt::format("layer {} keeps other tokens after another sample", l));
+    }
+    return "the same tokens before and after another sample";
+  }
+
+  std::string not_a_no_op() const {
+    const Cut half = cut(model_, policy_, 0.5, context_);
+    require(half.cache().cache->bytes_allocated() <
+                cut(model_, policy_, 0, context_).cache().cache->bytes_allocated(),
+            "no memory is freed at 0.5");
+    const auto other = cut(model_, policy_, 0.8, context_).cache().cache->bytes_allocated();
+    require(other < half.cache().cache->bytes_allocated(), "0.8 frees no more than 0.5");
+    return fmt::format("{} bytes at 0.5, {} at 0.8", half.cache().cache->bytes_allocated(), other);
+  }
+
+  std::string generates() const {
+    const double ratio = policy_.is_full() ? 0 : 0.5;
+    Cut made = cut(model_, policy_, ratio, context_);
+    const auto answer = generate(model_, {made.result.caches[0].cache.get()}, {1, 2, 3},
+                                 made.result.last_logits, {8, {}});
+    require(answer[0].tokens.size() == 8, "fewer than 8 tokens came out");
+    return "8 tokens after a question";
+  }
+
+  const Decoder& model_;
+  const Policy& policy_;
+  std::vector<int32_t> context_;
+  std::vector<InvariantResult> results_;
+};
+
+}  // namespace
+
+std::vector<InvariantResult> check_invariants(const Decoder& model, const Policy& policy) {
+  return Checker(model, policy).run();
+}
+
+}  // namespace kvbench
