@@ -168,7 +168,7 @@ TEST(Sweep, IncludeAndSet) {
   EXPECT_EQ(error("latncy.repeats=2"),
             "--set latncy.repeats=2: unknown key \"latncy\" in the sweep; did you mean latency? "
             "(known: chat_template, compress, device, fidelity, latency, model, name, output, "
-            "policies, ratios, tasks, threads)");
+            "plugins, policies, ratios, tasks, threads)");
   EXPECT_EQ(error("tasks.0.sample=2"),
             "--set tasks.0.sample=2: unknown key \"sample\" in the task; did you mean samples? "
             "(known: file, lengths, max_new_tokens, protocol, samples, seed, task)");
@@ -180,9 +180,12 @@ TEST(Sweep, IncludeAndSet) {
 }
 
 TEST(Sweep, UnknownNames) {
-  EXPECT_EQ(error_with("plugins: [a.so]"),
-            "a.yaml:6: unknown key \"plugins\" in the sweep (known: chat_template, compress, "
-            "device, fidelity, latency, model, name, output, policies, ratios, tasks, threads)");
+  EXPECT_EQ(error_with("pluins: [a.so]"),
+            "a.yaml:6: unknown key \"pluins\" in the sweep; did you mean plugins? (known: "
+            "chat_template, compress, device, fidelity, latency, model, name, output, plugins, "
+            "policies, ratios, tasks, threads)");
+  EXPECT_EQ(error_with("plugins: a.so"),
+            "a.yaml:6: plugins: expected a list of files, got \"a.so\"");
   EXPECT_EQ(error_with("model: smollm2-135m-instrct"),
             "a.yaml:2: unknown model \"smollm2-135m-instrct\"; did you mean "
             "smollm2-135m-instruct? (known: smollm2-135m-instruct)");
@@ -191,8 +194,8 @@ TEST(Sweep, UnknownNames) {
             "longbench/qasper, ruler/niah_multikey_1, ruler/niah_single_1, ruler/niah_single_2, "
             "ruler/vt)");
   EXPECT_EQ(error_with("policies:\n  - full\n  - keydif"),
-            "a.yaml:6: unknown policy \"keydif\"; did you mean keydiff? (known: full, keydiff, "
-            "random, snapkv, snapkv_kvpress, streaming_llm)");
+            fmt::format("a.yaml:6: unknown policy \"keydif\"; did you mean keydiff? (known: {})",
+                        fmt::join(preset_names(), ", ")));
   EXPECT_EQ(error_with("device: gpu"),
             "a.yaml:6: unknown device \"gpu\"; did you mean cpu? (known: auto, cpu, cuda)");
   EXPECT_EQ(error_with("compress: query"),
