@@ -140,7 +140,8 @@ void inspect(const Options& options) {
   h5::write_attribute(file, "/", "policy", policy.canonical());
   h5::write_attribute(file, "/", "ratio", options.ratio);
   h5::write_attribute(file, "/", "dtype", dtype_name(dtype));
-  h5::write_attribute(file, "/", "kv_bytes_allocated", cut.cache->bytes_allocated());
+  const int64_t allocated = cut.cache->bytes_allocated();  // before the question makes it grow
+  h5::write_attribute(file, "/", "kv_bytes_allocated", allocated);
   h5::write_attribute(file, "/", "kv_bytes_logical", cut.cache->bytes_logical());
   write_vector(file, "tokens", context);
   write_tensor<float>(file, "logits_last", result.last_logits);
@@ -163,7 +164,7 @@ void inspect(const Options& options) {
                        static_cast<double>(context.size());
   fmt::print("{} at {}: {} context tokens, {:.2f} % of the KV entries kept, {} bytes allocated\n",
              policy.name(), options.ratio, context.size(),
-             100 * static_cast<double>(kept) / entries, cut.cache->bytes_allocated());
+             100 * static_cast<double>(kept) / entries, allocated);
 }
 
 }  // namespace

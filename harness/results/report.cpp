@@ -92,8 +92,9 @@ std::string csv(const std::vector<Row>& rows) {
 }
 
 std::string csv(const std::string& table, const std::vector<ModelCell>& cells,
-                const std::vector<SampleRow>& samples) {
+                const std::vector<SampleRow>& samples, const std::vector<LatencyRow>& latency) {
   if (table == "samples") return csv(samples);
+  if (table == "latency") return csv(latency);
   if (table == "summary") {
     std::string text;
     for (Grid& grid : summary_tables(cells)) {  // their columns differ: one CSV block each
@@ -109,11 +110,14 @@ std::string csv(const std::string& table, const std::vector<ModelCell>& cells,
 }
 
 std::vector<Grid> tables(const std::string& table, const std::vector<ModelCell>& cells,
-                         const std::vector<SampleRow>& samples) {
+                         const std::vector<SampleRow>& samples,
+                         const std::vector<LatencyRow>& latency) {
   if (table == "samples") return {sample_table(samples)};
+  if (table == "latency") return {latency_table(latency)};
   if (table == "cells") return {cell_table(cells)};
   auto grids = summary_tables(cells);
   if (table.empty()) grids.push_back(cell_table(cells));
+  if (table.empty() && !latency.empty()) grids.push_back(latency_table(latency));
   return grids;
 }
 
@@ -128,7 +132,7 @@ std::string remarks(const std::vector<std::string>& lines, Format format) {
 }  // namespace
 
 Report report(const std::vector<std::filesystem::path>& files, const ReportOptions& options) {
-  const std::vector<std::string> known = {"summary", "cells", "samples"};
+  const std::vector<std::string> known = {"summary", "cells", "samples", "latency"};
   if (!options.table.empty() &&
       std::find(known.begin(), known.end(), options.table) == known.end()) {
     throw_input_error("--table: {}", unknown_name("table", options.table, known));
@@ -136,19 +140,21 @@ Report report(const std::vector<std::filesystem::path>& files, const ReportOptio
   const auto all = read_all(files);
   const auto cells = cells_of(all);
   std::vector<SampleRow> samples;
+  std::vector<LatencyRow> latency;
   std::vector<std::string> origins;
   Report made;
   for (const Results& results : all) {
     samples.insert(samples.end(), results.rows.begin(), results.rows.end());
+    latency.insert(latency.end(), results.latency.begin(), results.latency.end());
     for (auto& warning : warnings_of(results)) made.warnings.push_back(std::move(warning));
     origins.push_back(origin(results));
   }
   if (options.format == Format::kCsv) {
-    made.text = csv(options.table, cells, samples);
+    made.text = csv(options.table, cells, samples, latency);
     return made;
   }
   made.text = remarks(made.warnings, options.format) + remarks(origins, options.format);
-  for (const Grid& grid : tables(options.table, cells, samples)) {
+  for (const Grid& grid : tables(options.table, cells, samples, latency)) {
     made.text += fmt::format("\n{}", render(grid, options.format));
   }
   return made;

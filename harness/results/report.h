@@ -10,7 +10,7 @@
 namespace kvbench {
 
 struct ReportOptions {
-  std::string table;  // summary, cells or samples; empty = summary and cells (CSV: cells)
+  std::string table;  // summary, cells, samples or latency; empty = all but samples (CSV: cells)
   Format format = Format::kText;
 };
 

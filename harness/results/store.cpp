@@ -193,6 +193,13 @@ void ResultsStore::write_keep_counts(const std::string& cell_id, int64_t slot,
                name);
 }
 
+void ResultsStore::add_latency(const std::vector<LatencyRow>& rows) {
+  Results content = content_;
+  content.rows = read_rows<SampleRow>(*file_, "/samples");
+  content.latency.insert(content.latency.end(), rows.begin(), rows.end());
+  rewrite(std::move(content), widths_);
+}
+
 void ResultsStore::finish() {
   if (complete()) return;
   const auto done = static_cast<int64_t>(finished_.size());

@@ -40,6 +40,11 @@ class ResultsStore {
   // stores -1. Throws std::runtime_error when the disk does not take it; rows before remain.
   void append(const SampleRow& row, std::span<const int32_t> keep_counts);
 
+  // Stores isolated measurements behind those there already; a rewrite of the file, so for few
+  // rows.
+  void add_latency(const std::vector<LatencyRow>& rows);
+  const std::vector<LatencyRow>& latency() const { return content_.latency; }
+
   // After the last planned row: derives /cells and marks the file complete.
   void finish();
 

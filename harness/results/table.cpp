@@ -5,6 +5,8 @@
 #include <map>
 #include <tuple>
 
+#include "harness/results/stats.h"
+
 namespace kvbench {
 namespace {
 
@@ -153,6 +155,38 @@ std::vector<Grid> summary_tables(const std::vector<ModelCell>& cells) {
                                      models.size() > 1 ? model + ", " : "", max_length, compress);
   }
   return grids;
+}
+
+Grid latency_table(const std::vector<LatencyRow>& rows) {
+  std::vector<std::tuple<int64_t, std::string, double>> lines;  // context, policy, ratio
+  std::vector<std::vector<const LatencyRow*>> repeats;
+  for (const LatencyRow& row : rows) {
+    const size_t line = index_of(lines, {row.context_tokens, row.policy, row.ratio});
+    if (line == repeats.size()) repeats.emplace_back();
+    repeats[line].push_back(&row);
+  }
+  Grid grid;
+  grid.title = "Isolated: one policy alone, medians over repeats; KV cache and peak memory in MiB";
+  grid.columns = {{"context"},  {"policy", false}, {"ratio"},      {"n"},       {"prefill ms"},
+                  {"score ms"}, {"allocate ms"},   {"compact ms"}, {"TTFT ms"}, {"TPOT ms"},
+                  {"p95"},      {"KV MiB"},        {"peak MiB"}};
+  for (size_t i = 0; i < lines.size(); ++i) {
+    const auto middle = [&](auto field) {
+      std::vector<double> values;
+      for (const LatencyRow* row : repeats[i]) values.push_back(static_cast<double>(row->*field));
+      return median(values);
+    };
+    const auto& [context, policy, ratio] = lines[i];
+    grid.rows.push_back(
+        {fmt::format("{}", context), policy, fmt::format("{}", ratio),
+         fmt::format("{}", repeats[i].size()), number(middle(&LatencyRow::prefill_ms), 1),
+         number(middle(&LatencyRow::score_ms), 1), number(middle(&LatencyRow::allocate_ms), 1),
+         number(middle(&LatencyRow::compact_ms), 1), number(middle(&LatencyRow::ttft_ms), 1),
+         number(middle(&LatencyRow::tpot_ms), 2), number(middle(&LatencyRow::tpot_p95), 2),
+         mebibytes(middle(&LatencyRow::kv_bytes_allocated)),
+         mebibytes(middle(&LatencyRow::peak_rss_bytes) + middle(&LatencyRow::peak_cuda_bytes))});
+  }
+  return grid;
 }
 
 Grid sample_table(const std::vector<SampleRow>& rows) {

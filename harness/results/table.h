@@ -26,6 +26,9 @@ Grid cell_table(const std::vector<ModelCell>& cells);
 // cache's.
 std::vector<Grid> summary_tables(const std::vector<ModelCell>& cells);
 
+// One line per policy, ratio and context length of the isolated measurements: medians over repeats.
+Grid latency_table(const std::vector<LatencyRow>& rows);
+
 // One line per sample: what was said and how it was graded.
 Grid sample_table(const std::vector<SampleRow>& rows);
 

@@ -111,7 +111,7 @@ SampleRow ContextRunner::compressed_row(const SweepCell& cell, const CompressedC
 void ContextRunner::grade_answer(const Generation& answer, const std::string& metric,
                                  const Sample& sample, SampleRow& row) const {
   row.generated_tokens = static_cast<int64_t>(answer.tokens.size());
-  row.decode_ms = answer.ms;
+  row.decode_ms = answer.token_ms.empty() ? 0 : answer.token_ms.back();
   try {
     row.prediction = format_.tokenizer().decode(answer.tokens, /*skip_special_tokens=*/true);
     row.score = grade(metric, row.prediction, sample.references);

@@ -29,6 +29,13 @@ void load_cuda_half() {
 
 c10::Device resolve_device(const std::string& name) {
   if (name == "cpu") return at::kCPU;
+  if (!KVBENCH_CUDA) {
+    if (name == "cuda") {
+      throw InputError(
+          "device cuda: this build has none (nvcc was not found when it was configured)");
+    }
+    return at::kCPU;
+  }
   if (cuda_device_count() > 0) {
     load_cuda_half();
     return c10::Device(at::kCUDA, 0);

@@ -66,17 +66,17 @@ std::vector<Generation> generate(const Decoder& model, const std::vector<KvCache
   }
   while (true) {
     const std::vector<int64_t> ids = greedy(logits);
+    const double now_ms = watch.ms();
     std::vector<int64_t> next;
     std::vector<size_t> still;
     for (size_t row = 0; row < active.size(); ++row) {
       Generation& result = results[active[row]];
       const bool may_stop = !result.tokens.empty();
       result.tokens.push_back(static_cast<int32_t>(ids[row]));
+      result.token_ms.push_back(now_ms);
       const bool ended = may_stop && std::find(options.end_tokens.begin(), options.end_tokens.end(),
                                                ids[row]) != options.end_tokens.end();
-      if (ended || static_cast<int64_t>(result.tokens.size()) >= options.max_new_tokens) {
-        result.ms = watch.ms();
-      } else {
+      if (!ended && static_cast<int64_t>(result.tokens.size()) < options.max_new_tokens) {
         still.push_back(active[row]);
         next.push_back(ids[row]);
       }

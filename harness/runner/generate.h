@@ -11,7 +11,9 @@ namespace kvbench {
 
 struct Generation {
   std::vector<int32_t> tokens;  // the end token included when one was met
-  double ms = 0;  // from the question's first token until this sequence ended, others beside it
+  // When each token was there, from the start of the question on, the others of the batch beside
+  // it.
+  std::vector<double> token_ms;
 };
 
 struct GenerateOptions {

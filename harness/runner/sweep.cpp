@@ -8,6 +8,7 @@
 #include "harness/runner/cells.h"
 #include "harness/runner/context_runner.h"
 #include "harness/runner/device.h"
+#include "harness/runner/latency.h"
 #include "harness/runner/plugins.h"
 #include "harness/runner/progress.h"
 #include "harness/runner/run_info.h"
@@ -28,10 +29,6 @@ std::vector<Policy> make_policies(const SweepConfig& config) {
 }
 
 void refuse_what_is_not_there_yet(const SweepConfig& config) {
-  if (config.latency) {
-    throw_input_error("{}: latency: isolated measurements are not available in this version",
-                      config.origin);
-  }
   if (config.fidelity) {
     throw_input_error("{}: fidelity: is not available in this version", config.origin);
   }
@@ -94,6 +91,17 @@ std::filesystem::path run_sweep(const SweepConfig& config, const SweepOptions& o
       const int64_t n_rows = runner.run(work.group, work.cells, questions);
       if (n_rows > 0) progress.advance(n_rows, work.group.request.name);
     }
+  }
+  // Measurements are repeated as a whole: half of a round would hold one policy more often.
+  if (config.latency && store.latency().empty()) {
+    std::vector<SampleGroup> groups;
+    for (const auto& work : works) groups.push_back(work.group);
+    std::vector<LatencyRow> measured;
+    measure_latency(model, *config.latency, policies, config.ratios, groups, identity,
+                    [&](const std::vector<LatencyRow>& rows) {
+                      measured.insert(measured.end(), rows.begin(), rows.end());
+                    });
+    store.add_latency(measured);
   }
   store.finish();
   return config.output;
