@@ -17,6 +17,7 @@
 #include "harness/golden/golden.h"
 #include "harness/model/decoder.h"
 #include "harness/runner/compress.h"
+#include "harness/runner/fidelity.h"
 #include "harness/runner/generate.h"
 #include "policies/attention_sums.h"
 
@@ -435,6 +436,16 @@ TEST_F(PoliciesGolden, ContinuationsOverTheCutCaches) {
       expect_same_continuation(
           answers[i].tokens, read_ids(golden.file, groups[i] + "/continuation_ids"),
           h5::read_array<float>(golden.file, groups[i] + "/continuation_margin").values);
+    }
+    // Divergence from the full cache along its own continuation, the peer's beside ours.
+    const auto said = read_ids(golden.file, "full/continuation_ids");
+    for (auto& cache : caches) cache.rewind();
+    const auto full = forced_log_probs(model(), caches[0], golden.question, logits, said);
+    for (size_t i = 1; i < groups.size(); ++i) {
+      SCOPED_TRACE(groups[i]);
+      const auto want = read<float>(golden.file, groups[i] + "/tf_kl").mean().item<double>();
+      const auto cut = forced_log_probs(model(), caches[i], golden.question, logits, said);
+      EXPECT_NEAR(compare(full, cut).kl, want, 1e-3);
     }
   });
 }

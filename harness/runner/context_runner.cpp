@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "harness/base/error.h"
+#include "harness/runner/fidelity.h"
 #include "tasks/metrics.h"
 
 namespace kvbench {
@@ -17,6 +18,12 @@ std::vector<std::vector<const PromptSample*>> by_context(const std::vector<Promp
     groups[it->second].push_back(&sample);
   }
   return groups;
+}
+
+ContextRunner::ContextRunner(const Decoder& model, const PromptFormat& format, ResultsStore& store,
+                             bool fidelity)
+    : model_(model), format_(format), store_(store) {
+  if (fidelity) full_.emplace(parse_policy_text("{name: full, full: true}"));
 }
 
 int64_t ContextRunner::run(const SampleGroup& group, const std::vector<SweepCell>& cells,
@@ -33,6 +40,7 @@ int64_t ContextRunner::run(const SampleGroup& group, const std::vector<SweepCell
     policies.push_back({cell.policy, cell.ratio});
   }
   if (open.empty()) return 0;
+  if (full_) policies.push_back({&*full_, 0});
 
   const PromptSample& first = *questions.front();
   CompressOptions options;
@@ -54,13 +62,19 @@ int64_t ContextRunner::run(const SampleGroup& group, const std::vector<SweepCell
       caches.push_back(compressed.caches[i].cache.get());
       cell_of_cache.push_back(i);
     }
+    KvCache* full = full_ ? compressed.caches.back().cache.get() : nullptr;
+    if (full != nullptr) caches.push_back(full);
     std::vector<SampleRow> rows = blank;
     const auto answers = generate(model_, caches, prompt->question, compressed.last_logits,
                                   {prompt->sample.max_new_tokens, model_.config().end_tokens});
-    for (size_t a = 0; a < answers.size(); ++a) {
+    for (size_t a = 0; a < cell_of_cache.size(); ++a) {
       grade_answer(answers[a], group.metric, prompt->sample, rows[cell_of_cache[a]]);
     }
     for (KvCache* cache : caches) cache->rewind();
+    if (full != nullptr) {
+      measure_fidelity(*prompt, compressed.last_logits, *full, answers.back().tokens, caches,
+                       cell_of_cache, rows);
+    }
     for (const size_t i : asked) {
       rows[i].sample_id = prompt->sample.id;
       rows[i].references = nlohmann::json(prompt->sample.references).dump();
@@ -106,6 +120,22 @@ SampleRow ContextRunner::compressed_row(const SweepCell& cell, const CompressedC
   row.score_ms = cut.score_ms;
   row.compact_ms = cut.allocate_ms + cut.compact_ms;
   return row;
+}
+
+void ContextRunner::measure_fidelity(const PromptSample& prompt, const at::Tensor& context_logits,
+                                     KvCache& full, const std::vector<int32_t>& said,
+                                     const std::vector<KvCache*>& caches,
+                                     const std::vector<size_t>& row_of_cache,
+                                     std::vector<SampleRow>& rows) const {
+  const at::Tensor reference =
+      forced_log_probs(model_, full, prompt.question, context_logits, said);
+  for (size_t i = 0; i < row_of_cache.size();
+       ++i) {  // one at a time: logits of all steps are large
+    const Fidelity measured = compare(
+        reference, forced_log_probs(model_, *caches[i], prompt.question, context_logits, said));
+    rows[row_of_cache[i]].kl_full = measured.kl;
+    rows[row_of_cache[i]].top1_full = measured.top1;
+  }
 }
 
 void ContextRunner::grade_answer(const Generation& answer, const std::string& metric,

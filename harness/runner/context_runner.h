@@ -2,6 +2,7 @@
 // that context asked of all caches together.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "harness/model/decoder.h"
@@ -17,8 +18,9 @@ std::vector<std::vector<const PromptSample*>> by_context(const std::vector<Promp
 
 class ContextRunner {
  public:
-  ContextRunner(const Decoder& model, const PromptFormat& format, ResultsStore& store)
-      : model_(model), format_(format), store_(store) {}
+  // With `fidelity` every answer is also compared with the full cache's, step by step.
+  ContextRunner(const Decoder& model, const PromptFormat& format, ResultsStore& store,
+                bool fidelity);
 
   // Runs what is not in the store yet and appends it, sample by sample. `questions` are all samples
   // of one context. Returns the number of rows.
@@ -32,9 +34,15 @@ class ContextRunner {
   void grade_answer(const Generation& answer, const std::string& metric, const Sample& sample,
                     SampleRow& row) const;
 
+  void measure_fidelity(const PromptSample& prompt, const at::Tensor& context_logits, KvCache& full,
+                        const std::vector<int32_t>& said, const std::vector<KvCache*>& caches,
+                        const std::vector<size_t>& row_of_cache,
+                        std::vector<SampleRow>& rows) const;
+
   const Decoder& model_;
   const PromptFormat& format_;
   ResultsStore& store_;
+  std::optional<Policy> full_;  // its cache rides along when fidelity is measured
 };
 
 }  // namespace kvbench

@@ -28,12 +28,6 @@ std::vector<Policy> make_policies(const SweepConfig& config) {
   return policies;
 }
 
-void refuse_what_is_not_there_yet(const SweepConfig& config) {
-  if (config.fidelity) {
-    throw_input_error("{}: fidelity: is not available in this version", config.origin);
-  }
-}
-
 void print_plan(const std::vector<Work>& works) {
   for (const auto& work : works) {
     for (const auto& cell : work.cells) {
@@ -47,7 +41,6 @@ void print_plan(const std::vector<Work>& works) {
 }  // namespace
 
 std::filesystem::path run_sweep(const SweepConfig& config, const SweepOptions& options) {
-  refuse_what_is_not_there_yet(config);
   load_plugins(config.plugins);
   const std::vector<Policy> policies = make_policies(config);
   ResultsStore::check_writable(config.output);
@@ -84,7 +77,7 @@ std::filesystem::path run_sweep(const SweepConfig& config, const SweepOptions& o
                      options.fresh);
   if (store.complete()) return config.output;
   const Decoder model(config.model.path, dtype, device);
-  ContextRunner runner(model, format, store);
+  ContextRunner runner(model, format, store, config.fidelity);
   Progress progress(store.planned_rows(), static_cast<int64_t>(store.finished().size()));
   for (const auto& work : works) {
     for (const auto& questions : by_context(work.group.samples)) {

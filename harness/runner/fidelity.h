@@ -1,0 +1,25 @@
+// How far a cut cache moves the model's next-token distributions: finer than accuracy.
+#pragma once
+
+#include <vector>
+
+#include "harness/cache/kv_cache.h"
+#include "harness/model/decoder.h"
+
+namespace kvbench {
+
+struct Fidelity {
+  double kl = 0;    // mean KL(full || cut) over the steps, nats
+  double top1 = 0;  // share of steps whose most likely token is the full cache's
+};
+
+// Log-probabilities of every next token, float32 [n, vocab], when `continuation` (n >= 1 tokens) is
+// said after `question` whatever the model would say itself. The cache is rewound afterwards.
+// With an empty question the first row comes from `context_logits`.
+at::Tensor forced_log_probs(const Decoder& model, KvCache& cache,
+                            const std::vector<int32_t>& question, const at::Tensor& context_logits,
+                            const std::vector<int32_t>& continuation);
+
+Fidelity compare(const at::Tensor& full_log_probs, const at::Tensor& cut_log_probs);
+
+}  // namespace kvbench
