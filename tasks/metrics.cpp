@@ -11,11 +11,16 @@ std::vector<std::string> metric_names() {
   return names;
 }
 
-double grade(const std::string& metric, const std::string& prediction,
-             const std::vector<std::string>& references) {
+double grade_share(const std::string& metric, const std::string& prediction,
+                   const std::vector<std::string>& references) {
   const ruler::StringMatch& match = ruler::find_string_match(metric);
   if (references.empty()) throw_input_error("{}: there is no reference to compare with", metric);
-  return 100.0 * ruler::hit_share(match, prediction, references);
+  return ruler::hit_share(match, prediction, references);
+}
+
+double grade(const std::string& metric, const std::string& prediction,
+             const std::vector<std::string>& references) {
+  return 100.0 * grade_share(metric, prediction, references);
 }
 
 }  // namespace kvbench

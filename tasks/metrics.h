@@ -1,4 +1,4 @@
-// Graders of predictions. Scores are 0..100.
+// Graders of predictions.
 #pragma once
 
 #include <string>
@@ -8,8 +8,12 @@ namespace kvbench {
 
 std::vector<std::string> metric_names();
 
-// Score of one prediction. Throws InputError with near matches for an unknown metric, and when
-// `references` is empty.
+// Score of one prediction as the benchmarks' own code computes it, 0..1 in full precision. Throws
+// InputError with near matches for an unknown metric, and when `references` is empty.
+double grade_share(const std::string& metric, const std::string& prediction,
+                   const std::vector<std::string>& references);
+
+// The same times 100: what results files hold.
 double grade(const std::string& metric, const std::string& prediction,
              const std::vector<std::string>& references);
 

@@ -109,10 +109,11 @@ TEST(Grade, MetricCases) {
   const test_run::Folder folder;
   write_bytes(folder / "cases.json", R"([
       {"metric": "string_match_all", "prediction": "1 and 2", "ground_truths": ["1", "3"]},
+      {"metric": "string_match_all", "prediction": "1 and 2", "ground_truths": ["1", "2", "3"]},
       {"metric": "string_match_part", "prediction": "1 and 2", "ground_truths": ["3", "2"]}])");
   const Outcome outcome = kvbench(folder / "", {"grade", "cases.json"});
   expect_done(outcome);
-  EXPECT_EQ(outcome.out, "0.5\n1\n");
+  EXPECT_EQ(outcome.out, "0.5\n0.66666666666666663\n1\n");
 }
 
 // Runs `inspect` on the tiny model and 40 ids; returns the file.

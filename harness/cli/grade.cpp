@@ -31,9 +31,9 @@ json read_cases(const std::string& file) {
 // {metric, prediction, ground_truths}: one score in 0..1.
 std::string grade_metric_case(const json& item) {
   const auto references = item.at("ground_truths").get<std::vector<std::string>>();
-  const double score = grade(item.at("metric").get<std::string>(),
-                             item.at("prediction").get<std::string>(), references);
-  return fmt::format("{:.17g}\n", score / 100);
+  const double score = grade_share(item.at("metric").get<std::string>(),
+                                   item.at("prediction").get<std::string>(), references);
+  return fmt::format("{:.17g}\n", score);
 }
 
 // {samples: [{pred, refs}]}: the task's two RULER scores.
