@@ -2,11 +2,10 @@
 #include "harness/results/report.h"
 
 #include <fmt/format.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "harness/base/error.h"
 #include "harness/base/paths.h"
+#include "harness/base/process.h"
 #include "harness/cli/verbs.h"
 
 namespace kvbench {
@@ -16,22 +15,6 @@ struct Options {
   std::vector<std::string> files;
   std::string table, format = "text", plots;
 };
-
-// Runs a program and waits for it; throws when it fails.
-void run_program(std::vector<std::string> arguments) {
-  std::vector<char*> argv;
-  for (auto& argument : arguments) argv.push_back(argument.data());
-  argv.push_back(nullptr);
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::execv(argv[0], argv.data());
-    ::_exit(127);
-  }
-  int status = 0;
-  if (child < 0 || ::waitpid(child, &status, 0) != child || status != 0) {
-    throw std::runtime_error(fmt::format("{} failed", arguments[0]));
-  }
-}
 
 void plot(const Options& options) {
   const auto toolchain = project_root() / "harness/toolchain";

@@ -1,14 +1,14 @@
 #include "harness/model/model.h"
 
 #include <ATen/ATen.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "harness/base/error.h"
 #include "harness/base/hash.h"
 #include "harness/base/paths.h"
+#include "harness/base/process.h"
 
 namespace kvbench {
 namespace fs = std::filesystem;
@@ -19,17 +19,8 @@ void ensure_model(const ModelSpec& spec) {
     throw_input_error("model {}: {} does not exist; expected a Hugging Face model folder",
                       spec.name, (spec.path / "config.json").string());
   }
-  const std::string script = (project_root() / "harness/toolchain/setup.sh").string();
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::setenv("KVBENCH_DEPS", deps_dir().c_str(), 1);
-    ::execl(script.c_str(), script.c_str(), "model", spec.fetch.c_str(), nullptr);
-    ::_exit(127);
-  }
-  int status = 0;
-  if (child < 0 || ::waitpid(child, &status, 0) != child || status != 0) {
-    throw std::runtime_error(fmt::format("model {} could not be fetched", spec.fetch));
-  }
+  ::setenv("KVBENCH_DEPS", deps_dir().c_str(), 1);  // where the script puts it
+  run_program({(project_root() / "harness/toolchain/setup.sh").string(), "model", spec.fetch});
 }
 
 at::ScalarType model_dtype(const ModelSpec& spec, const ModelConfig& config) {

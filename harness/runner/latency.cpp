@@ -101,27 +101,29 @@ LatencyInput latency_input(const std::vector<SampleGroup>& groups, int64_t lengt
   return input;
 }
 
-void measure_latency(const Decoder& model, const LatencySpec& spec,
-                     const std::vector<Policy>& policies, const std::vector<double>& ratios,
-                     const std::vector<SampleGroup>& groups, const std::string& identity,
-                     const std::function<void(const std::vector<LatencyRow>&)>& done) {
+std::vector<LatencyRow> measure_latency(const Decoder& model, const LatencySpec& spec,
+                                        const std::vector<Policy>& policies,
+                                        const std::vector<double>& ratios,
+                                        const std::vector<SampleGroup>& groups,
+                                        const std::string& identity) {
+  std::vector<LatencyRow> rows;
   for (const int64_t length : spec.lengths) {
     const LatencyInput input = latency_input(groups, length);
     check_prompt("latency", model.config(), input.context, input.question, spec.decode_tokens + 1);
     for (int64_t round = -spec.warmup; round < spec.repeats; ++round) {
-      std::vector<LatencyRow> rows;
       for (const auto& policy : policies) {
         for (const double ratio : policy.is_full() ? std::vector<double>{0} : ratios) {
           LatencyRow row = measure(model, policy, ratio, input, spec.decode_tokens);
+          if (round < 0) continue;
           row.cell_id = sha256_hex(fmt::format("latency {}\n{}\n{}\n{}\n{}", identity,
                                                policy.name(), policy.canonical(), ratio, length))
                             .substr(0, 16);
           rows.push_back(std::move(row));
         }
       }
-      if (round >= 0) done(rows);
     }
   }
+  return rows;
 }
 
 }  // namespace kvbench

@@ -2,7 +2,6 @@
 // peak holds one full layer and the cut ones before it.
 #pragma once
 
-#include <functional>
 #include <vector>
 
 #include "harness/config/sweep_config.h"
@@ -24,10 +23,11 @@ LatencyInput latency_input(const std::vector<SampleGroup>& groups, int64_t lengt
 
 // Repeats of every policy at every ratio and length of `spec`, in turn, so that a drift of the
 // machine hits all alike; warm-up rounds come first and are not kept. `identity` goes into the cell
-// ids. `done` is told the rows of each round. Times are wall times, the device's queue drained.
-void measure_latency(const Decoder& model, const LatencySpec& spec,
-                     const std::vector<Policy>& policies, const std::vector<double>& ratios,
-                     const std::vector<SampleGroup>& groups, const std::string& identity,
-                     const std::function<void(const std::vector<LatencyRow>&)>& done);
+// ids. Times are wall times, the device's queue drained.
+std::vector<LatencyRow> measure_latency(const Decoder& model, const LatencySpec& spec,
+                                        const std::vector<Policy>& policies,
+                                        const std::vector<double>& ratios,
+                                        const std::vector<SampleGroup>& groups,
+                                        const std::string& identity);
 
 }  // namespace kvbench

@@ -16,11 +16,7 @@ std::pair<std::unique_ptr<Part>, std::string> make_part(const PartSpec& spec) {
   Params params(fmt::format("{} {}", Part::kind(), spec.name), spec.origin, spec.params);
   auto part = entry.make(params);
   params.finish();
-  std::string values = params.canonical();
-  // A profile is a file: its content belongs to the policy's identity, not only its name.
-  for (const auto& given : spec.params) {
-    if (given.key == "profile") values += ",profile_sha256=" + sha256_file(given.text);
-  }
+  const std::string values = params.canonical();
   return {std::move(part), values.empty() ? spec.name : fmt::format("{}({})", spec.name, values)};
 }
 
@@ -33,6 +29,12 @@ Policy::Policy(const PolicySpec& spec) : name_(spec.name) {
   if (!spec.weighting.name.empty()) {
     std::tie(weighting_, weighting_label_) = make_part<Weighting>(spec.weighting);
   }
+  for (const PartSpec* part : {&spec.scorer, &spec.allocator, &spec.weighting}) {
+    for (const auto& given : part->params) {
+      if (given.key != "profile") continue;
+      profile_hashes_ += fmt::format("{} {}\n", given.text, sha256_file(given.text));
+    }
+  }
   Params params("protect", spec.origin, spec.protect);
   params.get("sink", sink_, "first tokens that outrank every other");
   params.get("recent", recent_, "last tokens that outrank every other");
@@ -43,8 +45,9 @@ Policy::Policy(const PolicySpec& spec) : name_(spec.name) {
 
 std::string Policy::canonical() const {
   if (is_full()) return "full";
-  return fmt::format("{}+{}{}+protect(sink={},recent={})", scorer_label_, allocator_label_,
-                     weighting_ ? "+" + weighting_label_ : "", sink_, recent_);
+  // A profile is a file: its content belongs to the policy's identity, not only its name.
+  return fmt::format("{}+{}{}+protect(sink={},recent={}){}", scorer_label_, allocator_label_,
+                     weighting_ ? "+" + weighting_label_ : "", sink_, recent_, profile_hashes_);
 }
 
 at::Tensor Policy::protected_scores(const at::Tensor& scores) const {

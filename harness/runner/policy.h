@@ -34,6 +34,9 @@ class Policy {
   // Scores of a layer before protection, float32 [H, T]. Not for full.
   at::Tensor score(const LayerView& layer) const { return scorer_->score(layer); }
 
+  // "FILE sha256" of every profile that the policy reads, one a line.
+  const std::string& profile_hashes() const { return profile_hashes_; }
+
   bool has_weighting() const { return weighting_ != nullptr; }
   int64_t sink() const { return sink_; }
   int64_t recent() const { return recent_; }
@@ -59,7 +62,7 @@ class Policy {
   std::unique_ptr<Scorer> scorer_;
   std::unique_ptr<Allocator> allocator_;
   std::unique_ptr<Weighting> weighting_;  // may be empty
-  std::string weighting_label_;
+  std::string weighting_label_, profile_hashes_;
   int64_t sink_ = 0, recent_ = 0;
 };
 

@@ -16,21 +16,15 @@
 namespace kvbench {
 namespace {
 
-// A group with its cells.
-struct Work {
-  SampleGroup group;
-  std::vector<SweepCell> cells;
-};
-
 std::vector<Policy> make_policies(const SweepConfig& config) {
   std::vector<Policy> policies;
   for (const auto& spec : config.policies) policies.emplace_back(spec);
   return policies;
 }
 
-void print_plan(const std::vector<Work>& works) {
-  for (const auto& work : works) {
-    for (const auto& cell : work.cells) {
+void print_plan(const std::vector<std::vector<SweepCell>>& cells_of_group) {
+  for (const auto& cells : cells_of_group) {
+    for (const auto& cell : cells) {
       fmt::print("{}  {} length {} compress {}  {} at {}  {} samples\n", cell.row.cell_id,
                  cell.row.task, cell.row.max_length, cell.row.compress, cell.row.policy, cell.ratio,
                  cell.row.n_planned);
@@ -54,22 +48,22 @@ std::filesystem::path run_sweep(const SweepConfig& config, const SweepOptions& o
   const PromptFormat format(config.model.path, config.chat_template);
 
   RunInfo info = describe_run(config, device, dtype);
+  for (const auto& policy : policies) info.profile_hashes += policy.profile_hashes();
   const std::string identity =
       fmt::format("{} {} {} chat={} {}", info.model_hash, info.tokenizer_hash, dtype_name(dtype),
                   config.chat_template, plugin_hashes());
-  std::vector<Work> works;
+  const std::vector<SampleGroup> groups = load_groups(config, format, model_config);
+  std::vector<std::vector<SweepCell>> cells_of_group;
   std::vector<Cell> cells;
-  for (auto& group : load_groups(config, format, model_config)) {
+  for (const auto& group : groups) {
     info.data_hashes += fmt::format("{}/{}/{} {}\n", group.request.name, group.request.length,
                                     group.compress, group.data_hash);
-    Work& work = works.emplace_back();
-    work.group = std::move(group);
-    work.cells = cells_of(work.group, policies, config.ratios, identity);
-    for (const auto& cell : work.cells) cells.push_back(cell.row);
+    cells_of_group.push_back(cells_of(group, policies, config.ratios, identity));
+    for (const auto& cell : cells_of_group.back()) cells.push_back(cell.row);
   }
   const Weights headers(config.model.path);  // missing or truncated ones are found here
   if (options.dry_run) {
-    print_plan(works);
+    print_plan(cells_of_group);
     return config.output;
   }
 
@@ -79,22 +73,16 @@ std::filesystem::path run_sweep(const SweepConfig& config, const SweepOptions& o
   const Decoder model(config.model.path, dtype, device);
   ContextRunner runner(model, format, store, config.fidelity);
   Progress progress(store.planned_rows(), static_cast<int64_t>(store.finished().size()));
-  for (const auto& work : works) {
-    for (const auto& questions : by_context(work.group.samples)) {
-      const int64_t n_rows = runner.run(work.group, work.cells, questions);
-      if (n_rows > 0) progress.advance(n_rows, work.group.request.name);
+  for (size_t g = 0; g < groups.size(); ++g) {
+    for (const auto& questions : by_context(groups[g].samples)) {
+      const int64_t n_rows = runner.run(groups[g], cells_of_group[g], questions);
+      if (n_rows > 0) progress.advance(n_rows, groups[g].request.name);
     }
   }
   // Measurements are repeated as a whole: half of a round would hold one policy more often.
   if (config.latency && store.latency().empty()) {
-    std::vector<SampleGroup> groups;
-    for (const auto& work : works) groups.push_back(work.group);
-    std::vector<LatencyRow> measured;
-    measure_latency(model, *config.latency, policies, config.ratios, groups, identity,
-                    [&](const std::vector<LatencyRow>& rows) {
-                      measured.insert(measured.end(), rows.begin(), rows.end());
-                    });
-    store.add_latency(measured);
+    store.add_latency(
+        measure_latency(model, *config.latency, policies, config.ratios, groups, identity));
   }
   store.finish();
   return config.output;
