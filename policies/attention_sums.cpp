@@ -8,14 +8,15 @@
 namespace kvbench {
 namespace {
 
-// Attention weights of queries [first, first + n) over the keys that the last of them may see,
+// Attention weights of tokens [first, first + n) over the keys that the last of them may see,
 // float32 [H, G * n, first + n]; rows of one KV head are its query heads' rows one after another.
 at::Tensor attention_rows(const LayerView& layer, const at::Tensor& keys, int64_t first,
                           int64_t n) {
   const int64_t n_heads = keys.size(0), d = keys.size(2), n_visible = first + n;
   const int64_t group = layer.queries.size(0) / n_heads;
+  const int64_t first_query = layer.queries.size(1) - keys.size(1) + first;
   const at::Tensor queries =
-      (layer.queries.narrow(1, first, n).to(at::kFloat) * layer.attention_scale)
+      (layer.queries.narrow(1, first_query, n).to(at::kFloat) * layer.attention_scale)
           .reshape({n_heads, group * n, d});
   const at::Tensor logits =
       at::bmm(queries, keys.narrow(1, 0, n_visible).transpose(1, 2));  // [H, G * n, visible]
@@ -29,11 +30,20 @@ at::Tensor attention_rows(const LayerView& layer, const at::Tensor& keys, int64_
 
 }  // namespace
 
-at::Tensor window_votes(const LayerView& layer, int64_t window) {
+at::Tensor window_attention(const LayerView& layer, int64_t window) {
   const int64_t n_ranked = layer.n_tokens() - window;
   const at::Tensor weights =
       attention_rows(layer, layer.keys.to(at::kFloat), n_ranked, window).narrow(2, 0, n_ranked);
-  return weights.reshape({layer.queries.size(0), window, n_ranked}).mean(1);
+  return weights.reshape({layer.queries.size(0), window, n_ranked});
+}
+
+at::Tensor window_votes(const LayerView& layer, int64_t window) {
+  return window_attention(layer, window).mean(1);
+}
+
+at::Tensor last_attention(const LayerView& layer) {
+  return attention_rows(layer, layer.keys.to(at::kFloat), layer.n_tokens() - 1, 1)
+      .reshape({layer.queries.size(0), layer.n_tokens()});
 }
 
 at::Tensor attention_column_sums(const LayerView& layer) {
@@ -46,7 +56,7 @@ at::Tensor attention_column_sums(const LayerView& layer) {
   const at::Tensor keys = layer.keys.to(at::kFloat);
   at::Tensor sums = at::zeros({n_heads, n_tokens}, keys.options());
   // Whole rows fit into a block, so one pass over the queries does both softmax and sums.
-  for (int64_t first = 0; first < n_tokens; first += block) {
+  for (int64_t first = n_tokens - layer.queries.size(1); first < n_tokens; first += block) {
     const int64_t n = std::min(block, n_tokens - first);
     sums.narrow(1, 0, first + n).add_(attention_rows(layer, keys, first, n).sum(1));
   }

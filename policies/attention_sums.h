@@ -6,12 +6,18 @@
 
 namespace kvbench {
 
-// Mean attention of the last `window` queries to every earlier token, float32 [Hq, T - window],
-// 0 < window < T. The softmax runs over all causal keys, the window's own included.
+// Attention of the last `window` queries to every earlier token, float32 [Hq, window, T - window],
+// 0 < window < T, window <= Q. The softmax runs over all causal keys, the window's own included.
+at::Tensor window_attention(const LayerView& layer, int64_t window);
+
+// Its mean over the window, [Hq, T - window].
 at::Tensor window_votes(const LayerView& layer, int64_t window);
 
-// Attention that each token gets from all queries, its own included: the column sums of the weights
-// averaged over the GQA group, float32 [H, T]. Memory O(block * T), time O(T * T).
+// Attention of the last query to every token, its own included, float32 [Hq, T].
+at::Tensor last_attention(const LayerView& layer);
+
+// Attention that each token gets from the Q queries, its own included: the column sums of the
+// weights averaged over the GQA group, float32 [H, T]. Memory O(block * T), time O(Q * T).
 at::Tensor attention_column_sums(const LayerView& layer);
 
 // Raises the last `window` tokens to the maximum of the others + 1. Should a budget be smaller than

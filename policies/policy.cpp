@@ -30,6 +30,11 @@ int64_t LayerBudget::uniform_count(const BudgetRule& rule) const {
   return std::max<int64_t>(1, static_cast<int64_t>(uniform_share(rule)));
 }
 
+at::Tensor Scorer::score_for_counts(const LayerView& /*layer*/, const at::Tensor& scores,
+                                    const std::vector<int64_t>& /*counts*/) const {
+  return scores;
+}
+
 std::vector<std::vector<int64_t>> Allocator::allocate_layers(
     const std::vector<LayerBudget>& budgets) const {
   std::vector<std::vector<int64_t>> counts;

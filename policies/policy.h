@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,12 +16,14 @@
 
 namespace kvbench {
 
-// One layer of a prefilled context of T tokens, right after its own (full) attention.
+// One layer of T cached tokens. After a prefill: the whole context right after its own (full)
+// attention, Q = T. While decoding: what one or several KV heads hold, and Q of the latest queries.
 struct LayerView {
   int64_t index = 0, n_layers = 0;
   at::Tensor keys, values;     // [H, T, d], model dtype; keys after RoPE
-  at::Tensor queries;          // [Hq, T, d] after RoPE; query head q serves KV head q / (Hq / H)
-  at::Tensor queries_prerope;  // [Hq, T, d] before RoPE
+  at::Tensor queries;          // [Hq, Q, d] after RoPE, those of the last Q tokens; query head q
+                               // serves KV head q / (Hq / H)
+  at::Tensor queries_prerope;  // [Hq, T, d] before RoPE; undefined while decoding
   at::Tensor output_weight;    // W_O [D, Hq * d]
   at::Tensor inverse_frequencies;  // of RoPE, float32 [d / 2]: position t turns pair i by t * f_i
   double attention_scale = 0;      // 1 / sqrt(d)
@@ -28,6 +31,13 @@ struct LayerView {
 
   int64_t n_tokens() const { return keys.size(1); }
   int64_t n_kv_heads() const { return keys.size(0); }
+};
+
+// What a scorer asks for to score while the model decodes (policies.md 6).
+struct DecodeNeeds {
+  int64_t queries = 0;       // how many of the latest queries, if there are as many
+  bool every_step = false;   // carry() takes part in every step, with that step's queries alone
+  bool same_tokens = false;  // compares heads token by token: all must hold the same ones
 };
 
 class Scorer {
@@ -39,6 +49,32 @@ class Scorer {
   // dtype: in bfloat16 most norms and cosines tie. Protected tokens get a value above the layer's
   // maximum. Throws InputError when the context is too short for the method.
   virtual at::Tensor score(const LayerView& layer) const = 0;
+
+  // True when the ranking depends on the budget (block-wise KeyDiff). Allocators then still read
+  // score(), and score_for_counts() decides once the keep counts [H] are known: scores [H, T] anew.
+  virtual bool ranks_by_budget() const { return false; }
+  virtual at::Tensor score_for_counts(const LayerView& layer, const at::Tensor& scores,
+                                      const std::vector<int64_t>& counts) const;
+
+  // Absent: the scorer reads the whole context's queries, so it cannot score while decoding.
+  virtual std::optional<DecodeNeeds> decode_needs() const { return std::nullopt; }
+
+  // The first layers of a model that the method leaves whole, whatever the budget.
+  virtual int64_t skip_layers() const { return 0; }
+};
+
+// A scorer that ranks by a value which every token carries along, through all later cuts: an
+// accumulated score (H2O, G-KV). The cache's owner keeps the values; the scorer stays pure.
+class CarryingScorer : public Scorer {
+ public:
+  // New values, float32 [H, N], of the first N <= T tokens, given those of the first n <= N of
+  // them before, [H, n]; undefined = none yet. Tokens behind them begin the next time.
+  virtual at::Tensor carry(const LayerView& layer, const at::Tensor& before) const = 0;
+
+  // Scores [H, T] out of the values [H, N].
+  virtual at::Tensor rank(const LayerView& layer, const at::Tensor& carried) const = 0;
+
+  at::Tensor score(const LayerView& layer) const final { return rank(layer, carry(layer, {})); }
 };
 
 // How the compression ratio becomes a number of tokens (policies.md 0.1): parameters shared by
@@ -80,6 +116,10 @@ class Allocator {
   // Throws InputError when this allocator cannot serve a model of this shape; asked before the
   // weights are loaded.
   virtual void validate(int64_t /*n_layers*/, int64_t /*n_kv_heads*/) const {}
+
+  // True when the counts depend on the scores. A chunked prefill cuts before it has seen them all,
+  // so it takes only allocators that do not read them.
+  virtual bool reads_scores() const { return false; }
 
   // True when the counts of a layer depend on the scores of all layers. Such an allocator is asked
   // through allocate_layers(), once the prefill is through, so the whole full cache lives until

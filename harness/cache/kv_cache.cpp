@@ -8,6 +8,8 @@
 namespace kvbench {
 namespace {
 
+constexpr int64_t kGrowth = 64;  // tokens: an append is in place at least this often
+
 at::Tensor index_tensor(const std::vector<int64_t>& values, c10::Device device) {
   return at::tensor(values, at::kLong).to(device);
 }
@@ -20,7 +22,7 @@ bool has_room(const KvCache::Layer& layer, int64_t n_tokens) {
 }
 
 // Moves a layer into buffers with room for `n_tokens` more tokens behind each head.
-void grow(KvCache::Layer& layer, int64_t n_tokens) {
+void move_to_buffers_with_room(KvCache::Layer& layer, int64_t n_tokens) {
   const std::vector<int64_t> old_starts = layer.starts;
   int64_t rows = 0;
   for (size_t h = 0; h < layer.starts.size(); ++h) {
@@ -72,11 +74,10 @@ void KvCache::store(int64_t index, const at::Tensor& keys, const at::Tensor& val
 }
 
 bool KvCache::reserve(int64_t n_tokens) {
-  constexpr int64_t kGrowth = 64;  // tokens: an append is in place at least this often
   bool grew = false;
   for (auto& layer : layers_) {
     if (has_room(layer, n_tokens)) continue;
-    grow(layer, std::max(n_tokens, kGrowth));
+    move_to_buffers_with_room(layer, std::max(n_tokens, kGrowth));
     grew = true;
   }
   return grew;
@@ -91,7 +92,54 @@ void KvCache::advance(int64_t n_tokens) {
   appended_ += n_tokens;
 }
 
+void KvCache::cut(int64_t index, const KeptTokens& kept_rows) {
+  Layer& layer = layers_.at(index);
+  const auto n_heads = static_cast<int64_t>(layer.lengths.size());
+  KVB_CHECK(kept_rows.n_kv_heads() == n_heads, "kept rows of {} heads for {} KV heads",
+            kept_rows.n_kv_heads(), n_heads);
+  int64_t in_use = 0;
+  for (int64_t h = 0; h < n_heads; ++h) {
+    const int64_t n_kept = kept_rows.count(h);
+    const int64_t* rows = kept_rows.positions.data() + kept_rows.offsets[h];
+    int64_t still = 0;  // rows that stay where they are
+    while (still < n_kept && rows[still] == still) ++still;
+    if (still < n_kept) {
+      KVB_CHECK(rows[n_kept - 1] < layer.lengths[h] && std::is_sorted(rows, rows + n_kept),
+                "kept rows of KV head {} must ascend below {}", h, layer.lengths[h]);
+      const at::Tensor moved = index_tensor({rows + still, rows + n_kept}, layer.keys.device());
+      for (const at::Tensor* buffer : {&layer.keys, &layer.values}) {
+        const at::Tensor head = buffer->narrow(0, layer.starts[h], layer.lengths[h]);
+        head.narrow(0, still, n_kept - still).copy_(head.index_select(0, moved));
+      }
+    }
+    KVB_CHECK(n_kept <= layer.lengths[h], "{} kept rows of {}", n_kept, layer.lengths[h]);
+    layer.lengths[h] = n_kept;
+    in_use += n_kept;
+  }
+  cut_since_store_ = true;
+  if (2 * (in_use + n_heads * kGrowth) < layer.keys.size(0)) {
+    move_to_buffers_with_room(layer, kGrowth);
+  }
+}
+
+void KvCache::commit() {
+  for (auto& layer : layers_) move_to_buffers_with_room(layer, 0);
+  context_length_ = next_position_;
+  appended_ = 0;
+  cut_since_store_ = false;
+}
+
+KvCache KvCache::clone() const {
+  KvCache copy = *this;
+  for (auto& layer : copy.layers_) {
+    layer.keys = layer.keys.clone();
+    layer.values = layer.values.clone();
+  }
+  return copy;
+}
+
 void KvCache::rewind() {
+  KVB_CHECK(!cut_since_store_, "a cache that was cut while decoding cannot be rewound");
   for (auto& layer : layers_) {
     for (auto& length : layer.lengths) length -= appended_;
   }
@@ -102,6 +150,7 @@ void KvCache::rewind() {
 int64_t KvCache::bytes_allocated() const {
   int64_t bytes = 0;
   for (const auto& layer : layers_) {
+    if (!layer.keys.defined()) continue;  // not stored yet
     bytes += static_cast<int64_t>(layer.keys.storage().nbytes() + layer.values.storage().nbytes());
   }
   return bytes;
@@ -127,7 +176,7 @@ void DecodeBatch::reserve(int64_t n_tokens) {
   if (grew) collect();
 }
 
-// The operators' view of the caches: buffers by layer, starts and lengths as tensors.
+// Buffers by layer, starts and lengths as tensors: what the operators take.
 void DecodeBatch::collect() {
   keys_.clear();
   values_.clear();

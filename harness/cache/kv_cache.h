@@ -39,8 +39,19 @@ class KvCache {
   // Counts `n_tokens` appended tokens (the operators have written their rows).
   void advance(int64_t n_tokens);
 
-  // Forgets every token appended since store(), for the next question on the same context.
+  // Forgets every token appended since store() or commit(), for the next question on the same
+  // context. Not after a cut: copy the cache before, if it is wanted again.
   void rewind();
+
+  // Cuts a layer to some of its rows: positions are row numbers inside a head, ascending. Rows move
+  // up in place; buffers of which less than half stays in use are let go for smaller ones.
+  void cut(int64_t layer, const KeptTokens& kept_rows);
+
+  // What is held now becomes the context that rewind() goes back to, in buffers of just that size.
+  void commit();
+
+  // A cache of its own with the same content.
+  KvCache clone() const;
 
   const Layer& layer(int64_t index) const { return layers_[index]; }
   int64_t n_layers() const { return static_cast<int64_t>(layers_.size()); }
@@ -52,6 +63,7 @@ class KvCache {
  private:
   std::vector<Layer> layers_;
   int64_t context_length_ = 0, next_position_ = 0, appended_ = 0;
+  bool cut_since_store_ = false;
 };
 
 // Several caches that take the same number of new tokens together.
@@ -72,9 +84,10 @@ class DecodeBatch {
   // Ends a step of m new tokens: all layers have appended theirs.
   void advance(int64_t n_tokens);
 
- private:
+  // Looks at the caches anew: after one of them was cut.
   void collect();
 
+ private:
   std::vector<KvCache*> caches_;
   std::vector<std::vector<at::Tensor>> keys_, values_;  // [L][S]
   at::Tensor starts_, lengths_;                         // int64 [L, S, H]

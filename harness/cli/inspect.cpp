@@ -144,15 +144,15 @@ void inspect(const Options& options) {
   h5::write_attribute(file, "/", "kv_bytes_allocated", allocated);
   h5::write_attribute(file, "/", "kv_bytes_logical", cut.cache->bytes_logical());
   write_vector(file, "tokens", context);
-  write_tensor<float>(file, "logits_last", result.last_logits);
+  write_tensor<float>(file, "logits_last", cut.last_logits);
   if (!scores.empty()) write_tensor<float>(file, "scores", at::stack(scores));
   h5::write_array<int32_t>(file, "keep_counts", {config.n_layers, config.n_kv_heads},
                            cut.keep_counts);
   write_kept(file, cut.kept);
   if (options.generate > 0) {
     // No end token stops it: N tokens were asked for.
-    const auto answers =
-        generate(model, {cut.cache.get()}, question, result.last_logits, {options.generate, {}});
+    const auto answers = generate(model, {cut.growing()}, question, {options.generate, {}});
+    if (!answers[0].error.empty()) throw InputError(answers[0].error);
     write_vector(file, "generated", answers[0].tokens);
     if (std::filesystem::exists(spec.path / "tokenizer.json")) {
       fmt::print("{}\n", tokenizer().decode(answers[0].tokens, /*skip_special_tokens=*/true));

@@ -66,8 +66,8 @@ void check(const std::string& text, const std::string& dtype) {
   const Policy full(full_spec);
   CompressOptions options;
   Compressed compressed = compress_context(model, context, {{&full, 0.0}}, options);
-  const auto answer = generate(model, {compressed.caches[0].cache.get()}, question,
-                               compressed.last_logits, {kNewTokens, config.end_tokens});
+  const auto answer =
+      generate(model, {compressed.caches[0].growing()}, question, {kNewTokens, config.end_tokens});
   fmt::print("it says      {}\n", format.tokenizer().decode(answer[0].tokens, true));
 }
 

@@ -32,7 +32,7 @@ void add_report(CLI::App& app) {
   auto* verb = app.add_subcommand("report", "tables and plots out of results files");
   auto options = std::make_shared<Options>();
   verb->add_option("files", options->files, "results files, HDF5")->required();
-  verb->add_option("--table", options->table, "summary, cells, samples or latency");
+  verb->add_option("--table", options->table, "summary, cells, samples, latency or memory");
   verb->add_option("--format", options->format, "text, md, csv or latex");
   verb->add_option("--plots", options->plots, "folder to draw plots into (PNG and SVG)");
   verb->callback([options] {

@@ -51,6 +51,27 @@ PartSpec read_part(const YamlNode& node, const std::string& kind) {
 
 const std::vector<std::string> kDefinition = {"full", "scorer", "allocator", "weighting",
                                               "protect"};
+const std::vector<std::string> kPhases = {"prefill", "decode"};
+
+// What stands beside a definition or a preset.
+void read_phases(const YamlMap& map, PolicySpec& policy) {
+  for (const auto& key : kPhases) {
+    if (policy.full && map.find(key) != nullptr) {
+      map.fail(key, "stands beside full, which keeps everything");
+    }
+  }
+  if (const YamlNode* prefill = map.find("prefill"); prefill != nullptr) {
+    require_map(*prefill, "prefill");
+    policy.prefill = read_params(*prefill, "", prefill->file);
+  }
+  if (const YamlNode* decode = map.find("decode"); decode != nullptr) {
+    require_map(*decode, "decode");
+    policy.decode = {true, {}, read_params(*decode, "scorer", decode->file)};
+    if (const YamlNode* scorer = decode->find("scorer"); scorer != nullptr) {
+      policy.decode.scorer = read_part(*scorer, "scorer");
+    }
+  }
+}
 
 // The keys of kDefinition; `map` may hold others.
 PolicySpec read_definition(const YamlMap& map, const YamlNode& node) {
@@ -63,6 +84,7 @@ PolicySpec read_definition(const YamlMap& map, const YamlNode& node) {
       if (map.find(key) != nullptr) map.fail(key, "stands beside full, which keeps everything");
     }
     policy.name = "full";
+    read_phases(map, policy);
     return policy;
   }
   policy.scorer = read_part(map.require("scorer"), "scorer");
@@ -75,11 +97,13 @@ PolicySpec read_definition(const YamlMap& map, const YamlNode& node) {
     policy.protect = read_params(*protect, "", node.file);
   }
   policy.name = policy.scorer.name + "+" + policy.allocator.name;
+  read_phases(map, policy);
   return policy;
 }
 
 std::vector<std::string> with_definition(const char* first, const char* second) {
   std::vector<std::string> keys = kDefinition;
+  keys.insert(keys.end(), kPhases.begin(), kPhases.end());
   keys.insert(keys.end(), {first, second});
   return keys;
 }
@@ -108,6 +132,14 @@ std::string params_yaml(std::vector<Params::Given> params) {
 std::string part_yaml(const PartSpec& part) {
   const std::string params = params_yaml(part.params);
   return fmt::format("{{name: {}{}{}}}", yaml_text(part.name), params.empty() ? "" : ", ", params);
+}
+
+std::string decode_yaml(const DecodeSpec& decode) {
+  if (!decode.given) return "";
+  std::vector<std::string> texts;
+  if (!decode.params.empty()) texts.push_back(params_yaml(decode.params));
+  if (!decode.scorer.name.empty()) texts.push_back("scorer: " + part_yaml(decode.scorer));
+  return fmt::format(", decode: {{{}}}", fmt::join(texts, ", "));
 }
 
 }  // namespace
@@ -156,6 +188,7 @@ PolicySpec parse_policy(const YamlNode& node, const std::vector<Preset>& presets
     for (const std::string& key : kDefinition) {
       if (map.find(key) != nullptr) map.fail(key, "stands beside preset, which decides it");
     }
+    read_phases(map, policy);
   } else {
     policy = read_definition(map, node);
   }
@@ -175,8 +208,11 @@ std::string policy_yaml(const PolicySpec& policy) {
       policy.protect.empty() ? "" : fmt::format(", protect: {{{}}}", params_yaml(policy.protect));
   const std::string weighting =
       policy.weighting.name.empty() ? "" : ", weighting: " + part_yaml(policy.weighting);
-  return fmt::format("{{name: {}, scorer: {}, allocator: {}{}{}}}", name, part_yaml(policy.scorer),
-                     part_yaml(policy.allocator), weighting, protect);
+  const std::string prefill =
+      policy.prefill.empty() ? "" : fmt::format(", prefill: {{{}}}", params_yaml(policy.prefill));
+  return fmt::format("{{name: {}, scorer: {}, allocator: {}{}{}{}{}}}", name,
+                     part_yaml(policy.scorer), part_yaml(policy.allocator), weighting, protect,
+                     prefill, decode_yaml(policy.decode));
 }
 
 }  // namespace kvbench

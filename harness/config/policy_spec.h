@@ -21,12 +21,21 @@ struct PartSpec {
   int line = 0;                       // 0 = not in a file
 };
 
+// Eviction while the model decodes.
+struct DecodeSpec {
+  bool given = false;
+  PartSpec scorer;                    // empty = the policy's own
+  std::vector<Params::Given> params;  // when, interval, budget
+};
+
 struct PolicySpec {
   std::string name;                    // the label in results
   PartSpec scorer, allocator;          // empty when `full`
   PartSpec weighting;                  // optional, empty = none
   std::vector<Params::Given> protect;  // sink, recent
-  bool full = false;                   // keeps everything
+  std::vector<Params::Given> prefill;  // chunk
+  DecodeSpec decode;
+  bool full = false;  // keeps everything
   // Where it is defined: configs/presets.yaml for a preset, wherever that was asked for.
   std::string origin;
   int line = 0;
@@ -44,11 +53,14 @@ std::vector<std::string> preset_names();  // sorted
 
 // A policy is one of
 //   PRESET
-//   {preset: PRESET, name: LABEL}
-//   {name: LABEL, scorer: PART, allocator: PART, weighting: PART, protect: {sink: 4, recent: 32}}
+//   {preset: PRESET, name: LABEL, PHASES}
+//   {name: LABEL, scorer: PART, allocator: PART, weighting: PART, protect: {sink: 4, recent: 32},
+//    PHASES}
 //   {name: LABEL, full: true}
-// with PART = NAME or {name: NAME, PARAMETER: VALUE, ...}. name, weighting and protect are
-// optional; without a name it is the preset's, "full", or "SCORER+ALLOCATOR". Throws InputError.
+// with PART = NAME or {name: NAME, PARAMETER: VALUE, ...} and
+// PHASES = prefill: {chunk: 128}, decode: {when: overflow, interval: 1, budget: 0, scorer: PART}.
+// name, weighting, protect and the phases are optional; without a name it is the preset's, "full",
+// or "SCORER+ALLOCATOR". Throws InputError.
 PolicySpec parse_policy(const YamlNode& node, const std::vector<Preset>& presets);
 
 // What --policy takes: any of the above in YAML flow form.

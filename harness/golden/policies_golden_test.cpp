@@ -428,9 +428,9 @@ TEST_F(PoliciesGolden, ContinuationsOverTheCutCaches) {
             i == 0 ? keep_all(layer.n_kv_heads(), layer.n_tokens()) : masks[i][layer.index]);
       }
     });
-    std::vector<KvCache*> batch;
-    for (auto& cache : caches) batch.push_back(&cache);
-    const auto answers = generate(model(), batch, golden.question, logits, {n_new, {}});
+    std::vector<GrowingCache> batch;
+    for (auto& cache : caches) batch.push_back({&cache, logits});
+    const auto answers = generate(model(), batch, golden.question, {n_new, {}});
     for (size_t i = 0; i < groups.size(); ++i) {
       SCOPED_TRACE(groups[i]);
       expect_same_continuation(
@@ -440,11 +440,11 @@ TEST_F(PoliciesGolden, ContinuationsOverTheCutCaches) {
     // Divergence from the full cache along its own continuation, the peer's beside ours.
     const auto said = read_ids(golden.file, "full/continuation_ids");
     for (auto& cache : caches) cache.rewind();
-    const auto full = forced_log_probs(model(), caches[0], golden.question, logits, said);
+    const auto full = forced_log_probs(model(), batch[0], golden.question, said);
     for (size_t i = 1; i < groups.size(); ++i) {
       SCOPED_TRACE(groups[i]);
       const auto want = read<float>(golden.file, groups[i] + "/tf_kl").mean().item<double>();
-      const auto cut = forced_log_probs(model(), caches[i], golden.question, logits, said);
+      const auto cut = forced_log_probs(model(), batch[i], golden.question, said);
       EXPECT_NEAR(compare(full, cut).kl, want, 1e-3);
     }
   });

@@ -77,6 +77,11 @@ int64_t Decoder::weight_bytes() const {
   return sum;
 }
 
+int64_t Decoder::kv_bytes(int64_t n_tokens) const {
+  return 2 * config_.n_layers * config_.n_kv_heads * n_tokens * config_.head_dim *
+         static_cast<int64_t>(c10::elementSize(dtype_));
+}
+
 // RMS norm in float32, the weight applied in the model's dtype (as transformers does).
 at::Tensor Decoder::norm(const at::Tensor& hidden, const at::Tensor& weight) const {
   const at::Tensor x = hidden.to(at::kFloat);
@@ -167,7 +172,8 @@ at::Tensor Decoder::prefill(const std::vector<int32_t>& tokens, const Observer& 
   return head_logits(hidden.select(1, n_tokens - 1)).squeeze(0);
 }
 
-at::Tensor Decoder::extend(const at::Tensor& tokens, DecodeBatch& batch, Logits logits) const {
+at::Tensor Decoder::extend(const at::Tensor& tokens, DecodeBatch& batch, Logits logits,
+                           const StepObserver& observer) const {
   const c10::InferenceMode no_autograd;
   const int64_t S = batch.size(), m = tokens.size(1);
   KVB_CHECK(tokens.size(0) == S, "{} token rows for {} sequences", tokens.size(0), S);
@@ -178,6 +184,7 @@ at::Tensor Decoder::extend(const at::Tensor& tokens, DecodeBatch& batch, Logits 
   const at::Tensor positions =
       (at::tensor(next, at::kLong).unsqueeze(1) + at::arange(m, at::kLong)).to(device_);
   const auto attend = [&](int64_t l, const Projections& p) {
+    if (observer) observer(l, p.queries);
     return batch.append_and_attend(l, p.queries, p.keys, p.values, attention_scale_);
   };
   at::Tensor hidden = forward(tokens.to(device_), positions, attend);

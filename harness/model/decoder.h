@@ -26,6 +26,8 @@ class Decoder {
   at::ScalarType dtype() const { return dtype_; }
   c10::Device device() const { return device_; }
   int64_t weight_bytes() const;
+  // Keys and values of `n_tokens` tokens in every layer and KV head, nothing removed.
+  int64_t kv_bytes(int64_t n_tokens) const;
 
   // Called after each layer's attention, in order; the view is gone afterwards, so a layer's full
   // keys and values live no longer than the observer wants them.
@@ -38,9 +40,11 @@ class Decoder {
 
   // The next m tokens of every sequence of a batch, token ids int64 [S, m], appended to the caches.
   // Returns the logits of the last of them, float32 [S, vocab], or of all, [S, m, vocab].
+  // `observer` is told the queries of every layer, [S, m, Hq, d] after RoPE, in order.
   enum class Logits { kLast, kAll };
-  at::Tensor extend(const at::Tensor& tokens, DecodeBatch& batch,
-                    Logits logits = Logits::kLast) const;
+  using StepObserver = std::function<void(int64_t layer, const at::Tensor& queries)>;
+  at::Tensor extend(const at::Tensor& tokens, DecodeBatch& batch, Logits logits = Logits::kLast,
+                    const StepObserver& observer = {}) const;
 
  private:
   struct Layer {

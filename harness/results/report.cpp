@@ -94,7 +94,7 @@ std::string csv(const std::vector<Row>& rows) {
 std::string csv(const std::string& table, const std::vector<ModelCell>& cells,
                 const std::vector<SampleRow>& samples, const std::vector<LatencyRow>& latency) {
   if (table == "samples") return csv(samples);
-  if (table == "latency") return csv(latency);
+  if (table == "latency" || table == "memory") return csv(latency);
   if (table == "summary") {
     std::string text;
     for (Grid& grid : summary_tables(cells)) {  // their columns differ: one CSV block each
@@ -114,10 +114,14 @@ std::vector<Grid> tables(const std::string& table, const std::vector<ModelCell>&
                          const std::vector<LatencyRow>& latency) {
   if (table == "samples") return {sample_table(samples)};
   if (table == "latency") return {latency_table(latency)};
+  if (table == "memory") return {memory_table(latency)};
   if (table == "cells") return {cell_table(cells)};
   auto grids = summary_tables(cells);
   if (table.empty()) grids.push_back(cell_table(cells));
-  if (table.empty() && !latency.empty()) grids.push_back(latency_table(latency));
+  if (table.empty() && !latency.empty()) {
+    grids.push_back(latency_table(latency));
+    grids.push_back(memory_table(latency));
+  }
   return grids;
 }
 
@@ -132,7 +136,7 @@ std::string remarks(const std::vector<std::string>& lines, Format format) {
 }  // namespace
 
 Report report(const std::vector<std::filesystem::path>& files, const ReportOptions& options) {
-  const std::vector<std::string> known = {"summary", "cells", "samples", "latency"};
+  const std::vector<std::string> known = {"summary", "cells", "samples", "latency", "memory"};
   if (!options.table.empty() &&
       std::find(known.begin(), known.end(), options.table) == known.end()) {
     throw_input_error("--table: {}", unknown_name("table", options.table, known));

@@ -23,9 +23,10 @@ struct SampleRow {
   double kept_tokens = NAN;  // mean per KV head
   double kept_ratio = NAN;   // kept share of the entries that existed
   int64_t kv_bytes_full = 0, kv_bytes_logical = 0, kv_bytes_allocated = 0;
+  int64_t kv_bytes_end = 0;               // buffers when the answer was there
   double kl_full = NAN, top1_full = NAN;  // nan where not measured
   std::string error;                      // empty = fine
-  std::string path;                       // "shared" prefill or "isolated"
+  std::string path;                       // "shared" prefill or "chunked": one of its own
   double prefill_ms = NAN, score_ms = NAN, compact_ms = NAN, decode_ms = NAN;
 };
 
@@ -55,7 +56,9 @@ struct LatencyRow {
   int64_t context_tokens = 0;
   double prefill_ms = NAN, score_ms = NAN, allocate_ms = NAN, compact_ms = NAN, ttft_ms = NAN;
   double tpot_ms = NAN, tpot_p50 = NAN, tpot_p95 = NAN, tpot_p99 = NAN;
-  int64_t decode_tokens = 0, peak_rss_bytes = 0, peak_cuda_bytes = 0, kv_bytes_allocated = 0;
+  int64_t decode_tokens = 0, peak_rss_bytes = 0, peak_cuda_bytes = 0;
+  int64_t kv_bytes_full = 0, kv_bytes_logical = 0, kv_bytes_allocated = 0;
+  int64_t peak_kv_bytes = 0;  // while prefilling: the layer at work in full and the cut ones
 };
 
 // Calls visit(column name, field) for each column of `row` in order.
@@ -82,6 +85,7 @@ void visit_columns(Row& row, Visit&& visit) {
   visit("kv_bytes_full", row.kv_bytes_full);
   visit("kv_bytes_logical", row.kv_bytes_logical);
   visit("kv_bytes_allocated", row.kv_bytes_allocated);
+  visit("kv_bytes_end", row.kv_bytes_end);
   visit("kl_full", row.kl_full);
   visit("top1_full", row.top1_full);
   visit("error", row.error);
@@ -138,7 +142,10 @@ void visit_columns(Row& row, Visit&& visit) {
   visit("decode_tokens", row.decode_tokens);
   visit("peak_rss_bytes", row.peak_rss_bytes);
   visit("peak_cuda_bytes", row.peak_cuda_bytes);
+  visit("kv_bytes_full", row.kv_bytes_full);
+  visit("kv_bytes_logical", row.kv_bytes_logical);
   visit("kv_bytes_allocated", row.kv_bytes_allocated);
+  visit("peak_kv_bytes", row.peak_kv_bytes);
 }
 
 }  // namespace kvbench

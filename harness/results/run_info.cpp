@@ -12,7 +12,7 @@
 namespace kvbench {
 namespace {
 
-constexpr int64_t kSchemaVersion = 1;
+constexpr int64_t kSchemaVersion = 2;
 
 std::string shown(const YAML::Node& node) {
   if (!node.IsDefined()) return "absent";

@@ -189,6 +189,31 @@ Grid latency_table(const std::vector<LatencyRow>& rows) {
   return grid;
 }
 
+Grid memory_table(const std::vector<LatencyRow>& rows) {
+  Grid grid;
+  grid.title =
+      "KV memory, isolated: nominal = (1 - ratio) x full; logical = entries kept; allocated = "
+      "buffers"
+      " held; peak = most alive at once while prefilling";
+  grid.columns = {{"context"},     {"policy", false}, {"ratio"},         {"full MiB"},
+                  {"nominal MiB"}, {"logical MiB"},   {"allocated MiB"}, {"allocated / nominal"},
+                  {"peak MiB"},    {"peak / full"}};
+  std::vector<std::tuple<int64_t, std::string, double>> lines;
+  for (const LatencyRow& row : rows) {
+    const auto n_lines = lines.size();
+    if (index_of(lines, {row.context_tokens, row.policy, row.ratio}) < n_lines) continue;
+    const auto full = static_cast<double>(row.kv_bytes_full);
+    const auto allocated = static_cast<double>(row.kv_bytes_allocated);
+    const auto peak = static_cast<double>(row.peak_kv_bytes);
+    const double nominal = (1 - row.ratio) * full;
+    grid.rows.push_back({fmt::format("{}", row.context_tokens), row.policy,
+                         fmt::format("{}", row.ratio), mebibytes(full), mebibytes(nominal),
+                         mebibytes(static_cast<double>(row.kv_bytes_logical)), mebibytes(allocated),
+                         number(allocated / nominal, 3), mebibytes(peak), number(peak / full, 3)});
+  }
+  return grid;
+}
+
 Grid sample_table(const std::vector<SampleRow>& rows) {
   Grid grid;
   grid.title = "Samples";

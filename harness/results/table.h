@@ -29,6 +29,9 @@ std::vector<Grid> summary_tables(const std::vector<ModelCell>& cells);
 // One line per policy, ratio and context length of the isolated measurements: medians over repeats.
 Grid latency_table(const std::vector<LatencyRow>& rows);
 
+// The same lines with the KV cache's bytes by all three counts, and their peak while prefilling.
+Grid memory_table(const std::vector<LatencyRow>& rows);
+
 // One line per sample: what was said and how it was graded.
 Grid sample_table(const std::vector<SampleRow>& rows);
 

@@ -8,6 +8,7 @@
 #include <map>
 
 #include "harness/base/error.h"
+#include "harness/runner/chunked_prefill.h"
 #include "harness/runner/stopwatch.h"
 
 namespace kvbench {
@@ -15,7 +16,7 @@ namespace {
 
 // The scores of one scorer for the layer at hand.
 struct LayerScores {
-  at::Tensor scores;
+  Scored scored;
   std::exception_ptr failure;
   double ms = 0;
 };
@@ -41,15 +42,17 @@ class Compressor {
     for (size_t i = 0; i < policies_.size(); ++i) {
       guarded(i, [&] {
         if (!keeps_all(i)) return take(i, layer);
-        store(layer, keep_all(layer.n_kv_heads(), layer.n_tokens()), caches_[i]);
         if (options_.on_scores && !policies_[i].policy->is_full()) score(i, layer);
+        store(layer, keep_all(layer.n_kv_heads(), layer.n_tokens()), i);
       });
+      note_peak(i, layer);
     }
     if (spans_layers_) layers_.push_back(layer);
   }
 
   // Policies whose allocator spans layers are cut here, all others have been already.
   std::vector<CompressedCache> finish() {
+    by_scorer_.clear();
     for (size_t i = 0; i < policies_.size(); ++i) {
       if (pending_[i].empty()) continue;
       guarded(i, [&] {
@@ -72,8 +75,7 @@ class Compressor {
     try {
       work();
     } catch (const std::exception& e) {
-      out.error = e.what();
-      out.error = out.error.substr(0, out.error.find('\n'));  // LibTorch appends a backtrace
+      out.error = first_line(e);
       out.cache.reset();
     }
   }
@@ -86,19 +88,19 @@ class Compressor {
     if (is_new) {
       const Stopwatch watch(layer.keys.device());
       try {
-        scored.scores = policy.score(layer);
-        check_scores(policy, layer, scored.scores);
+        scored.scored = policy.score(layer);
+        check_scores(policy, layer, scored.scored.scores);
       } catch (...) {
         scored.failure = std::current_exception();
       }
       scored.ms = watch.ms();
       if (options_.on_scores && !scored.failure) {
-        options_.on_scores(policy.scorer(), layer.index, scored.scores);
+        options_.on_scores(policy.scorer(), layer.index, scored.scored.scores);
       }
     }
     caches_[i].score_ms += scored.ms;
     if (scored.failure) std::rethrow_exception(scored.failure);
-    return scored.scores;
+    return scored.scored.scores;
   }
 
   static void check_scores(const Policy& policy, const LayerView& layer, const at::Tensor& scores) {
@@ -128,14 +130,38 @@ class Compressor {
               "{} gave keep counts [{}] for {} KV heads of {} tokens",
               policies_[i].policy->allocator(), fmt::join(counts, ", "), layer.n_kv_heads(),
               layer.n_tokens());
-    store(layer, policies_[i].policy->select(layer, scores, counts), caches_[i]);
+    store(layer, policies_[i].policy->select(layer, scores, counts), i);
     caches_[i].compact_ms += watch.ms();
   }
 
-  void store(const LayerView& layer, KeptTokens kept, CompressedCache& out) const {
+  void store(const LayerView& layer, KeptTokens kept, size_t i) {
+    CompressedCache& out = caches_[i];
     out.cache->store(layer.index, layer.keys, layer.values, kept);
     for (const auto count : kept.counts()) out.keep_counts.push_back(static_cast<int32_t>(count));
+    if (const auto& rule = policies_[i].policy->decode()) {
+      if (!out.eviction) out.eviction = std::make_unique<Eviction>(*policies_[i].policy, *rule);
+      out.eviction->add_layer(layer, kept, kept.counts(), carried(i, layer));
+    }
     if (options_.keep_positions) out.kept.push_back(std::move(kept));
+  }
+
+  // What the tokens carry into decoding: made along with the scores where the scorer is the same.
+  at::Tensor carried(size_t i, const LayerView& layer) const {
+    const EvictionRule& rule = *policies_[i].policy->decode();
+    if (const auto it = by_scorer_.find(rule.scorer_label); it != by_scorer_.end()) {
+      return it->second.scored.carried;
+    }
+    const auto* carrying = dynamic_cast<const CarryingScorer*>(rule.scorer);
+    return carrying == nullptr ? at::Tensor() : carrying->carry(layer, {});
+  }
+
+  // The layer at hand in full, beside the cut ones before it, or all of them where none is cut yet.
+  void note_peak(size_t i, const LayerView& layer) {
+    CompressedCache& out = caches_[i];
+    if (!out.cache) return;
+    const auto layer_bytes = static_cast<int64_t>(layer.keys.nbytes() + layer.values.nbytes());
+    const int64_t whole = pending_[i].empty() ? layer_bytes : (layer.index + 1) * layer_bytes;
+    out.peak_kv_bytes = std::max(out.peak_kv_bytes, whole + out.cache->bytes_allocated());
   }
 
   const std::vector<PolicyAtRatio>& policies_;
@@ -152,19 +178,37 @@ class Compressor {
 Compressed compress_context(const Decoder& model, const std::vector<int32_t>& context,
                             const std::vector<PolicyAtRatio>& policies,
                             const CompressOptions& options) {
-  Compressor compressor(model, policies, options);
-  double observed_ms = 0;
-  const Stopwatch watch(model.device());
   Compressed result;
-  result.last_logits = model.prefill(context, [&](const LayerView& view) {
-    const Stopwatch observed(model.device());
-    LayerView layer = view;
-    layer.seed = options.seed;
-    compressor.add_layer(layer);
-    observed_ms += observed.ms();
-  });
-  result.prefill_ms = watch.ms() - observed_ms;
-  result.caches = compressor.finish();
+  result.caches.resize(policies.size());
+  std::vector<PolicyAtRatio> together;
+  std::vector<size_t> index;  // of those in `policies`
+  for (size_t i = 0; i < policies.size(); ++i) {
+    if (policies[i].is_chunked()) {
+      result.caches[i] = prefill_in_chunks(model, context, policies[i], options);
+    } else {
+      together.push_back(policies[i]);
+      index.push_back(i);
+    }
+  }
+  if (!together.empty()) {
+    Compressor compressor(model, together, options);
+    double observed_ms = 0;
+    const Stopwatch watch(model.device());
+    const at::Tensor last_logits = model.prefill(context, [&](const LayerView& view) {
+      const Stopwatch observed(model.device());
+      LayerView layer = view;
+      layer.seed = options.seed;
+      compressor.add_layer(layer);
+      observed_ms += observed.ms();
+    });
+    const double prefill_ms = watch.ms() - observed_ms;
+    auto caches = compressor.finish();
+    for (size_t i = 0; i < caches.size(); ++i) {
+      caches[i].last_logits = last_logits;
+      caches[i].prefill_ms = prefill_ms;
+      result.caches[index[i]] = std::move(caches[i]);
+    }
+  }
   return result;
 }
 

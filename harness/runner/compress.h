@@ -8,22 +8,34 @@
 
 #include "harness/cache/kv_cache.h"
 #include "harness/model/decoder.h"
+#include "harness/runner/eviction.h"
+#include "harness/runner/generate.h"
 #include "harness/runner/policy.h"
 
 namespace kvbench {
 
 // What one policy at one ratio left of a context.
 struct CompressedCache {
-  std::unique_ptr<KvCache> cache;                        // empty when `error` is not
-  std::vector<int32_t> keep_counts;                      // [L, H]
-  std::vector<KeptTokens> kept;                          // [L], only when asked for
-  std::string error;                                     // why this policy cannot cut this context
+  std::unique_ptr<KvCache> cache;      // empty when `error` is not
+  std::unique_ptr<Eviction> eviction;  // of a policy that goes on evicting while decoding
+  std::vector<int32_t> keep_counts;    // [L, H]
+  std::vector<KeptTokens> kept;        // [L], only when asked for
+  std::string error;                   // why this policy cannot cut this context
+  at::Tensor last_logits;              // of the last context token, float32 [vocab]
+  double prefill_ms = 0;               // scoring and compaction not counted
   double score_ms = 0, allocate_ms = 0, compact_ms = 0;  // selection counts as compaction
+  // Most bytes of keys and values that lived at once, were this policy alone: the layer at work in
+  // full and the cut ones before it.
+  int64_t peak_kv_bytes = 0;
+
+  GrowingCache growing() const { return {cache.get(), last_logits, eviction.get()}; }
 };
 
 struct PolicyAtRatio {
   const Policy* policy = nullptr;
   double ratio = 0;
+
+  bool is_chunked() const { return policy->chunk() > 0 && ratio > 0; }
 };
 
 struct CompressOptions {
@@ -35,14 +47,13 @@ struct CompressOptions {
 
 struct Compressed {
   std::vector<CompressedCache> caches;  // in the order asked for
-  at::Tensor last_logits;               // of the last context token, full cache, float32 [vocab]
-  double prefill_ms = 0;                // scoring and compaction not counted
 };
 
 // Prefill attention is never changed by eviction (a layer is cut after its own attention), so
 // every policy's scores come from the same pass; policies with the same scorer share them. Each
 // layer is cut at once and its full keys and values are let go, unless an allocator spans layers. A
-// scorer that refuses the context (InputError) fails its own policies only.
+// policy that prefills in chunks makes passes of its own (chunked_prefill.h). What goes wrong in
+// one policy (a scorer that refuses the context) fails that one only.
 Compressed compress_context(const Decoder& model, const std::vector<int32_t>& context,
                             const std::vector<PolicyAtRatio>& policies,
                             const CompressOptions& options);

@@ -44,7 +44,7 @@ TEST(Compress, EvictionFreesMemory) {
     const c10::DebugInfoGuard guard(c10::DebugInfoKind::PROFILER_STATE, meter);
     CompressOptions options;
     result = compress_context(model, some_tokens(n_tokens), {{&keydiff, 0.8}}, options);
-    result.last_logits.reset();
+    result.caches[0].last_logits.reset();
   }
   const auto& config = model.config();
   const int64_t row_bytes = 2 * config.n_layers * config.n_kv_heads * config.head_dim * 4;
@@ -73,17 +73,16 @@ TEST(Compress, OnePrefillForAllEqualsOneForEach) {
   options.keep_positions = true;
   const std::vector<int32_t> question = {5, 6, 7};
   Compressed together = compress_context(model, tokens, all, options);
-  std::vector<KvCache*> caches;
-  for (auto& c : together.caches) caches.push_back(c.cache.get());
-  const auto answers = generate(model, caches, question, together.last_logits, {6, {}});
+  std::vector<GrowingCache> caches;
+  for (auto& c : together.caches) caches.push_back(c.growing());
+  const auto answers = generate(model, caches, question, {6, {}});
   for (size_t i = 0; i < all.size(); ++i) {
     Compressed alone = compress_context(model, tokens, {all[i]}, options);
     EXPECT_EQ(alone.caches[0].keep_counts, together.caches[i].keep_counts);
     for (size_t l = 0; l < alone.caches[0].kept.size(); ++l) {
       EXPECT_EQ(alone.caches[0].kept[l].positions, together.caches[i].kept[l].positions);
     }
-    const auto answer =
-        generate(model, {alone.caches[0].cache.get()}, question, alone.last_logits, {6, {}});
+    const auto answer = generate(model, {alone.caches[0].growing()}, question, {6, {}});
     EXPECT_EQ(answer[0].tokens, answers[i].tokens) << all[i].policy->name();
   }
 }
@@ -138,8 +137,7 @@ TEST(Generate, SequencesLeaveTheBatchAsTheyEnd) {
   const auto run = [&](const std::vector<int64_t>& end_tokens) {
     Compressed c =
         compress_context(model, some_tokens(60), {{&full, 0.0}, {&streaming, 0.9}}, options);
-    return generate(model, {c.caches[0].cache.get(), c.caches[1].cache.get()}, {}, c.last_logits,
-                    {12, end_tokens});
+    return generate(model, {c.caches[0].growing(), c.caches[1].growing()}, {}, {12, end_tokens});
   };
   const auto free = run({});
   ASSERT_EQ(free[0].tokens.size(), 12u);

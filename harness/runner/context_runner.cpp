@@ -8,6 +8,37 @@
 #include "tasks/metrics.h"
 
 namespace kvbench {
+namespace {
+
+// The caches that one question goes into. The context must be there again for the next one: a cache
+// that is only appended to is rewound, one that is evicted from meanwhile stands in as a copy.
+class Answers {
+ public:
+  explicit Answers(const std::vector<GrowingCache>& contexts) : caches_(contexts) {
+    copies_.reserve(contexts.size());
+    evictions_.reserve(contexts.size());
+    for (auto& growing : caches_) {
+      if (growing.eviction == nullptr) continue;
+      growing.cache = &copies_.emplace_back(growing.cache->clone());
+      growing.eviction = &evictions_.emplace_back(*growing.eviction);
+    }
+  }
+
+  const std::vector<GrowingCache>& caches() const { return caches_; }
+
+  void undo() {
+    for (auto& growing : caches_) {
+      if (growing.eviction == nullptr) growing.cache->rewind();
+    }
+  }
+
+ private:
+  std::vector<GrowingCache> caches_;
+  std::vector<KvCache> copies_;
+  std::vector<Eviction> evictions_;
+};
+
+}  // namespace
 
 std::vector<std::vector<const PromptSample*>> by_context(const std::vector<PromptSample>& samples) {
   std::vector<std::vector<const PromptSample*>> groups;
@@ -48,32 +79,33 @@ int64_t ContextRunner::run(const SampleGroup& group, const std::vector<SweepCell
   Compressed compressed = compress_context(model_, first.context, policies, options);
   std::vector<SampleRow> blank;  // of each cell: what compression alone decides
   for (size_t i = 0; i < open.size(); ++i) {
-    blank.push_back(compressed_row(*open[i], compressed.caches[i], compressed.prefill_ms, first));
+    blank.push_back(compressed_row(*open[i], compressed.caches[i], first));
   }
 
   int64_t n_rows = 0;
   for (const PromptSample* prompt : questions) {
-    std::vector<KvCache*> caches;
+    std::vector<GrowingCache> caches;
     std::vector<size_t> cell_of_cache, asked;
     for (size_t i = 0; i < open.size(); ++i) {
       if (is_finished(*open[i], *prompt)) continue;
       asked.push_back(i);
       if (compressed.caches[i].cache == nullptr) continue;
-      caches.push_back(compressed.caches[i].cache.get());
+      caches.push_back(compressed.caches[i].growing());
       cell_of_cache.push_back(i);
     }
-    KvCache* full = full_ ? compressed.caches.back().cache.get() : nullptr;
-    if (full != nullptr) caches.push_back(full);
+    if (full_) caches.push_back(compressed.caches.back().growing());
     std::vector<SampleRow> rows = blank;
-    const auto answers = generate(model_, caches, prompt->question, compressed.last_logits,
+    Answers answered(caches);
+    const auto answers = generate(model_, answered.caches(), prompt->question,
                                   {prompt->sample.max_new_tokens, model_.config().end_tokens});
     for (size_t a = 0; a < cell_of_cache.size(); ++a) {
-      grade_answer(answers[a], group.metric, prompt->sample, rows[cell_of_cache[a]]);
+      SampleRow& row = rows[cell_of_cache[a]];
+      grade_answer(answers[a], group.metric, prompt->sample, row);
+      row.kv_bytes_end = answered.caches()[a].cache->bytes_allocated();
     }
-    for (KvCache* cache : caches) cache->rewind();
-    if (full != nullptr) {
-      measure_fidelity(*prompt, compressed.last_logits, *full, answers.back().tokens, caches,
-                       cell_of_cache, rows);
+    answered.undo();
+    if (full_) {
+      measure_fidelity(*prompt, caches.back(), answers.back().tokens, caches, cell_of_cache, rows);
     }
     for (const size_t i : asked) {
       rows[i].sample_id = prompt->sample.id;
@@ -92,7 +124,7 @@ bool ContextRunner::is_finished(const SweepCell& cell, const PromptSample& promp
 
 // Identity, budgets, and bytes as they are right after compression.
 SampleRow ContextRunner::compressed_row(const SweepCell& cell, const CompressedCache& cut,
-                                        double prefill_ms, const PromptSample& prompt) const {
+                                        const PromptSample& prompt) const {
   const ModelConfig& config = model_.config();
   SampleRow row;
   row.cell_id = cell.row.cell_id;
@@ -104,12 +136,11 @@ SampleRow ContextRunner::compressed_row(const SweepCell& cell, const CompressedC
   row.ratio = cell.ratio;
   row.compress = cell.row.compress;
   row.context_tokens = static_cast<int64_t>(prompt.context.size());
-  row.path = "shared";
-  row.prefill_ms = prefill_ms;
+  row.path = PolicyAtRatio{cell.policy, cell.ratio}.is_chunked() ? "chunked" : "shared";
+  row.prefill_ms = cut.prefill_ms;
   row.error = cut.error;
   const int64_t n_heads = config.n_layers * config.n_kv_heads;
-  const auto element_bytes = static_cast<int64_t>(c10::elementSize(model_.dtype()));
-  row.kv_bytes_full = 2 * n_heads * row.context_tokens * config.head_dim * element_bytes;
+  row.kv_bytes_full = model_.kv_bytes(row.context_tokens);
   if (cut.cache == nullptr) return row;
   int64_t kept = 0;
   for (const auto count : cut.keep_counts) kept += count;
@@ -122,19 +153,20 @@ SampleRow ContextRunner::compressed_row(const SweepCell& cell, const CompressedC
   return row;
 }
 
-void ContextRunner::measure_fidelity(const PromptSample& prompt, const at::Tensor& context_logits,
-                                     KvCache& full, const std::vector<int32_t>& said,
-                                     const std::vector<KvCache*>& caches,
-                                     const std::vector<size_t>& row_of_cache,
+void ContextRunner::measure_fidelity(const PromptSample& prompt, const GrowingCache& full,
+                                     const std::vector<int32_t>& said,
+                                     const std::vector<GrowingCache>& caches,
+                                     const std::vector<size_t>& cell_of_cache,
                                      std::vector<SampleRow>& rows) const {
-  const at::Tensor reference =
-      forced_log_probs(model_, full, prompt.question, context_logits, said);
-  for (size_t i = 0; i < row_of_cache.size();
-       ++i) {  // one at a time: logits of all steps are large
-    const Fidelity measured = compare(
-        reference, forced_log_probs(model_, *caches[i], prompt.question, context_logits, said));
-    rows[row_of_cache[i]].kl_full = measured.kl;
-    rows[row_of_cache[i]].top1_full = measured.top1;
+  const at::Tensor reference = forced_log_probs(model_, full, prompt.question, said);
+  // One cache at a time: the logits of all steps are large.
+  for (size_t i = 0; i < cell_of_cache.size(); ++i) {
+    SampleRow& row = rows[cell_of_cache[i]];
+    if (!row.error.empty()) continue;
+    const Fidelity measured =
+        compare(reference, forced_log_probs(model_, caches[i], prompt.question, said));
+    row.kl_full = measured.kl;
+    row.top1_full = measured.top1;
   }
 }
 
@@ -142,6 +174,8 @@ void ContextRunner::grade_answer(const Generation& answer, const std::string& me
                                  const Sample& sample, SampleRow& row) const {
   row.generated_tokens = static_cast<int64_t>(answer.tokens.size());
   row.decode_ms = answer.token_ms.empty() ? 0 : answer.token_ms.back();
+  row.error = answer.error;
+  if (!row.error.empty()) return;
   try {
     row.prediction = format_.tokenizer().decode(answer.tokens, /*skip_special_tokens=*/true);
     row.score = grade(metric, row.prediction, sample.references);

@@ -29,14 +29,14 @@ class ContextRunner {
 
  private:
   bool is_finished(const SweepCell& cell, const PromptSample& prompt) const;
-  SampleRow compressed_row(const SweepCell& cell, const CompressedCache& cut, double prefill_ms,
+  SampleRow compressed_row(const SweepCell& cell, const CompressedCache& cut,
                            const PromptSample& prompt) const;
   void grade_answer(const Generation& answer, const std::string& metric, const Sample& sample,
                     SampleRow& row) const;
-
-  void measure_fidelity(const PromptSample& prompt, const at::Tensor& context_logits, KvCache& full,
-                        const std::vector<int32_t>& said, const std::vector<KvCache*>& caches,
-                        const std::vector<size_t>& row_of_cache,
+  // `full` said `said`; rows[cell_of_cache[i]] belongs to caches[i].
+  void measure_fidelity(const PromptSample& prompt, const GrowingCache& full,
+                        const std::vector<int32_t>& said, const std::vector<GrowingCache>& caches,
+                        const std::vector<size_t>& cell_of_cache,
                         std::vector<SampleRow>& rows) const;
 
   const Decoder& model_;

@@ -32,7 +32,7 @@ TEST(ContextRunner, ASecondQuestionSeesNothingOfTheFirst) {
     KvCache* cache = cut.caches[0].cache.get();
     std::vector<int32_t> last;
     for (const auto& question : questions) {
-      last = generate(model, {cache}, question, cut.last_logits, {8, {}})[0].tokens;
+      last = generate(model, {cut.caches[0].growing()}, question, {8, {}})[0].tokens;
       cache->rewind();
     }
     return last;

@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <stdexcept>
+
 namespace kvbench {
 namespace {
 
@@ -11,21 +13,47 @@ at::Tensor ids_of(std::vector<int32_t>::const_iterator begin,
   return at::tensor(std::vector<int64_t>(begin, end), at::kLong).unsqueeze(0);
 }
 
+// What is evicted depends on every step, so the tokens go in one by one, into a copy.
+at::Tensor forced_step_by_step(const Decoder& model, const GrowingCache& cut,
+                               const std::vector<int32_t>& question,
+                               const std::vector<int32_t>& continuation) {
+  KvCache cache = cut.cache->clone();
+  Eviction eviction = *cut.eviction;
+  const std::vector<GrowingCache> growing = {{&cache, {}, &eviction}};
+  DecodeBatch batch({&cache});
+  std::vector<at::Tensor> logits;
+  std::vector<std::string> errors;
+  const auto feed = [&](const at::Tensor& ids) {
+    logits.push_back(extend_and_evict(model, ids, batch, growing, errors));
+    if (!errors[0].empty()) throw std::runtime_error(errors[0]);
+  };
+  if (question.empty()) {
+    logits.push_back(cut.context_logits.unsqueeze(0));
+  } else {
+    feed(ids_of(question.begin(), question.end()));
+  }
+  for (auto token = continuation.begin(); token + 1 < continuation.end(); ++token) {
+    feed(ids_of(token, token + 1));
+  }
+  return at::cat(logits).log_softmax(-1);
+}
+
 }  // namespace
 
-at::Tensor forced_log_probs(const Decoder& model, KvCache& cache,
-                            const std::vector<int32_t>& question, const at::Tensor& context_logits,
+at::Tensor forced_log_probs(const Decoder& model, const GrowingCache& cut,
+                            const std::vector<int32_t>& question,
                             const std::vector<int32_t>& continuation) {
   const c10::InferenceMode no_autograd;
-  DecodeBatch batch({&cache});
+  if (cut.eviction != nullptr) return forced_step_by_step(model, cut, question, continuation);
+  DecodeBatch batch({cut.cache});
   std::vector<at::Tensor> logits = {
-      question.empty() ? context_logits.unsqueeze(0)
+      question.empty() ? cut.context_logits.unsqueeze(0)
                        : model.extend(ids_of(question.begin(), question.end()), batch)};
   if (continuation.size() > 1) {
     const at::Tensor fed = ids_of(continuation.begin(), continuation.end() - 1);
     logits.push_back(model.extend(fed, batch, Decoder::Logits::kAll).squeeze(0));
   }
-  cache.rewind();
+  cut.cache->rewind();
   return at::cat(logits).log_softmax(-1);
 }
 

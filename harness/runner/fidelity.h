@@ -3,8 +3,8 @@
 
 #include <vector>
 
-#include "harness/cache/kv_cache.h"
 #include "harness/model/decoder.h"
+#include "harness/runner/generate.h"
 
 namespace kvbench {
 
@@ -14,10 +14,11 @@ struct Fidelity {
 };
 
 // Log-probabilities of every next token, float32 [n, vocab], when `continuation` (n >= 1 tokens) is
-// said after `question` whatever the model would say itself. The cache is rewound afterwards.
-// With an empty question the first row comes from `context_logits`.
-at::Tensor forced_log_probs(const Decoder& model, KvCache& cache,
-                            const std::vector<int32_t>& question, const at::Tensor& context_logits,
+// said after `question` whatever the model would say itself. The cache and its eviction, if it has
+// one, are as before afterwards. With an empty question the first row is the context's logits.
+// Throws what the eviction throws.
+at::Tensor forced_log_probs(const Decoder& model, const GrowingCache& cut,
+                            const std::vector<int32_t>& question,
                             const std::vector<int32_t>& continuation);
 
 Fidelity compare(const at::Tensor& full_log_probs, const at::Tensor& cut_log_probs);

@@ -32,13 +32,13 @@ TEST(Fidelity, TheFullCacheAgreesWithItsOwnContinuation) {
   const std::vector<int32_t> question = {4, 5, 6};
   const Policy full(parse_policy_text("full")), random(parse_policy_text("random"));
   Compressed made = compress_context(model, context, {{&full, 0}, {&random, 0.9}}, {});
-  KvCache& whole = *made.caches[0].cache;
-  const auto said = generate(model, {&whole}, question, made.last_logits, {10, {}})[0].tokens;
-  whole.rewind();
-  const auto forced = forced_log_probs(model, whole, question, made.last_logits, said);
+  const GrowingCache whole = made.caches[0].growing();
+  const auto said = generate(model, {whole}, question, {10, {}})[0].tokens;
+  whole.cache->rewind();
+  const auto forced = forced_log_probs(model, whole, question, said);
   ASSERT_EQ(forced.size(0), 10);
   for (int64_t i = 0; i < 10; ++i) EXPECT_EQ(forced[i].argmax().item<int64_t>(), said[i]);
-  const auto cut = forced_log_probs(model, *made.caches[1].cache, question, made.last_logits, said);
+  const auto cut = forced_log_probs(model, made.caches[1].growing(), question, said);
   EXPECT_GT(compare(forced, cut).kl, 1e-3);
 }
 

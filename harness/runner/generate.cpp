@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "harness/base/error.h"
 #include "harness/runner/stopwatch.h"
@@ -45,24 +46,61 @@ void check_prompt(const std::string& place, const ModelConfig& model,
   }
 }
 
-std::vector<Generation> generate(const Decoder& model, const std::vector<KvCache*>& caches,
+at::Tensor extend_and_evict(const Decoder& model, const at::Tensor& tokens, DecodeBatch& batch,
+                            const std::vector<GrowingCache>& caches,
+                            std::vector<std::string>& errors) {
+  errors.assign(caches.size(), "");
+  const bool any = std::any_of(caches.begin(), caches.end(),
+                               [](const GrowingCache& c) { return c.eviction != nullptr; });
+  if (!any) return model.extend(tokens, batch);
+  const auto observer = [&](int64_t layer, const at::Tensor& queries) {
+    for (size_t s = 0; s < caches.size(); ++s) {
+      if (caches[s].eviction == nullptr) continue;
+      caches[s].eviction->observe(layer, queries.select(0, static_cast<int64_t>(s)));
+    }
+  };
+  at::Tensor logits = model.extend(tokens, batch, Decoder::Logits::kLast, observer);
+  bool cut = false;
+  for (size_t s = 0; s < caches.size(); ++s) {
+    if (caches[s].eviction == nullptr) continue;
+    try {
+      cut = caches[s].eviction->end_step(*caches[s].cache) || cut;
+    } catch (const std::exception& e) {
+      errors[s] = first_line(e);
+    }
+  }
+  if (cut) batch.collect();
+  return logits;
+}
+
+std::vector<Generation> generate(const Decoder& model, const std::vector<GrowingCache>& caches,
                                  const std::vector<int32_t>& question,
-                                 const at::Tensor& context_logits, const GenerateOptions& options) {
+                                 const GenerateOptions& options) {
   const c10::InferenceMode no_autograd;
   std::vector<Generation> results(caches.size());
   if (caches.empty() || options.max_new_tokens <= 0) return results;
   const Stopwatch watch(model.device());
 
   std::vector<size_t> active(caches.size());  // which result each row of the batch belongs to
-  for (size_t i = 0; i < active.size(); ++i) active[i] = i;
-  auto batch = std::make_unique<DecodeBatch>(caches);
+  std::iota(active.begin(), active.end(), size_t{0});
+  std::vector<GrowingCache> running = caches;
+  std::vector<std::string> errors(caches.size());
+  const auto make_batch = [&] {
+    std::vector<KvCache*> of_batch;
+    for (const auto& growing : running) of_batch.push_back(growing.cache);
+    return std::make_unique<DecodeBatch>(of_batch);
+  };
+  auto batch = make_batch();
   at::Tensor logits;
   if (question.empty()) {
-    logits = context_logits.unsqueeze(0).expand({batch->size(), -1});
+    std::vector<at::Tensor> of_contexts;
+    for (const auto& growing : caches) of_contexts.push_back(growing.context_logits);
+    logits = at::stack(of_contexts);
   } else {
     const at::Tensor ids =
         at::tensor(std::vector<int64_t>(question.begin(), question.end()), at::kLong);
-    logits = model.extend(ids.unsqueeze(0).expand({batch->size(), -1}), *batch);
+    logits = extend_and_evict(model, ids.unsqueeze(0).expand({batch->size(), -1}), *batch, running,
+                              errors);
   }
   while (true) {
     const std::vector<int64_t> ids = greedy(logits);
@@ -71,6 +109,8 @@ std::vector<Generation> generate(const Decoder& model, const std::vector<KvCache
     std::vector<size_t> still;
     for (size_t row = 0; row < active.size(); ++row) {
       Generation& result = results[active[row]];
+      result.error = errors[row];
+      if (!result.error.empty()) continue;
       const bool may_stop = !result.tokens.empty();
       result.tokens.push_back(static_cast<int32_t>(ids[row]));
       result.token_ms.push_back(now_ms);
@@ -83,12 +123,13 @@ std::vector<Generation> generate(const Decoder& model, const std::vector<KvCache
     }
     if (still.empty()) return results;
     if (still.size() < active.size()) {
-      std::vector<KvCache*> remaining;
-      for (const auto i : still) remaining.push_back(caches[i]);
-      batch = std::make_unique<DecodeBatch>(remaining);
+      running.clear();
+      for (const auto i : still) running.push_back(caches[i]);
+      batch = make_batch();
       active = still;
     }
-    logits = model.extend(at::tensor(next, at::kLong).unsqueeze(1), *batch);
+    logits =
+        extend_and_evict(model, at::tensor(next, at::kLong).unsqueeze(1), *batch, running, errors);
   }
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "harness/base/error.h"
 #include "harness/base/random.h"
@@ -65,6 +66,7 @@ class Checker {
     check("protected tokens are kept", [&] { return protects(); });
     check("no state leaks between samples", [&] { return no_leak(); });
     check("is not a no-op", [&] { return not_a_no_op(); });
+    if (policy_.decode()) check("budget met while decoding", [&] { return decode_budget(); });
     return results_;
   }
 
@@ -75,8 +77,7 @@ class Checker {
     try {
       results_.push_back({name, body(), true});
     } catch (const std::exception& e) {
-      const std::string what = e.what();
-      results_.push_back({name, what.substr(0, what.find('\n')), false});
+      results_.push_back({name, first_line(e), false});
     }
   }
 
@@ -93,15 +94,16 @@ class Checker {
                   at::equal(stored.values, layer.values.flatten(0, 1)),
               fmt::format("layer {} differs from the full cache", layer.index));
     });
-    require(at::equal(logits, zero.result.last_logits), "the logits differ");
+    require(at::equal(logits, zero.cache().last_logits), "the logits differ");
     return fmt::format("{} tokens in every head", kTokens);
   }
 
   std::string budget(double ratio) const {
     const auto counts = cut(model_, policy_, ratio, context_).cache().keep_counts;
-    double kept = 0;
-    for (const auto count : counts) kept += count;
-    const double share = kept / (static_cast<double>(counts.size()) * kTokens);
+    const auto skipped = std::min<size_t>(
+        counts.size(), static_cast<size_t>(policy_.skip_layers() * model_.config().n_kv_heads));
+    const double kept = std::accumulate(counts.begin() + skipped, counts.end(), 0.0);
+    const double share = kept / (static_cast<double>(counts.size() - skipped) * kTokens);
     // Published methods round per layer or add a window to a budget: their realised share may miss
     // the nominal one, but not by more than this.
     require(std::abs(share - (1 - ratio)) <= 0.02,
@@ -110,7 +112,8 @@ class Checker {
   }
 
   std::string top_scored(double ratio) const {
-    if (policy_.has_weighting()) return "a weighting decides; not checked";
+    if (policy_.ranks_by_budget()) return "the budget changes the ranking; not checked";
+    if (policy_.chunk() > 0) return "each chunk has a ranking of its own; not checked";
     const Cut made = cut(model_, policy_, ratio, context_);
     for (size_t l = 0; l < made.scores.size(); ++l) {
       const at::Tensor scores = policy_.protected_scores(made.scores[l]);
@@ -173,10 +176,32 @@ class Checker {
   std::string generates() const {
     const double ratio = policy_.is_full() ? 0 : 0.5;
     Cut made = cut(model_, policy_, ratio, context_);
-    const auto answer = generate(model_, {made.result.caches[0].cache.get()}, {1, 2, 3},
-                                 made.result.last_logits, {8, {}});
+    const auto answer = generate(model_, {made.cache().growing()}, {1, 2, 3}, {8, {}});
     require(answer[0].tokens.size() == 8, "fewer than 8 tokens came out");
     return "8 tokens after a question";
+  }
+
+  // No head ever holds more than its budget and what may come between two cuts.
+  std::string decode_budget() const {
+    constexpr int64_t kAsked = 3, kSaid = 24;
+    const EvictionRule& rule = *policy_.decode();
+    Cut made = cut(model_, policy_, 0.5, context_);
+    const auto& counts = made.cache().keep_counts;
+    const auto answer = generate(model_, {made.cache().growing()}, {1, 2, 3}, {kSaid, {}});
+    require(answer[0].error.empty(), answer[0].error);
+    const int64_t slack =
+        rule.when == EvictionRule::When::kOverflow ? 0 : rule.interval - 1 + kAsked;
+    const KvCache& cache = *made.cache().cache;
+    int64_t n_evicted = 0;
+    for (size_t i = 0; i < counts.size(); ++i) {
+      const auto n_heads = static_cast<size_t>(model_.config().n_kv_heads);
+      const int64_t budget = rule.budget > 0 ? rule.budget : counts[i];
+      const int64_t held = cache.layer(static_cast<int64_t>(i / n_heads)).lengths[i % n_heads];
+      require(held <= budget + slack,
+              fmt::format("a head holds {} tokens, its budget is {}", held, budget));
+      n_evicted += counts[i] + kAsked + kSaid - 1 - held;
+    }
+    return fmt::format("{} entries evicted over {} tokens", n_evicted, kSaid);
   }
 
   const Decoder& model_;

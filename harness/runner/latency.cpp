@@ -62,14 +62,19 @@ LatencyRow measure(const Decoder& model, const Policy& policy, double ratio,
   row.policy = policy.name();
   row.ratio = ratio;
   row.context_tokens = static_cast<int64_t>(input.context.size());
-  row.prefill_ms = compressed.prefill_ms;
+  row.prefill_ms = cut.prefill_ms;
   row.score_ms = cut.score_ms;
   row.allocate_ms = cut.allocate_ms;
   row.compact_ms = cut.compact_ms;
+  row.kv_bytes_full = model.kv_bytes(row.context_tokens);
+  row.kv_bytes_logical = cut.cache->bytes_logical();
   row.kv_bytes_allocated = cut.cache->bytes_allocated();
+  row.peak_kv_bytes = cut.peak_kv_bytes;
   // One token more than decode steps: the first comes out of the question's own pass.
-  const auto answer = generate(model, {cut.cache.get()}, input.question, compressed.last_logits,
-                               {decode_tokens + 1, {}});
+  const auto answer = generate(model, {cut.growing()}, input.question, {decode_tokens + 1, {}});
+  if (!answer[0].error.empty()) {
+    throw_input_error("latency: {} at {}: {}", policy.name(), ratio, answer[0].error);
+  }
   const auto& at_ms = answer[0].token_ms;
   row.ttft_ms = row.prefill_ms + row.score_ms + row.allocate_ms + row.compact_ms + at_ms.front();
   std::vector<double> steps;

@@ -188,8 +188,8 @@ TEST_P(Matrix, RatioZeroIsTheFullCache) {
   Compressed both =
       compress_context(model(), some_tokens(37), {{&full, 0.0}, {policy_.get(), 0.0}}, options);
   expect_same_cache(both.caches[0], both.caches[1]);
-  const auto answers = generate(model(), {both.caches[0].cache.get(), both.caches[1].cache.get()},
-                                {5, 6, 7}, both.last_logits, {8, {}});
+  const auto answers =
+      generate(model(), {both.caches[0].growing(), both.caches[1].growing()}, {5, 6, 7}, {8, {}});
   EXPECT_EQ(answers[0].tokens, answers[1].tokens);
 }
 

@@ -1,6 +1,7 @@
 #include "harness/runner/policy.h"
 
 #include <ATen/ATen.h>
+#include <fmt/ranges.h>
 
 #include "harness/base/hash.h"
 
@@ -18,6 +19,20 @@ std::pair<std::unique_ptr<Part>, std::string> make_part(const PartSpec& spec) {
   params.finish();
   const std::string values = params.canonical();
   return {std::move(part), values.empty() ? spec.name : fmt::format("{}({})", spec.name, values)};
+}
+
+// Throws InputError when a scorer cannot rank what a cut cache holds, naming those that can.
+void require_decode_scorer(const Scorer& scorer, const PartSpec& spec, const char* phase) {
+  if (scorer.decode_needs()) return;
+  std::vector<std::string> able;
+  for (const auto& name : Registry<Scorer>::instance().names()) {
+    Params defaults;
+    if (Registry<Scorer>::instance().find(name).make(defaults)->decode_needs()) {
+      able.push_back(name);
+    }
+  }
+  throw_input_error("{}: {}: scorer {} needs the queries of the whole context; expected one of {}",
+                    spec.origin, phase, spec.name, fmt::join(able, ", "));
 }
 
 }  // namespace
@@ -41,13 +56,67 @@ Policy::Policy(const PolicySpec& spec) : name_(spec.name) {
   params.require_range("sink", static_cast<double>(sink_), 0, 1 << 20);
   params.require_range("recent", static_cast<double>(recent_), 0, 1 << 20);
   params.finish();
+  read_phases(spec);
+}
+
+void Policy::read_phases(const PolicySpec& spec) {
+  Params prefill("prefill", spec.origin, spec.prefill);
+  prefill.get("chunk", chunk_, "tokens prefilled at a time, with a cut after each; 0 = all");
+  prefill.require_range("chunk", static_cast<double>(chunk_), 0, 1 << 20);
+  prefill.require(chunk_ == 0 || !allocator_->reads_scores(), "chunk",
+                  fmt::format("expected 0 with allocator {}, which needs the scores of the whole "
+                              "context for its budgets",
+                              spec.allocator.name));
+  prefill.finish();
+  if (chunk_ > 0) {
+    require_decode_scorer(*scorer_, spec.scorer, "prefill in chunks");
+    phases_label_ = fmt::format("+prefill({})", prefill.canonical());
+  }
+  if (!spec.decode.given) return;
+  EvictionRule& rule = decode_.emplace();
+  rule.scorer = scorer_.get();
+  rule.scorer_label = scorer_label_;
+  Params params("decode", spec.origin, spec.decode.params);
+  params.choice(
+      "when", rule.when,
+      {{"overflow", EvictionRule::When::kOverflow}, {"interval", EvictionRule::When::kInterval}},
+      "cut as soon as a head is above its budget, or every `interval` tokens");
+  params.get("interval", rule.interval, "tokens between cuts");
+  params.get("budget", rule.budget, "tokens a head keeps; 0 = what the prefill's cut left it");
+  params.require_range("interval", static_cast<double>(rule.interval), 1, 1 << 20);
+  params.require_range("budget", static_cast<double>(rule.budget), 0, 1 << 30);
+  params.finish();
+  const PartSpec& part = spec.decode.scorer.name.empty() ? spec.scorer : spec.decode.scorer;
+  if (!spec.decode.scorer.name.empty()) {
+    std::tie(decode_scorer_, rule.scorer_label) = make_part<Scorer>(part);
+    rule.scorer = decode_scorer_.get();
+    params.require(chunk_ == 0, "scorer",
+                   "expected the policy's own: a chunked prefill has begun with it");
+  }
+  require_decode_scorer(*rule.scorer, part, "decode");
+  phases_label_ += fmt::format("+decode({},{})", rule.scorer_label, params.canonical());
+}
+
+EvictionRule Policy::chunk_rule() const {
+  EvictionRule rule;
+  rule.scorer = scorer_.get();
+  rule.scorer_label = scorer_label_;
+  return rule;
+}
+
+Scored Policy::score(const LayerView& layer) const {
+  const auto* carrying = dynamic_cast<const CarryingScorer*>(scorer_.get());
+  if (carrying == nullptr) return {scorer_->score(layer), {}};
+  const at::Tensor carried = carrying->carry(layer, {});
+  return {carrying->rank(layer, carried), carried};
 }
 
 std::string Policy::canonical() const {
   if (is_full()) return "full";
   // A profile is a file: its content belongs to the policy's identity, not only its name.
-  return fmt::format("{}+{}{}+protect(sink={},recent={}){}", scorer_label_, allocator_label_,
-                     weighting_ ? "+" + weighting_label_ : "", sink_, recent_, profile_hashes_);
+  return fmt::format("{}+{}{}+protect(sink={},recent={}){}{}", scorer_label_, allocator_label_,
+                     weighting_ ? "+" + weighting_label_ : "", sink_, recent_, phases_label_,
+                     profile_hashes_);
 }
 
 at::Tensor Policy::protected_scores(const at::Tensor& scores) const {
@@ -59,6 +128,9 @@ at::Tensor Policy::protected_scores(const at::Tensor& scores) const {
 
 std::vector<int64_t> Policy::allocate(const LayerView& layer, const at::Tensor& scores,
                                       double ratio) const {
+  if (layer.index < scorer_->skip_layers()) {
+    return std::vector<int64_t>(static_cast<size_t>(scores.size(0)), scores.size(1));
+  }
   return allocator_->allocate({layer.index, layer.n_layers, ratio, scores});
 }
 
@@ -67,12 +139,20 @@ std::vector<std::vector<int64_t>> Policy::allocate_layers(const std::vector<at::
   std::vector<LayerBudget> budgets;
   const auto n_layers = static_cast<int64_t>(scores.size());
   for (int64_t l = 0; l < n_layers; ++l) budgets.push_back({l, n_layers, ratio, scores[l]});
-  return allocator_->allocate_layers(budgets);
+  auto counts = allocator_->allocate_layers(budgets);
+  for (int64_t l = 0; l < std::min(n_layers, scorer_->skip_layers()); ++l) {
+    counts[l].assign(counts[l].size(), scores[l].size(1));
+  }
+  return counts;
 }
 
 KeptTokens Policy::select(const LayerView& layer, const at::Tensor& scores,
-                          const std::vector<int64_t>& counts) const {
-  return select_top(weighting_ ? weighting_->weigh(layer, scores, counts) : scores, counts);
+                          const std::vector<int64_t>& counts, const Scorer* scorer) const {
+  if (scorer == nullptr) scorer = scorer_.get();
+  const at::Tensor ranked = scorer->ranks_by_budget()
+                                ? protected_scores(scorer->score_for_counts(layer, scores, counts))
+                                : scores;
+  return select_top(weighting_ ? weighting_->weigh(layer, ranked, counts) : ranked, counts);
 }
 
 }  // namespace kvbench

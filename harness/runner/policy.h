@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "harness/config/policy_spec.h"
@@ -9,6 +10,23 @@
 #include "policies/policy.h"
 
 namespace kvbench {
+
+// Scores of a layer, float32 [H, T], and what its tokens carry on (CarryingScorer; else undefined).
+struct Scored {
+  at::Tensor scores, carried;
+};
+
+// When the cache is cut while tokens keep coming, to how many per head, and by which scores.
+struct EvictionRule {
+  // kOverflow: after every pass that leaves a head above its budget. kInterval: after every pass
+  // that makes it `interval` tokens or more since the last cut.
+  enum class When { kOverflow, kInterval };
+  When when = When::kOverflow;
+  int64_t interval = 1;
+  int64_t budget = 0;  // tokens kept per head; 0 = as many as the prefill's cut left it
+  const Scorer* scorer = nullptr;
+  std::string scorer_label;
+};
 
 class Policy {
  public:
@@ -31,13 +49,23 @@ class Policy {
     if (allocator_) allocator_->validate(n_layers, n_kv_heads);
   }
 
-  // Scores of a layer before protection, float32 [H, T]. Not for full.
-  at::Tensor score(const LayerView& layer) const { return scorer_->score(layer); }
+  // Tokens that are prefilled at a time, the cache being cut after each of them; 0 = the whole
+  // context at once with full attention.
+  int64_t chunk() const { return chunk_; }
+  // The cut after every chunk: as soon as a head is above its budget, by the policy's own scorer.
+  EvictionRule chunk_rule() const;
+  // Eviction while decoding, if any.
+  const std::optional<EvictionRule>& decode() const { return decode_; }
+
+  // Scores of a layer before protection. Not for full.
+  Scored score(const LayerView& layer) const;
 
   // "FILE sha256" of every profile that the policy reads, one a line.
   const std::string& profile_hashes() const { return profile_hashes_; }
 
-  bool has_weighting() const { return weighting_ != nullptr; }
+  // Something besides the scores decides which tokens stay: a weighting, or the budget itself.
+  bool ranks_by_budget() const { return weighting_ != nullptr || scorer_->ranks_by_budget(); }
+  int64_t skip_layers() const { return scorer_->skip_layers(); }
   int64_t sink() const { return sink_; }
   int64_t recent() const { return recent_; }
 
@@ -53,17 +81,23 @@ class Policy {
   std::vector<std::vector<int64_t>> allocate_layers(const std::vector<at::Tensor>& scores,
                                                     double ratio) const;
 
-  // The tokens that stay, given protected scores and keep counts.
+  // The tokens that stay, given protected scores and keep counts. `scorer`: whose scores they are,
+  // if not the policy's own.
   KeptTokens select(const LayerView& layer, const at::Tensor& scores,
-                    const std::vector<int64_t>& counts) const;
+                    const std::vector<int64_t>& counts, const Scorer* scorer = nullptr) const;
 
  private:
+  void read_phases(const PolicySpec& spec);
+
   std::string name_, scorer_label_, allocator_label_;
   std::unique_ptr<Scorer> scorer_;
   std::unique_ptr<Allocator> allocator_;
   std::unique_ptr<Weighting> weighting_;  // may be empty
   std::string weighting_label_, profile_hashes_;
-  int64_t sink_ = 0, recent_ = 0;
+  int64_t sink_ = 0, recent_ = 0, chunk_ = 0;
+  std::unique_ptr<Scorer> decode_scorer_;  // empty = scorer_
+  std::optional<EvictionRule> decode_;
+  std::string phases_label_;
 };
 
 }  // namespace kvbench

@@ -27,6 +27,8 @@ class Ada : public Allocator {
     p.require_range("window", static_cast<double>(window_), 0, 1 << 20);
   }
 
+  bool reads_scores() const override { return true; }
+
   std::vector<int64_t> allocate(const LayerBudget& budget) const override {
     const int64_t n = budget.uniform_count(rule_);
     const bool normalised = normalise_ && n > window_;

@@ -13,6 +13,7 @@ class Global : public Allocator {
  public:
   explicit Global(Params& p) : rule_(p) {}
 
+  bool reads_scores() const override { return true; }
   bool spans_layers() const override { return true; }
 
   std::vector<int64_t> allocate(const LayerBudget&) const override {

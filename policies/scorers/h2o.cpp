@@ -1,6 +1,6 @@
 // H2O (Zhang et al. 2023, arXiv 2306.14048): heavy hitters, the tokens that gathered the most
-// attention, and the latest ones. policies.md 2.6: one shot at the end of prefill, as in
-// KVCache-Factory; the paper goes on accumulating and evicting while it decodes.
+// attention, and the latest ones. policies.md 2.6. One shot at the end of prefill as in
+// KVCache-Factory, or going on while the model decodes as in the paper.
 #include <ATen/ATen.h>
 
 #include "policies/attention_sums.h"
@@ -9,7 +9,7 @@
 namespace kvbench {
 namespace {
 
-class H2o : public Scorer {
+class H2o : public CarryingScorer {
  public:
   explicit H2o(Params& p) {
     p.get("recent", recent_, "last tokens that are always kept");
@@ -18,14 +18,24 @@ class H2o : public Scorer {
 
   // s_j = group mean of the sum over i >= j of A[q, i, j], queries of the recent tokens included.
   // Not divided by the number of queries that see j, so old tokens rank high.
-  at::Tensor score(const LayerView& layer) const override {
+  at::Tensor carry(const LayerView& layer, const at::Tensor& before) const override {
+    at::Tensor sums = attention_column_sums(layer);
+    if (before.defined()) sums.narrow(1, 0, before.size(1)).add_(before);
+    return sums;
+  }
+
+  at::Tensor rank(const LayerView& layer, const at::Tensor& carried) const override {
     if (layer.n_tokens() <= recent_) {
       throw_input_error("h2o: a context of {} tokens is not longer than the {} recent ones",
                         layer.n_tokens(), recent_);
     }
-    at::Tensor scores = attention_column_sums(layer);
+    at::Tensor scores = carried.clone();
     raise_window(scores, recent_);
     return scores;
+  }
+
+  std::optional<DecodeNeeds> decode_needs() const override {
+    return DecodeNeeds{.every_step = true};
   }
 
  private:

@@ -30,6 +30,19 @@ TEST(H2o, TheLatestOutrankTheHeavyHitters) {
   EXPECT_EQ(select_top(scores, {2, 2}).positions, (std::vector<int64_t>{28, 29, 28, 29}));
 }
 
+// Carried through a step: the sums of the whole are those of the first tokens and of the last ones.
+TEST(H2o, SumsAreCarriedOn) {
+  const LayerView whole = testing::random_view(30);
+  LayerView before = whole, step = whole;
+  before.keys = whole.keys.narrow(1, 0, 27);
+  before.queries = whole.queries.narrow(1, 0, 27);
+  step.queries = whole.queries.narrow(1, 27, 3);
+  const auto h2o = scorer("h2o");
+  const auto& carrying = dynamic_cast<const CarryingScorer&>(*h2o);
+  testing::expect_near(carrying.carry(step, carrying.carry(before, {})), carrying.carry(whole, {}),
+                       1e-5);
+}
+
 TEST(H2o, RefusesShortContextsAndBadParameters) {
   EXPECT_THROW(scorer("h2o")->score(testing::random_view(8)), InputError);
   EXPECT_NO_THROW(scorer("h2o")->score(testing::random_view(9)));

@@ -1,8 +1,10 @@
-// KeyDiff (Park et al. 2025, arXiv 2504.15364): keys unlike the others are kept. policies.md 2.4:
-// one shot over the whole context; the paper cuts after every block of the prompt.
+// KeyDiff (Park et al. 2025, arXiv 2504.15364): keys unlike the others are kept. policies.md 2.4.
+// One shot over the context, or selected block by block. The paper's own setting, where the model
+// never holds more than budget and block, is a policy's `prefill: {chunk: N}`.
 #include <ATen/ATen.h>
 
 #include "policies/attention_sums.h"
+#include "policies/kept.h"
 #include "policies/policy.h"
 
 namespace kvbench {
@@ -12,28 +14,65 @@ class KeyDiff : public Scorer {
  public:
   explicit KeyDiff(Params& p) {
     p.get("recent", recent_, "last tokens that are always kept (the paper's sliding variant)");
+    p.get("block_size", block_size_,
+          "tokens that join the selection at a time, as in kvpress's BlockPress; 0 = all at once");
     p.require_range("recent", static_cast<double>(recent_), 0, 1 << 20);
+    p.require_range("block_size", static_cast<double>(block_size_), 0, 1 << 20);
   }
 
-  // s_j = -cos(K_j, a), a the mean of the normalised keys; keys after RoPE.
   at::Tensor score(const LayerView& layer) const override {
     if (layer.n_tokens() <= recent_) {
       throw_input_error("keydiff: a context of {} tokens is not longer than the {} recent ones",
                         layer.n_tokens(), recent_);
     }
-    const at::Tensor keys = layer.keys.to(at::kFloat);
+    return score_keys(layer.keys);
+  }
+
+  bool ranks_by_budget() const override { return block_size_ > 0; }
+
+  // Block by block: a head begins with its first n tokens; each block of later ones joins them, and
+  // the n that differ most from the anchor of those present stay. Survivors outrank all others.
+  at::Tensor score_for_counts(const LayerView& layer, const at::Tensor& scores,
+                              const std::vector<int64_t>& counts) const override {
+    at::Tensor lifted = scores.clone();
+    const double lift = (scores.max() - scores.min()).item<double>() + 1;
+    for (int64_t h = 0; h < layer.n_kv_heads(); ++h) {
+      const at::Tensor survivors = select_by_blocks(layer.keys.narrow(0, h, 1), counts[h]);
+      lifted[h].index_add_(0, survivors, at::full({counts[h]}, lift, scores.options()));
+    }
+    return lifted;
+  }
+
+  std::optional<DecodeNeeds> decode_needs() const override { return DecodeNeeds{}; }
+
+ private:
+  // s_j = -cos(K_j, a), a the mean of the normalised keys; keys [H, T, d] after RoPE.
+  at::Tensor score_keys(const at::Tensor& of_layer) const {
+    const at::Tensor keys = of_layer.to(at::kFloat);
     const at::Tensor norms = keys.norm(2, {-1}, /*keepdim=*/true);      // [H, T, 1]
     const at::Tensor anchor = (keys / norms.clamp_min(1e-12)).mean(1);  // [H, d]
     const at::Tensor dots = at::matmul(keys, anchor.unsqueeze(-1)).squeeze(-1);
     const at::Tensor lengths =
         norms.squeeze(-1).clamp_min(1e-8) * anchor.norm(2, {-1}, true).clamp_min(1e-8);
     at::Tensor scores = -(dots / lengths);
-    raise_window(scores, recent_);
+    raise_window(scores, std::min(recent_, scores.size(1) - 1));
     return scores;
   }
 
- private:
-  int64_t recent_ = 0;
+  // Positions, ascending, int64 [n], that stay of one head's keys [1, T, d].
+  at::Tensor select_by_blocks(const at::Tensor& keys, int64_t n) const {
+    const int64_t n_tokens = keys.size(1);
+    at::Tensor kept = at::arange(n, keys.options().dtype(at::kLong));
+    for (int64_t first = n; first < n_tokens; first += block_size_) {
+      const int64_t end = std::min(first + block_size_, n_tokens);
+      const at::Tensor present = at::cat({kept, at::arange(first, end, kept.options())});
+      const auto stay = select_top(score_keys(keys.index_select(1, present)), {n}).positions;
+      kept = present.index_select(0, at::tensor(stay, at::kLong).to(present.device()));
+    }
+    return kept;
+  }
+
+  int64_t recent_ = 0, block_size_ = 0;
 };
 
 KVB_REGISTER_SCORER("keydiff", KeyDiff, "negative cosine of a key to the mean key direction");

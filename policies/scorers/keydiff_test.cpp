@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <numeric>
 
 #include "policies/kept.h"
 #include "policies/scorers/testing.h"
@@ -32,6 +33,32 @@ TEST(KeyDiff, RecentTokensAreKept) {
   EXPECT_EQ(select_top(scores, {1}).positions, (std::vector<int64_t>{4}));
   EXPECT_EQ(select_top(scores, {3}).positions, (std::vector<int64_t>{2, 3, 4}));
   EXPECT_THROW(scorer("keydiff", {{"recent", "5"}})->score(view_of(keys, keys)), InputError);
+}
+
+// Block by block, the plain way: the anchor is that of the keys present.
+TEST(KeyDiff, SelectsBlockByBlock) {
+  const LayerView layer = testing::random_view(50);
+  const auto blockwise = scorer("keydiff", {{"block_size", "16"}});
+  const auto one_shot = scorer("keydiff");
+  const std::vector<int64_t> counts = {10, 23};
+  const auto ranked = blockwise->score_for_counts(layer, blockwise->score(layer), counts);
+  const KeptTokens kept = select_top(ranked, counts);
+  for (int64_t h = 0; h < 2; ++h) {
+    std::vector<int64_t> present(static_cast<size_t>(counts[h]));
+    std::iota(present.begin(), present.end(), 0);
+    for (int64_t first = counts[h]; first < 50; first += 16) {
+      for (int64_t t = first; t < std::min<int64_t>(first + 16, 50); ++t) present.push_back(t);
+      const auto keys = layer.keys.narrow(0, h, 1).index_select(1, at::tensor(present));
+      const auto stay = select_top(one_shot->score(view_of(keys, keys)), {counts[h]}).positions;
+      std::vector<int64_t> next;
+      for (const auto row : stay) next.push_back(present[static_cast<size_t>(row)]);
+      present = next;
+    }
+    EXPECT_EQ(std::vector<int64_t>(kept.positions.begin() + kept.offsets[h],
+                                   kept.positions.begin() + kept.offsets[h + 1]),
+              present);
+  }
+  EXPECT_NE(kept.positions, select_top(one_shot->score(layer), counts).positions);
 }
 
 // All keys alike: the maximum is -1, and the protected tokens still differ.

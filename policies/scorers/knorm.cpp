@@ -9,13 +9,21 @@ namespace {
 
 class Knorm : public Scorer {
  public:
-  explicit Knorm(Params&) {}
+  explicit Knorm(Params& p) {
+    p.get("skip_layers", skip_layers_, "first layers that stay whole; KVCache-Factory skips 2");
+    p.require_range("skip_layers", static_cast<double>(skip_layers_), 0, 1 << 20);
+  }
 
-  // s_j = -||K_j||, the same before and after RoPE. Nothing is protected. KVCache-Factory also
-  // keeps the first two layers whole: that is a matter of budgets, which no scorer decides.
+  // s_j = -||K_j||, the same before and after RoPE. Nothing is protected.
   at::Tensor score(const LayerView& layer) const override {
     return -at::linalg_vector_norm(layer.keys, 2, {-1}, /*keepdim=*/false, at::kFloat);
   }
+
+  std::optional<DecodeNeeds> decode_needs() const override { return DecodeNeeds{}; }
+  int64_t skip_layers() const override { return skip_layers_; }
+
+ private:
+  int64_t skip_layers_ = 0;
 };
 
 KVB_REGISTER_SCORER("knorm", Knorm, "negative norm of a key");

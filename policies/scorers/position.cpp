@@ -23,6 +23,8 @@ class Position : public Scorer {
     return scores.expand({layer.n_kv_heads(), n_tokens}).contiguous();
   }
 
+  std::optional<DecodeNeeds> decode_needs() const override { return DecodeNeeds{}; }
+
  private:
   int64_t sink_ = 4;
 };

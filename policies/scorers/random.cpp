@@ -25,6 +25,8 @@ class RandomScorer : public Scorer {
                     at::TensorOptions(at::kFloat));
   }
 
+  std::optional<DecodeNeeds> decode_needs() const override { return DecodeNeeds{}; }
+
  private:
   int64_t seed_ = -1;
   bool seed_per_layer_ = true;

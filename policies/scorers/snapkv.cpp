@@ -36,13 +36,18 @@ class SnapKv : public Scorer {
       throw_input_error("snapkv: a context of {} tokens is not longer than the window of {}",
                         n_tokens, window_);
     }
-    const at::Tensor votes = window_votes(layer, window_);  // [Hq, T - window]
+    const int64_t window = std::min(window_, layer.queries.size(1));  // fewer only while decoding
+    const at::Tensor votes = window_votes(layer, window);             // [Hq, T - window]
     const at::Tensor ranked = pool_order_ == PoolOrder::kPoolFirst ? reduce(pool(votes), n_heads)
                                                                    : pool(reduce(votes, n_heads));
     at::Tensor scores = at::empty({n_heads, n_tokens}, ranked.options());
-    scores.narrow(1, 0, n_tokens - window_).copy_(ranked);
+    scores.narrow(1, 0, n_tokens - window).copy_(ranked);
     raise_window(scores, window_);
     return scores;
+  }
+
+  std::optional<DecodeNeeds> decode_needs() const override {
+    return DecodeNeeds{.queries = window_};
   }
 
  private:

@@ -40,6 +40,14 @@ TEST(Tova, OnlyTheLastQueryCounts) {
   EXPECT_TRUE(at::equal(before, scorer("tova")->score(layer)));
 }
 
+// As in the paper: the last query's own weights are 4/8 and 1/4.
+TEST(Tova, TheLastTokenNeedNotStay) {
+  const auto scores = scorer("tova", {{"keep_last", "false"}})->score(two_heads());
+  const float low = 3.F / 16, high = 1.F / 4, last = 3.F / 8;
+  testing::expect_near(scores,
+                       at::tensor({low, high, low, last, low, high, low, last}).view({2, 4}), 1e-6);
+}
+
 TEST(Tova, RefusesOneToken) {
   EXPECT_THROW(scorer("tova")->score(testing::random_view(1)), InputError);
 }
