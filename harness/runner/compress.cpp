@@ -56,7 +56,9 @@ class Compressor {
     for (size_t i = 0; i < policies_.size(); ++i) {
       if (pending_[i].empty()) continue;
       guarded(i, [&] {
+        const Stopwatch watch(layers_.front().keys.device());
         const auto counts = policies_[i].policy->allocate_layers(pending_[i], policies_[i].ratio);
+        caches_[i].allocate_ms += watch.ms();
         for (size_t l = 0; l < layers_.size(); ++l) cut(layers_[l], pending_[i][l], counts[l], i);
       });
     }
