@@ -4,11 +4,35 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <numeric>
 
 #include "harness/base/error.h"
 
 namespace kvbench {
+namespace {
+
+bool has_nan(const float* score, int64_t n_tokens) {
+  bool found = false;  // without an early exit the loop is vectorised
+  for (int64_t j = 0; j < n_tokens; ++j) found |= std::isnan(score[j]);
+  return found;
+}
+
+// Appends the positions of the `count` > 0 highest scores, ascending; ties go to the lower one.
+// Bare values are partitioned: several times faster than positions by their values.
+void append_top(const float* score, int64_t n_tokens, int64_t count,
+                std::vector<int64_t>& positions) {
+  std::vector<float> ranked(score, score + n_tokens);
+  const auto last = ranked.begin() + (count - 1);
+  std::nth_element(ranked.begin(), last, ranked.end(), std::greater<>());
+  const float lowest = *last;
+  int64_t ties = count - std::count_if(ranked.begin(), last, [=](float s) { return s > lowest; });
+  for (int64_t j = 0; j < n_tokens; ++j) {
+    if (score[j] > lowest || (score[j] == lowest && ties-- > 0)) positions.push_back(j);
+  }
+}
+
+}  // namespace
 
 std::vector<int64_t> KeptTokens::counts() const {
   std::vector<int64_t> all;
@@ -34,21 +58,12 @@ KeptTokens select_top(const at::Tensor& scores, const std::vector<int64_t>& coun
   const int64_t n_heads = host.size(0), n_tokens = host.size(1);
   KeptTokens kept;
   kept.offsets.push_back(0);
-  std::vector<int64_t> order(n_tokens);
   for (int64_t h = 0; h < n_heads; ++h) {
     const float* score = host.const_data_ptr<float>() + h * n_tokens;
     KVB_CHECK(counts[h] >= 0 && counts[h] <= n_tokens, "keep count {} of KV head {} with {} tokens",
               counts[h], h, n_tokens);
-    KVB_CHECK(std::none_of(score, score + n_tokens, [](float s) { return std::isnan(s); }),
-              "a score of KV head {} is NaN", h);
-    std::iota(order.begin(), order.end(), int64_t{0});
-    const auto cut = order.begin() + counts[h];
-    // A strict total order, so partitioning selects the same set as a stable descending sort.
-    std::nth_element(order.begin(), cut, order.end(), [score](int64_t a, int64_t b) {
-      return score[a] > score[b] || (score[a] == score[b] && a < b);
-    });
-    std::sort(order.begin(), cut);
-    kept.positions.insert(kept.positions.end(), order.begin(), cut);
+    KVB_CHECK(!has_nan(score, n_tokens), "a score of KV head {} is NaN", h);
+    if (counts[h] > 0) append_top(score, n_tokens, counts[h], kept.positions);
     kept.offsets.push_back(static_cast<int64_t>(kept.positions.size()));
   }
   return kept;

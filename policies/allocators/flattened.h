@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 namespace kvbench {
@@ -14,12 +15,15 @@ namespace kvbench {
 // the lower row (policies.md 0.2). N * safe <= total <= N * T; scores are float32.
 inline std::vector<int64_t> flattened_counts(const at::Tensor& scores, int64_t total,
                                              int64_t safe) {
-  const int64_t n_rows = scores.size(0), n_tokens = scores.size(1);
+  const int64_t n_rows = scores.size(0);
   std::vector<int64_t> counts(n_rows, safe);
   int64_t left = total - n_rows * safe;
   if (left <= 0) return counts;
-  const at::Tensor rest =
-      std::get<0>(scores.sort(/*dim=*/1, /*descending=*/true)).narrow(1, safe, n_tokens - safe);
+  at::Tensor rest = scores;
+  if (safe > 0) {
+    const at::Tensor taken = std::get<1>(scores.topk(safe, 1, /*largest=*/true, /*sorted=*/false));
+    rest = scores.scatter(1, taken, -std::numeric_limits<double>::infinity());
+  }
   const at::Tensor threshold =
       std::get<0>(rest.flatten().kthvalue(rest.numel() - left + 1));  // the `left`-th highest
   const at::Tensor above = (rest > threshold).sum(1).cpu(),

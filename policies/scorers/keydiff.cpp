@@ -49,11 +49,13 @@ class KeyDiff : public Scorer {
   // s_j = -cos(K_j, a), a the mean of the normalised keys; keys [H, T, d] after RoPE.
   at::Tensor score_keys(const at::Tensor& of_layer) const {
     const at::Tensor keys = of_layer.to(at::kFloat);
-    const at::Tensor norms = keys.norm(2, {-1}, /*keepdim=*/true);      // [H, T, 1]
-    const at::Tensor anchor = (keys / norms.clamp_min(1e-12)).mean(1);  // [H, d]
-    const at::Tensor dots = at::matmul(keys, anchor.unsqueeze(-1)).squeeze(-1);
+    const at::Tensor norms = at::linalg_vector_norm(keys, 2, {-1});  // [H, T]
+    // Sum over tokens as a product with the inverse norms: no normalised copy of the keys is made.
+    const at::Tensor anchor =
+        at::bmm(norms.clamp_min(1e-12).reciprocal_().unsqueeze(1), keys) / keys.size(1);
+    const at::Tensor dots = at::bmm(keys, anchor.transpose(1, 2)).squeeze(-1);
     const at::Tensor lengths =
-        norms.squeeze(-1).clamp_min(1e-8) * anchor.norm(2, {-1}, true).clamp_min(1e-8);
+        norms.clamp_min(1e-8) * at::linalg_vector_norm(anchor, 2, {-1}).clamp_min(1e-8);
     at::Tensor scores = -(dots / lengths);
     raise_window(scores, std::min(recent_, scores.size(1) - 1));
     return scores;
