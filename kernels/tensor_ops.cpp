@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <torch/library.h>
 
+#include "kernels/causal_softmax_sums.h"
 #include "kernels/ragged_attention.h"
 #include "kernels/ragged_rows.h"
 
@@ -176,6 +177,35 @@ void ragged_gather_on_cpu(const at::Tensor& source, const at::Tensor& kept,
   ragged_gather_cpu(op);
 }
 
+void check_causal_logits(const at::Tensor& logits) {
+  TORCH_CHECK(
+      logits.dim() == 3 && logits.scalar_type() == at::kFloat && logits.size(1) <= logits.size(2),
+      "logits: expected float32 [heads, queries, keys], queries <= keys, got ",
+      logits.scalar_type(), " ", logits.sizes());
+}
+
+at::Tensor causal_softmax_sums_on_cpu(const at::Tensor& logits) {
+  check_causal_logits(logits);
+  const at::Tensor contiguous = logits.contiguous();
+  at::Tensor out = at::empty({logits.size(0), logits.size(2)}, logits.options());
+  CausalSoftmaxSums op;
+  op.n_heads = logits.size(0);
+  op.n_queries = logits.size(1);
+  op.n_keys = logits.size(2);
+  op.logits = contiguous.const_data_ptr<float>();
+  op.out = out.mutable_data_ptr<float>();
+  causal_softmax_sums_cpu(op);
+  return out;
+}
+
+at::Tensor causal_softmax_sums_composite(const at::Tensor& logits) {
+  check_causal_logits(logits);
+  const int64_t n_queries = logits.size(1), n_keys = logits.size(2);
+  const at::Tensor future =
+      at::ones({n_queries, n_keys}, logits.options().dtype(at::kBool)).triu(n_keys - n_queries + 1);
+  return logits.masked_fill(future, -INFINITY).softmax(-1).sum(1);
+}
+
 // The host copy of a small index tensor.
 std::vector<int64_t> host(const at::Tensor& index) {
   const at::Tensor cpu = index.to(at::kCPU).contiguous();
@@ -259,6 +289,13 @@ void ragged_gather(const at::Tensor& source, const at::Tensor& kept, const at::T
   op.call(source, kept, offsets, starts, out);
 }
 
+at::Tensor causal_softmax_sums(const at::Tensor& logits) {
+  static const auto op = c10::Dispatcher::singleton()
+                             .findSchemaOrThrow("kvbench::causal_softmax_sums", "")
+                             .typed<decltype(causal_softmax_sums)>();
+  return op.call(logits);
+}
+
 TORCH_LIBRARY(kvbench, library) {
   library.def(
       "ragged_attention(Tensor query, Tensor[] keys, Tensor[] values, Tensor starts, "
@@ -268,12 +305,14 @@ TORCH_LIBRARY(kvbench, library) {
   library.def(
       "ragged_gather(Tensor source, Tensor kept, Tensor offsets, Tensor starts, Tensor(a!) out) "
       "-> ()");
+  library.def("causal_softmax_sums(Tensor logits) -> Tensor");
 }
 
 TORCH_LIBRARY_IMPL(kvbench, CPU, library) {
   library.impl("ragged_attention", ragged_attention_on_cpu);
   library.impl("ragged_append", ragged_append_on_cpu);
   library.impl("ragged_gather", ragged_gather_on_cpu);
+  library.impl("causal_softmax_sums", causal_softmax_sums_on_cpu);
 }
 
 // Devices without a kernel of their own.
@@ -281,6 +320,7 @@ TORCH_LIBRARY_IMPL(kvbench, CompositeExplicitAutograd, library) {
   library.impl("ragged_attention", ragged_attention_composite);
   library.impl("ragged_append", ragged_append_composite);
   library.impl("ragged_gather", ragged_gather_composite);
+  library.impl("causal_softmax_sums", causal_softmax_sums_composite);
 }
 
 }  // namespace kvbench

@@ -35,4 +35,9 @@ void ragged_append(const at::Tensor& rows, at::TensorList buffers, const at::Ten
 void ragged_gather(const at::Tensor& source, const at::Tensor& kept, const at::Tensor& offsets,
                    const at::Tensor& starts, at::Tensor& out);
 
+// What each key gets of the attention of the latest queries, [heads, keys]: the causal softmax of
+// their logits, float32 [heads, queries, keys], summed over the queries. Query i sees the first
+// keys - queries + 1 + i keys; its other logits count for nothing.
+at::Tensor causal_softmax_sums(const at::Tensor& logits);
+
 }  // namespace kvbench

@@ -5,62 +5,68 @@
 #include <algorithm>
 #include <limits>
 
+#include "kernels/tensor_ops.h"
+
 namespace kvbench {
 namespace {
 
-// Attention weights of tokens [first, first + n) over the keys that the last of them may see,
-// float32 [H, G * n, first + n]; rows of one KV head are its query heads' rows one after another.
-at::Tensor attention_rows(const LayerView& layer, const at::Tensor& keys, int64_t first,
-                          int64_t n) {
-  const int64_t n_heads = keys.size(0), d = keys.size(2), n_visible = first + n;
-  const int64_t group = layer.queries.size(0) / n_heads;
-  const int64_t first_query = layer.queries.size(1) - keys.size(1) + first;
-  const at::Tensor queries =
-      (layer.queries.narrow(1, first_query, n).to(at::kFloat) * layer.attention_scale)
-          .reshape({n_heads, group * n, d});
-  const at::Tensor logits =
-      at::bmm(queries, keys.narrow(1, 0, n_visible).transpose(1, 2));  // [H, G * n, visible]
-  // Only the square on the diagonal reaches into the future.
-  const at::Tensor future = at::ones({n, n}, logits.options().dtype(at::kBool)).triu(1);
-  logits.view({n_heads, group, n, n_visible})
-      .narrow(3, first, n)
-      .masked_fill_(future, -std::numeric_limits<float>::infinity());
-  return logits.softmax(-1);
+// Queries of tokens [first, first + n) times the attention scale, float32 [H, G * n, d]; rows of
+// one KV head are its query heads' rows one after another.
+at::Tensor scaled_queries(const LayerView& layer, int64_t first, int64_t n) {
+  const int64_t n_heads = layer.n_kv_heads(), n_query_heads = layer.queries.size(0);
+  const int64_t first_with_query = layer.n_tokens() - layer.queries.size(1);
+  return (layer.queries.narrow(1, first - first_with_query, n).to(at::kFloat) *
+          layer.attention_scale)
+      .reshape({n_heads, n_query_heads / n_heads * n, layer.keys.size(2)});
+}
+
+// What each token gets of the attention of the tokens from `begin` on, float32 [Hq, T]: the column
+// sums of their weights. Whole rows of logits fit into a block, so one pass does softmax and sums.
+at::Tensor sums_over_queries(const LayerView& layer, int64_t begin) {
+  // Logits at a time, 4 MiB: of 1, 4, 16 and 64 MiB the fastest on a CPU. Of very long contexts a
+  // few rows are more than that.
+  constexpr int64_t kBlockElements = 1 << 20, kMinRows = 16;
+  const int64_t n_tokens = layer.n_tokens(), n_query_heads = layer.queries.size(0);
+  const int64_t block = std::max(kMinRows, kBlockElements / (n_query_heads * n_tokens));
+  const at::Tensor keys = layer.keys.to(at::kFloat).transpose(1, 2);  // [H, d, T]
+  at::Tensor sums = at::zeros({n_query_heads, n_tokens}, keys.options());
+  for (int64_t first = begin; first < n_tokens; first += block) {
+    const int64_t n = std::min(block, n_tokens - first), n_visible = first + n;
+    const at::Tensor logits =
+        at::bmm(scaled_queries(layer, first, n), keys.narrow(2, 0, n_visible));
+    sums.narrow(1, 0, n_visible)
+        .add_(causal_softmax_sums(logits.view({n_query_heads, n, n_visible})));
+  }
+  return sums;
 }
 
 }  // namespace
 
 at::Tensor window_attention(const LayerView& layer, int64_t window) {
-  const int64_t n_ranked = layer.n_tokens() - window;
-  const at::Tensor weights =
-      attention_rows(layer, layer.keys.to(at::kFloat), n_ranked, window).narrow(2, 0, n_ranked);
-  return weights.reshape({layer.queries.size(0), window, n_ranked});
+  const int64_t n_query_heads = layer.queries.size(0), n_tokens = layer.n_tokens();
+  const int64_t n_ranked = n_tokens - window;
+  const at::Tensor logits =
+      at::bmm(scaled_queries(layer, n_ranked, window), layer.keys.to(at::kFloat).transpose(1, 2))
+          .view({n_query_heads, window, n_tokens});
+  // Only the square on the diagonal reaches into the future.
+  const at::Tensor future = at::ones({window, window}, logits.options().dtype(at::kBool)).triu(1);
+  logits.narrow(2, n_ranked, window).masked_fill_(future, -std::numeric_limits<float>::infinity());
+  return logits.softmax(-1).narrow(2, 0, n_ranked);
 }
 
 at::Tensor window_votes(const LayerView& layer, int64_t window) {
-  return window_attention(layer, window).mean(1);
+  const int64_t n_ranked = layer.n_tokens() - window;
+  return sums_over_queries(layer, n_ranked).narrow(1, 0, n_ranked) / window;
 }
 
 at::Tensor last_attention(const LayerView& layer) {
-  return attention_rows(layer, layer.keys.to(at::kFloat), layer.n_tokens() - 1, 1)
-      .reshape({layer.queries.size(0), layer.n_tokens()});
+  return sums_over_queries(layer, layer.n_tokens() - 1);
 }
 
 at::Tensor attention_column_sums(const LayerView& layer) {
-  // Weights at a time, 4 MiB: of 1, 4, 16 and 64 MiB the fastest on a CPU. Of very long contexts a
-  // few rows are more than that.
-  constexpr int64_t kBlockElements = 1 << 20, kMinRows = 16;
-  const int64_t n_tokens = layer.n_tokens(), n_heads = layer.n_kv_heads();
-  const int64_t n_query_heads = layer.queries.size(0);
-  const int64_t block = std::max(kMinRows, kBlockElements / (n_query_heads * n_tokens));
-  const at::Tensor keys = layer.keys.to(at::kFloat);
-  at::Tensor sums = at::zeros({n_heads, n_tokens}, keys.options());
-  // Whole rows fit into a block, so one pass over the queries does both softmax and sums.
-  for (int64_t first = n_tokens - layer.queries.size(1); first < n_tokens; first += block) {
-    const int64_t n = std::min(block, n_tokens - first);
-    sums.narrow(1, 0, first + n).add_(attention_rows(layer, keys, first, n).sum(1));
-  }
-  return sums.mul_(static_cast<double>(n_heads) / static_cast<double>(n_query_heads));
+  return sums_over_queries(layer, layer.n_tokens() - layer.queries.size(1))
+      .unflatten(0, {layer.n_kv_heads(), -1})
+      .mean(1);
 }
 
 void raise_window(at::Tensor& scores, int64_t window) {

@@ -41,7 +41,7 @@ class Gkv : public CarryingScorer {
     }
     const int64_t window = std::min(window_, layer.queries.size(1));
     const at::Tensor weights =
-        window_attention(layer, window).view({n_heads, -1, window, n_tokens - window});
+        window_attention(layer, window).unflatten(0, {n_heads, -1});  // [H, G, window, n]
     const at::Tensor votes =
         (group_reduce_ == GroupReduce::kMax ? weights.amax(1) : weights.mean(1)).mean(1);
     at::Tensor global = votes.narrow(1, 0, n_tokens - window_);
