@@ -217,14 +217,14 @@ TEST_F(PoliciesGolden, WindowAttention) {
   });
 }
 
-// What CriticalKV weighs scores with: without a first stage, and scores of 0 with eps 1.
+// What CriticalKV weighs scores with: no first stage, scores of 0 with eps 1, every token kept.
 TEST_F(PoliciesGolden, ProjectedValueNorms) {
   Params params("weighting critical", "", {{"eps", "1"}, {"first_stage_ratio", "0"}});
   const auto critical = Registry<Weighting>::instance().find("critical").make(params);
   for_each_file([&](const Golden& golden) {
     expect_array(
         model(), golden, "scores/wov_l1_norm_groupmean", 1e-5, [&](const LayerView& layer) {
-          const std::vector<int64_t> counts(layer.n_kv_heads(), 1);
+          const std::vector<int64_t> counts(layer.n_kv_heads(), layer.n_tokens());
           return critical->weigh(layer, at::zeros({layer.n_kv_heads(), layer.n_tokens()}), counts);
         });
   });

@@ -22,18 +22,20 @@ class Critical : public Weighting {
     p.require_range("first_stage_ratio", first_stage_ratio_, 0, 1);
   }
 
-  // (s + eps) * g, and the first stage's tokens above everything.
+  // The first stage's tokens above everything, then (s + eps) * g. g is made only of tokens that
+  // can be among the kept; all others are -inf.
   at::Tensor weigh(const LayerView& layer, const at::Tensor& scores,
                    const std::vector<int64_t>& counts) const override {
     std::vector<int64_t> forced;
     for (const int64_t count : counts) forced.push_back(first_stage_count(count));
     const KeptTokens first_stage = select_top(scores, forced);
-    at::Tensor weighed = (scores + eps_) * projected_norms(layer);
+    at::Tensor weighed = at::full_like(scores, -kInfinity);
     for (int64_t h = 0; h < layer.n_kv_heads(); ++h) {
       const auto begin = first_stage.positions.begin() + first_stage.offsets[h];
-      const std::vector<int64_t> positions(begin, begin + first_stage.count(h));
-      weighed[h].index_fill_(0, at::tensor(positions, at::kLong).to(weighed.device()),
-                             std::numeric_limits<float>::max());
+      const std::vector<int64_t> positions(begin, begin + forced[h]);
+      const at::Tensor safe = at::tensor(positions, at::kLong).to(weighed.device());
+      second_stage(layer, h, scores[h], safe, counts[h] - forced[h], weighed[h]);
+      weighed[h].index_fill_(0, safe, std::numeric_limits<float>::max());
     }
     return weighed;
   }
@@ -45,29 +47,56 @@ class Critical : public Weighting {
                              static_cast<int64_t>(static_cast<double>(count) * first_stage_ratio_));
   }
 
-  // g[h, j] = mean over the group of the L1 norm of W_O^(q) V[h, j], float32 [H, T]; W_O^(q) are
-  // the columns of W_O that query head q feeds.
-  at::Tensor projected_norms(const LayerView& layer) const {
-    constexpr int64_t kBlockElements = 1 << 22;  // projected values at a time: 16 MiB
-    const int64_t n_tokens = layer.n_tokens(), n_heads = layer.n_kv_heads();
+  // Writes (s + eps) * g of one head for the `count` highest outside `safe`, and for some more.
+  //   g_j = mean over the group of the L1 norm of W_O^(q) V_j = ||P V_j||_1 / G, P [G D, d];
+  // W_O^(q) are the columns of W_O that query head q feeds. A quadratic form bounds it, for a small
+  // part of the work:
+  //   g_j <= sqrt(G D) / G * ||P V_j||_2 = sqrt(D / G * V_j^T (P^T P) V_j).
+  // The `count`-th highest product is not below the lowest one of the `count` tokens with the
+  // highest bounds, so every token whose bound is below that is out.
+  void second_stage(const LayerView& layer, int64_t h, const at::Tensor& scores,
+                    const at::Tensor& safe, int64_t count, at::Tensor weighed) const {
+    if (count == 0) return;
+    constexpr double kSlack = 1 + 1e-3;  // over rounding
     const int64_t hidden = layer.output_weight.size(0), d = layer.values.size(2);
-    const int64_t group = layer.output_weight.size(1) / (n_heads * d);
-    const int64_t block = std::max<int64_t>(1, kBlockElements / hidden);
-    const at::Tensor values = layer.values.to(at::kFloat);
-    at::Tensor norms = at::zeros({n_heads, n_tokens}, values.options());
-    for (int64_t q = 0; q < n_heads * group; ++q) {
-      const int64_t h = q / group;
-      const at::Tensor projection =
-          layer.output_weight.narrow(1, q * d, d).to(at::kFloat).t();  // [d, D]
-      for (int64_t first = 0; first < n_tokens; first += block) {
-        const int64_t n = std::min(block, n_tokens - first);
-        const at::Tensor projected = at::mm(values[h].narrow(0, first, n), projection);
-        norms[h].narrow(0, first, n).add_(projected.abs_().sum(-1));
-      }
-    }
-    return norms.div_(group);
+    const int64_t group = layer.output_weight.size(1) / (layer.n_kv_heads() * d);
+    const at::Tensor projection = layer.output_weight.narrow(1, h * group * d, group * d)
+                                      .to(at::kFloat)
+                                      .unflatten(1, {group, d})
+                                      .permute({2, 1, 0})
+                                      .reshape({d, group * hidden});  // P^T
+    const at::Tensor values = layer.values[h].to(at::kFloat);         // [T, d]
+    const at::Tensor squares =
+        at::mm(values, at::mm(projection, projection.t())).mul_(values).sum(-1);
+    const at::Tensor bounds = squares.clamp_min_(0).mul_(kSlack * hidden / group).sqrt_();
+    const at::Tensor shifted = scores + eps_;
+    at::Tensor ceilings = shifted.clamp_min(0).mul_(bounds).index_fill_(0, safe, -kInfinity);
+    const auto weigh_at = [&](const at::Tensor& tokens) {
+      const at::Tensor norms = projected_norms(values.index_select(0, tokens), projection) / group;
+      const at::Tensor products = shifted.index_select(0, tokens) * norms;
+      weighed.index_copy_(0, tokens, products);
+      ceilings.index_fill_(0, tokens, -kInfinity);
+      return products;
+    };
+    const at::Tensor lowest = weigh_at(std::get<1>(ceilings.topk(count))).min();
+    weigh_at((ceilings >= lowest).nonzero().squeeze(1));
   }
 
+  // L1 norms of the projected values: [n, d] x [d, G D] -> [n].
+  static at::Tensor projected_norms(const at::Tensor& values, const at::Tensor& projection) {
+    constexpr int64_t kBlockElements = 1 << 19;  // projected values at a time: 2 MiB
+    const int64_t n_values = values.size(0);
+    const int64_t block = std::max<int64_t>(1, kBlockElements / projection.size(1));
+    at::Tensor norms = at::empty({n_values}, values.options());
+    for (int64_t first = 0; first < n_values; first += block) {
+      const int64_t n = std::min(block, n_values - first);
+      norms.narrow(0, first, n)
+          .copy_(at::mm(values.narrow(0, first, n), projection).abs_().sum(-1));
+    }
+    return norms;
+  }
+
+  static constexpr float kInfinity = std::numeric_limits<float>::infinity();
   double eps_ = 1e-4, first_stage_ratio_ = 0.5;
 };
 

@@ -10,10 +10,10 @@ std::unique_ptr<Weighting> critical(std::vector<Params::Given> given = {}) {
   return testing::make_part<Weighting>("critical", std::move(given));
 }
 
-// g itself: no first stage, scores 0, eps 1.
+// g itself: no first stage, scores 0, eps 1, and every token kept.
 at::Tensor norms_of(const LayerView& layer) {
   const auto zeros = at::zeros({layer.n_kv_heads(), layer.n_tokens()});
-  const std::vector<int64_t> counts(layer.n_kv_heads(), 1);
+  const std::vector<int64_t> counts(layer.n_kv_heads(), layer.n_tokens());
   return critical({{"eps", "1"}, {"first_stage_ratio", "0"}})->weigh(layer, zeros, counts);
 }
 
@@ -32,6 +32,22 @@ TEST(Critical, ProjectedNormsOfEachHead) {
   const auto projections = layer.output_weight.view({24, 4, 8}).permute({1, 2, 0});  // [4, d, D]
   const auto want = at::matmul(values, projections).abs().sum(-1).view({2, 2, 40}).mean(1);
   testing::expect_near(norms_of(layer), want, 1e-4);
+}
+
+// Norms are made of few tokens only; the kept ones are those of all products.
+TEST(Critical, KeepsTheHighestOfAllProducts) {
+  const LayerView layer = testing::random_view(200);
+  const auto norms = norms_of(layer);
+  for (const double shift : {0.0, -0.5}) {  // scores of some methods are negative
+    const auto scores = at::rand({2, 200}).pow(3) + shift;
+    for (const int64_t count : {1, 30, 199}) {
+      const std::vector<int64_t> counts(2, count);
+      const auto weighed =
+          critical({{"eps", "0"}, {"first_stage_ratio", "0"}})->weigh(layer, scores, counts);
+      EXPECT_EQ(select_top(weighed, counts).positions,
+                select_top(scores * norms, counts).positions);
+    }
+  }
 }
 
 // Scores of 6 tokens, all with g = |v|. Budget 4: the two highest scores are forced in, the other
