@@ -3,17 +3,19 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cmath>
+#include <span>
 
 #include "harness/base/error.h"
 #include "harness/base/hdf5.h"
 #include "policies/allocators/apportion.h"
+#include "policies/lukv/allocation.h"
+#include "policies/lukv/profile_counts.h"
 #include "policies/policy.h"
 
 namespace kvbench {
 namespace {
 
-constexpr int64_t kRows = 99;         // ratios of 1 to 99 percent
+constexpr int64_t kRows = lukv::kRatios;
 constexpr int64_t kMaxHeads = 65536;  // of a model; bounds what a file can make us read
 
 // Prune ratios [99, L, H] of `table` in `path`. Nothing about the file is trusted.
@@ -68,23 +70,13 @@ class LuKv : public Allocator {
     }
   }
 
-  // Row i = round(100 r) - 1. ideal_h = (1 - p_h) T; the layer's total is their sum rounded half to
-  // even, in [H, H T]; floors, then the largest fractional parts; each count in [1, T].
   std::vector<int64_t> allocate(const LayerBudget& budget) const override {
     const int64_t n_heads = budget.n_kv_heads(), n_tokens = budget.n_tokens();
     validate(budget.n_layers, n_heads);
-    const int64_t row = std::clamp<int64_t>(std::llrint(100 * budget.ratio) - 1, 0, kRows - 1);
-    const float* prune = profile_.values.data() + (row * budget.n_layers + budget.layer) * n_heads;
-    std::vector<double> ideal;
-    for (int64_t h = 0; h < n_heads; ++h) {
-      ideal.push_back(std::clamp(1 - prune[h], 0.0F, 1.0F) * static_cast<float>(n_tokens));
-    }
-    // In float32 as in the reference: a sum near a half must round the same way.
-    float sum = 0;
-    for (const double x : ideal) sum += static_cast<float>(x);
-    const int64_t total = std::clamp<int64_t>(std::llrint(sum), n_heads, n_heads * n_tokens);
-    std::vector<int64_t> counts = apportion(ideal, total);
-    for (auto& count : counts) count = std::clamp<int64_t>(count, 1, n_tokens);
+    const int64_t row = lukv::profile_row(budget.ratio);
+    const auto prune = std::span(profile_.values)
+                           .subspan((row * budget.n_layers + budget.layer) * n_heads, n_heads);
+    std::vector<int64_t> counts = lukv::profile_counts(prune, n_tokens);
     if (min_keep_ == MinKeep::kProtect) raise_to_floor(counts, std::min(sink_ + window_, n_tokens));
     return counts;
   }
