@@ -46,6 +46,10 @@ ALLOCATED = [
 ]
 PEER_COUNTS = ["adakv_authors_counts", "kvcf_pyramidkv_counts"]
 LUKV_TABLES = ["ea_sink4_win1", "snapkv_sink4_win32", "keydiff_sink4_win1"]
+# One context of the official profile code: SnapKV is the scorer with ties.
+LUKV_CONTEXT = [
+    *["context_ids", "suffix_ids", "generated_ids", "oracle", "score_snapkv", "snapkv"],
+]
 # One layer's keys, values and queries test the scorers without a model.
 LAYERS = [0]
 
@@ -61,7 +65,12 @@ KEEP = [
     "pyramid_grid",
 ]
 
-FILES = {"sherlock_700.h5": KEEP, "lukv_profile.h5": [f"average/{table}" for table in LUKV_TABLES]}
+KEEP_OF_LUKV = [
+    *[f"average/{table}" for table in LUKV_TABLES],
+    *[f"context0/{name}" for name in LUKV_CONTEXT],
+]
+
+FILES = {"sherlock_700.h5": KEEP, "lukv_profile.h5": KEEP_OF_LUKV}
 
 MAX_BYTES = 8_000_000
 

@@ -184,8 +184,9 @@ at::Tensor Decoder::extend(const at::Tensor& tokens, DecodeBatch& batch, Logits 
   const at::Tensor positions =
       (at::tensor(next, at::kLong).unsqueeze(1) + at::arange(m, at::kLong)).to(device_);
   const auto attend = [&](int64_t l, const Projections& p) {
+    at::Tensor attended = batch.append_and_attend(l, p.queries, p.keys, p.values, attention_scale_);
     if (observer) observer(l, p.queries);
-    return batch.append_and_attend(l, p.queries, p.keys, p.values, attention_scale_);
+    return attended;
   };
   at::Tensor hidden = forward(tokens.to(device_), positions, attend);
   batch.advance(m);

@@ -38,11 +38,13 @@ class Decoder {
   // positions or holds an id outside the vocabulary.
   at::Tensor prefill(const std::vector<int32_t>& tokens, const Observer& observer) const;
 
+  // Called after each layer's attention with the layer's index and the queries [S, m, Hq, d] after
+  // RoPE; the new tokens' keys are in the caches, whose lengths do not count them yet.
+  using StepObserver = std::function<void(int64_t layer, const at::Tensor& queries)>;
+
   // The next m tokens of every sequence of a batch, token ids int64 [S, m], appended to the caches.
   // Returns the logits of the last of them, float32 [S, vocab], or of all, [S, m, vocab].
-  // `observer` is told the queries of every layer, [S, m, Hq, d] after RoPE, in order.
   enum class Logits { kLast, kAll };
-  using StepObserver = std::function<void(int64_t layer, const at::Tensor& queries)>;
   at::Tensor extend(const at::Tensor& tokens, DecodeBatch& batch, Logits logits = Logits::kLast,
                     const StepObserver& observer = {}) const;
 
