@@ -43,6 +43,7 @@ TEST(List, EveryKind) {
       {"allocators", {"uniform"}},
       {"tasks", {"ruler/cwe", "ruler/niah_single_1", "ruler/vt"}},
       {"metrics", {"string_match_all", "string_match_part"}},
+      {"weightings", {"critical", "recent_share"}},
       {"models", {"smollm2-135m-instruct"}},
   };
   for (const auto& [kind, names] : some) {

@@ -78,6 +78,25 @@ TEST(Policy, FullForm) {
   EXPECT_EQ(line_of(line), line);
 }
 
+TEST(Policy, Phases) {
+  for (const char* line :
+       {"{name: a, scorer: {name: keydiff}, allocator: {name: uniform}, prefill: {chunk: 128}}",
+        "{name: b, scorer: {name: gkv}, allocator: {name: ada}, decode: {interval: 64, when: "
+        "interval, scorer: {name: h2o, recent: 2}}}",
+        "{name: c, scorer: {name: tova}, allocator: {name: uniform}, decode: {}}"}) {
+    EXPECT_EQ(line_of(line), line);
+  }
+  EXPECT_EQ(line_of("{preset: keydiff, prefill: {chunk: 64}}"),
+            "{name: keydiff, scorer: {name: keydiff}, allocator: {name: uniform}, prefill: {chunk: "
+            "64}}");
+  EXPECT_NE(error_in("{full: true, decode: {when: overflow}}").find("keeps everything"),
+            std::string::npos);
+  EXPECT_NE(error_in("{preset: full, prefill: {chunk: 8}}").find("keeps everything"),
+            std::string::npos);
+  EXPECT_NE(error_in("{scorer: tova, allocator: uniform, decode: overflow}").find("expected a map"),
+            std::string::npos);
+}
+
 TEST(Policy, DefaultLabels) {
   const auto label = [](const std::string& text) { return parse_policy_text(text).name; };
   EXPECT_EQ(label("{scorer: {name: snapkv, window: 64}, allocator: uniform}"), "snapkv+uniform");
@@ -97,7 +116,7 @@ TEST(Policy, Errors) {
   EXPECT_EQ(
       error_in("name: x\nscore: a\n"),
       "a.yaml:2: unknown key \"score\" in the policy; did you mean scorer? (known: allocator, "
-      "full, name, preset, protect, scorer, weighting)");
+      "decode, full, name, prefill, preset, protect, scorer, weighting)");
   EXPECT_EQ(error_in("name: x\nscorer: a\n"), "a.yaml:1: allocator is missing in the policy");
   EXPECT_EQ(error_in("scorer: {window: 3}\nallocator: b\n"),
             "a.yaml:1: name is missing in the scorer");
