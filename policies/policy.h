@@ -27,6 +27,8 @@ struct LayerView {
   at::Tensor output_weight;    // W_O [D, Hq * d]
   at::Tensor inverse_frequencies;  // of RoPE, float32 [d / 2]: position t turns pair i by t * f_i
   double attention_scale = 0;      // 1 / sqrt(d)
+  at::Tensor importance;           // float32 [H, T], of the answer to come: for oracles alone, else
+                                   // undefined (policies/lukv/oracle.h)
   uint64_t seed = 0;               // of the sample: the source of any randomness
 
   int64_t n_tokens() const { return keys.size(1); }
@@ -58,6 +60,9 @@ class Scorer {
 
   // Absent: the scorer reads the whole context's queries, so it cannot score while decoding.
   virtual std::optional<DecodeNeeds> decode_needs() const { return std::nullopt; }
+
+  // True for an oracle: it ranks by LayerView::importance, which only a finished answer tells.
+  virtual bool needs_answer() const { return false; }
 
   // The first layers of a model that the method leaves whole, whatever the budget.
   virtual int64_t skip_layers() const { return 0; }

@@ -33,7 +33,7 @@ ObservedContext::ObservedContext(const Decoder& model, const std::vector<int32_t
     layer.seed = seed;
     attention_scale_ = layer.attention_scale;
     for (size_t i = 0; i < policies.size(); ++i) {
-      by_scorer[i].push_back(policies[i]->score(layer).to(at::kCPU));
+      by_scorer[i].push_back(policies[i]->score(layer).scores.to(at::kCPU));
     }
     norms_.push_back(lukv::value_norms(layer, norm));
     cache_.store(layer.index, layer.keys, layer.values,

@@ -200,6 +200,7 @@ Compressed compress_context(const Decoder& model, const std::vector<int32_t>& co
       const Stopwatch observed(model.device());
       LayerView layer = view;
       layer.seed = options.seed;
+      if (!options.importance.empty()) layer.importance = options.importance.at(layer.index);
       compressor.add_layer(layer);
       observed_ms += observed.ms();
     });

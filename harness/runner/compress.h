@@ -41,6 +41,7 @@ struct PolicyAtRatio {
 struct CompressOptions {
   uint64_t seed = 0;  // of the sample, for scorers that draw
   bool keep_positions = false;
+  std::vector<at::Tensor> importance;  // [L] of [H, T]: LayerView::importance, for oracles
   // Told the scores of each layer of each scorer (by Policy::scorer()), float32 [H, T].
   std::function<void(const std::string& scorer, int64_t layer, const at::Tensor&)> on_scores;
 };

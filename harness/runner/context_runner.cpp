@@ -2,8 +2,10 @@
 
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "harness/base/error.h"
+#include "harness/profile/observed_context.h"
 #include "harness/runner/fidelity.h"
 #include "tasks/metrics.h"
 
@@ -12,9 +14,9 @@ namespace {
 
 // The caches that one question goes into. The context must be there again for the next one: a cache
 // that is only appended to is rewound, one that is evicted from meanwhile stands in as a copy.
-class Answers {
+class Answering {
  public:
-  explicit Answers(const std::vector<GrowingCache>& contexts) : caches_(contexts) {
+  explicit Answering(const std::vector<GrowingCache>& contexts) : caches_(contexts) {
     copies_.reserve(contexts.size());
     evictions_.reserve(contexts.size());
     for (auto& growing : caches_) {
@@ -53,69 +55,109 @@ std::vector<std::vector<const PromptSample*>> by_context(const std::vector<Promp
 
 ContextRunner::ContextRunner(const Decoder& model, const PromptFormat& format, ResultsStore& store,
                              bool fidelity)
-    : model_(model), format_(format), store_(store) {
-  if (fidelity) full_.emplace(parse_policy_text("{name: full, full: true}"));
-}
+    : model_(model),
+      format_(format),
+      store_(store),
+      fidelity_(fidelity),
+      full_(parse_policy_text("{name: full, full: true}")) {}
 
 int64_t ContextRunner::run(const SampleGroup& group, const std::vector<SweepCell>& cells,
                            const std::vector<const PromptSample*>& questions) {
   // A cell takes part when any of its questions is open.
-  std::vector<const SweepCell*> open;
-  std::vector<PolicyAtRatio> policies;
+  std::vector<const SweepCell*> before_answer, after_answer;
   for (const auto& cell : cells) {
     const bool all_finished =
         std::all_of(questions.begin(), questions.end(),
                     [&](const PromptSample* prompt) { return is_finished(cell, *prompt); });
     if (all_finished) continue;
-    open.push_back(&cell);
-    policies.push_back({cell.policy, cell.ratio});
+    (cell.policy->needs_answer() ? after_answer : before_answer).push_back(&cell);
   }
-  if (open.empty()) return 0;
-  if (full_) policies.push_back({&*full_, 0});
+  if (before_answer.empty() && after_answer.empty()) return 0;
 
   const PromptSample& first = *questions.front();
   CompressOptions options;
   options.seed = group.request.seed + static_cast<uint64_t>(first.sample.id);
-  Compressed compressed = compress_context(model_, first.context, policies, options);
-  std::vector<SampleRow> blank;  // of each cell: what compression alone decides
-  for (size_t i = 0; i < open.size(); ++i) {
-    blank.push_back(compressed_row(*open[i], compressed.caches[i], first));
-  }
-
+  const bool with_full = fidelity_ || !after_answer.empty();
+  const CutCells cut = cut_cells(first, before_answer, with_full, options);
+  std::optional<ObservedContext> observed;
   int64_t n_rows = 0;
   for (const PromptSample* prompt : questions) {
-    std::vector<GrowingCache> caches;
-    std::vector<size_t> cell_of_cache, asked;
-    for (size_t i = 0; i < open.size(); ++i) {
-      if (is_finished(*open[i], *prompt)) continue;
-      asked.push_back(i);
-      if (compressed.caches[i].cache == nullptr) continue;
-      caches.push_back(compressed.caches[i].growing());
-      cell_of_cache.push_back(i);
+    FullAnswer full;
+    if (with_full) full.cache = cut.full.growing();
+    n_rows += answer(group, *prompt, cut, full);
+    std::vector<const SweepCell*> open;
+    for (const auto* cell : after_answer) {
+      if (!is_finished(*cell, *prompt)) open.push_back(cell);
     }
-    if (full_) caches.push_back(compressed.caches.back().growing());
-    std::vector<SampleRow> rows = blank;
-    Answers answered(caches);
-    const auto answers = generate(model_, answered.caches(), prompt->question,
-                                  {prompt->sample.max_new_tokens, model_.config().end_tokens});
-    for (size_t a = 0; a < cell_of_cache.size(); ++a) {
-      SampleRow& row = rows[cell_of_cache[a]];
-      grade_answer(answers[a], group.metric, prompt->sample, row);
-      row.kv_bytes_end = answered.caches()[a].cache->bytes_allocated();
+    if (open.empty()) continue;
+    if (!observed) {
+      observed.emplace(model_, first.context, std::vector<const Policy*>{},
+                       lukv::OracleNorm::kLayer, options.seed);
     }
-    answered.undo();
-    if (full_) {
-      measure_fidelity(*prompt, caches.back(), answers.back().tokens, caches, cell_of_cache, rows);
-    }
-    for (const size_t i : asked) {
-      rows[i].sample_id = prompt->sample.id;
-      rows[i].references = nlohmann::json(prompt->sample.references).dump();
-      rows[i].question_tokens = static_cast<int64_t>(prompt->question.size());
-      store_.append(rows[i], compressed.caches[i].keep_counts);
-    }
-    n_rows += static_cast<int64_t>(asked.size());
+    CompressOptions seen = options;
+    seen.importance = observed
+                          ->importance(prompt->question, static_cast<int64_t>(full.said.size()) - 1,
+                                       [&](int64_t step, const at::Tensor&) -> int64_t {
+                                         return full.said[static_cast<size_t>(step)];
+                                       })
+                          .unbind();
+    n_rows += answer(group, *prompt, cut_cells(first, open, false, seen), full);
   }
   return n_rows;
+}
+
+ContextRunner::CutCells ContextRunner::cut_cells(const PromptSample& prompt,
+                                                 const std::vector<const SweepCell*>& cells,
+                                                 bool with_full,
+                                                 const CompressOptions& options) const {
+  std::vector<PolicyAtRatio> policies;
+  for (const auto* cell : cells) policies.push_back({cell->policy, cell->ratio});
+  if (with_full) policies.push_back({&full_, 0});
+  CutCells cut;
+  cut.cells = cells;
+  cut.caches = compress_context(model_, prompt.context, policies, options).caches;
+  if (with_full) {
+    cut.full = std::move(cut.caches.back());
+    cut.caches.pop_back();
+  }
+  for (size_t i = 0; i < cells.size(); ++i) {
+    cut.rows.push_back(compressed_row(*cells[i], cut.caches[i], prompt));
+  }
+  return cut;
+}
+
+int64_t ContextRunner::answer(const SampleGroup& group, const PromptSample& prompt,
+                              const CutCells& cut, FullAnswer& full) {
+  std::vector<GrowingCache> caches;
+  std::vector<size_t> cell_of_cache, asked;
+  for (size_t i = 0; i < cut.cells.size(); ++i) {
+    if (is_finished(*cut.cells[i], prompt)) continue;
+    asked.push_back(i);
+    if (cut.caches[i].cache == nullptr) continue;
+    caches.push_back(cut.caches[i].growing());
+    cell_of_cache.push_back(i);
+  }
+  const bool full_answers_too = full.cache.cache != nullptr && full.said.empty();
+  if (full_answers_too) caches.push_back(full.cache);
+  Answering answering(caches);
+  const auto answers = generate(model_, answering.caches(), prompt.question,
+                                {prompt.sample.max_new_tokens, model_.config().end_tokens});
+  std::vector<SampleRow> rows = cut.rows;
+  for (size_t a = 0; a < cell_of_cache.size(); ++a) {
+    SampleRow& row = rows[cell_of_cache[a]];
+    grade_answer(answers[a], group.metric, prompt.sample, row);
+    row.kv_bytes_end = answering.caches()[a].cache->bytes_allocated();
+  }
+  answering.undo();
+  if (full_answers_too) full.said = answers.back().tokens;
+  if (fidelity_) measure_fidelity(prompt, full, caches, cell_of_cache, rows);
+  for (const size_t i : asked) {
+    rows[i].sample_id = prompt.sample.id;
+    rows[i].references = nlohmann::json(prompt.sample.references).dump();
+    rows[i].question_tokens = static_cast<int64_t>(prompt.question.size());
+    store_.append(rows[i], cut.caches[i].keep_counts);
+  }
+  return static_cast<int64_t>(asked.size());
 }
 
 bool ContextRunner::is_finished(const SweepCell& cell, const PromptSample& prompt) const {
@@ -153,18 +195,17 @@ SampleRow ContextRunner::compressed_row(const SweepCell& cell, const CompressedC
   return row;
 }
 
-void ContextRunner::measure_fidelity(const PromptSample& prompt, const GrowingCache& full,
-                                     const std::vector<int32_t>& said,
+void ContextRunner::measure_fidelity(const PromptSample& prompt, const FullAnswer& full,
                                      const std::vector<GrowingCache>& caches,
                                      const std::vector<size_t>& cell_of_cache,
                                      std::vector<SampleRow>& rows) const {
-  const at::Tensor reference = forced_log_probs(model_, full, prompt.question, said);
+  const at::Tensor reference = forced_log_probs(model_, full.cache, prompt.question, full.said);
   // One cache at a time: the logits of all steps are large.
   for (size_t i = 0; i < cell_of_cache.size(); ++i) {
     SampleRow& row = rows[cell_of_cache[i]];
     if (!row.error.empty()) continue;
     const Fidelity measured =
-        compare(reference, forced_log_probs(model_, caches[i], prompt.question, said));
+        compare(reference, forced_log_probs(model_, caches[i], prompt.question, full.said));
     row.kl_full = measured.kl;
     row.top1_full = measured.top1;
   }

@@ -2,7 +2,6 @@
 // that context asked of all caches together.
 #pragma once
 
-#include <optional>
 #include <vector>
 
 #include "harness/model/decoder.h"
@@ -28,21 +27,41 @@ class ContextRunner {
               const std::vector<const PromptSample*>& questions);
 
  private:
+  // Cells whose caches were cut from one context.
+  struct CutCells {
+    std::vector<const SweepCell*> cells;
+    std::vector<CompressedCache> caches;  // of the cells
+    std::vector<SampleRow> rows;          // of the cells: what compression alone decides
+    CompressedCache full;                 // if asked for
+  };
+  // The full cache, if it rides along, and what it answers.
+  struct FullAnswer {
+    GrowingCache cache;
+    std::vector<int32_t> said;
+  };
+
   bool is_finished(const SweepCell& cell, const PromptSample& prompt) const;
+  CutCells cut_cells(const PromptSample& prompt, const std::vector<const SweepCell*>& cells,
+                     bool with_full, const CompressOptions& options) const;
+  // Asks one question of every cell where it is open, and of the full cache unless it has answered;
+  // appends the rows and returns their number.
+  int64_t answer(const SampleGroup& group, const PromptSample& prompt, const CutCells& cut,
+                 FullAnswer& full);
   SampleRow compressed_row(const SweepCell& cell, const CompressedCache& cut,
                            const PromptSample& prompt) const;
   void grade_answer(const Generation& answer, const std::string& metric, const Sample& sample,
                     SampleRow& row) const;
-  // `full` said `said`; rows[cell_of_cache[i]] belongs to caches[i].
-  void measure_fidelity(const PromptSample& prompt, const GrowingCache& full,
-                        const std::vector<int32_t>& said, const std::vector<GrowingCache>& caches,
+  // rows[cell_of_cache[i]] belongs to caches[i].
+  void measure_fidelity(const PromptSample& prompt, const FullAnswer& full,
+                        const std::vector<GrowingCache>& caches,
                         const std::vector<size_t>& cell_of_cache,
                         std::vector<SampleRow>& rows) const;
 
   const Decoder& model_;
   const PromptFormat& format_;
   ResultsStore& store_;
-  std::optional<Policy> full_;  // its cache rides along when fidelity is measured
+  bool fidelity_;
+  Policy full_;  // its cache rides along when its answer is wanted
 };
 
 }  // namespace kvbench

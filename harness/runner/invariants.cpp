@@ -41,6 +41,10 @@ Cut cut(const Decoder& model, const Policy& policy, double ratio,
   CompressOptions options;
   options.keep_positions = true;
   options.seed = 1;
+  const ModelConfig& config = model.config();
+  at::manual_seed(1);  // for oracles: some answer's needs, by chance
+  options.importance =
+      at::rand({config.n_layers, config.n_kv_heads, static_cast<int64_t>(context.size())}).unbind();
   options.on_scores = [&](const std::string&, int64_t, const at::Tensor& scores) {
     made.scores.push_back(scores);
   };

@@ -34,6 +34,12 @@ std::vector<int32_t> some_tokens(int64_t factor) {
   return tokens;
 }
 
+// What an answer might turn out to need, for oracles.
+std::vector<at::Tensor> some_importance(int64_t n_layers, int64_t n_heads, int64_t n_tokens) {
+  at::manual_seed(5);
+  return at::rand({n_layers, n_heads, n_tokens}).unbind();
+}
+
 // A profile for allocators that read one: heads differ, and each row's mean is its ratio.
 std::filesystem::path write_profile(const std::string& test) {
   const int64_t n_layers = model().config().n_layers, n_heads = model().config().n_kv_heads;
@@ -81,6 +87,8 @@ class Matrix : public testing::TestWithParam<std::tuple<std::string, std::string
     CompressOptions options;
     options.keep_positions = true;
     options.seed = 7;
+    options.importance = some_importance(model().config().n_layers, model().config().n_kv_heads,
+                                         static_cast<int64_t>(tokens.size()));
     if (scores != nullptr) {
       options.on_scores = [this, scores](const std::string&, int64_t, const at::Tensor& layer) {
         scores->push_back(policy_->protected_scores(layer));

@@ -66,6 +66,8 @@ class Policy {
   // Something besides the scores decides which tokens stay: a weighting, or the budget itself.
   bool ranks_by_budget() const { return weighting_ != nullptr || scorer_->ranks_by_budget(); }
   int64_t skip_layers() const { return scorer_->skip_layers(); }
+  // An oracle: its context is cut once the full cache has answered.
+  bool needs_answer() const { return scorer_ != nullptr && scorer_->needs_answer(); }
   int64_t sink() const { return sink_; }
   int64_t recent() const { return recent_; }
 
