@@ -52,12 +52,12 @@ class Critical : public Weighting {
   // W_O^(q) are the columns of W_O that query head q feeds. A quadratic form bounds it, for a small
   // part of the work:
   //   g_j <= sqrt(G D) / G * ||P V_j||_2 = sqrt(D / G * V_j^T (P^T P) V_j).
-  // The `count`-th highest product is not below the lowest one of the `count` tokens with the
-  // highest bounds, so every token whose bound is below that is out.
+  // Tokens are taken by falling bound until it is below the `count`-th highest product so far.
   void second_stage(const LayerView& layer, int64_t h, const at::Tensor& scores,
                     const at::Tensor& safe, int64_t count, at::Tensor weighed) const {
     if (count == 0) return;
-    constexpr double kSlack = 1 + 1e-3;  // over rounding
+    constexpr double kSlack = 1 + 1e-3;          // over rounding
+    constexpr int64_t kBlockElements = 1 << 19;  // projected values at a time: 2 MiB
     const int64_t hidden = layer.output_weight.size(0), d = layer.values.size(2);
     const int64_t group = layer.output_weight.size(1) / (layer.n_kv_heads() * d);
     const at::Tensor projection = layer.output_weight.narrow(1, h * group * d, group * d)
@@ -70,30 +70,20 @@ class Critical : public Weighting {
         at::mm(values, at::mm(projection, projection.t())).mul_(values).sum(-1);
     const at::Tensor bounds = squares.clamp_min_(0).mul_(kSlack * hidden / group).sqrt_();
     const at::Tensor shifted = scores + eps_;
-    at::Tensor ceilings = shifted.clamp_min(0).mul_(bounds).index_fill_(0, safe, -kInfinity);
-    const auto weigh_at = [&](const at::Tensor& tokens) {
-      const at::Tensor norms = projected_norms(values.index_select(0, tokens), projection) / group;
-      const at::Tensor products = shifted.index_select(0, tokens) * norms;
-      weighed.index_copy_(0, tokens, products);
-      ceilings.index_fill_(0, tokens, -kInfinity);
-      return products;
-    };
-    const at::Tensor lowest = weigh_at(std::get<1>(ceilings.topk(count))).min();
-    weigh_at((ceilings >= lowest).nonzero().squeeze(1));
-  }
-
-  // L1 norms of the projected values: [n, d] x [d, G D] -> [n].
-  static at::Tensor projected_norms(const at::Tensor& values, const at::Tensor& projection) {
-    constexpr int64_t kBlockElements = 1 << 19;  // projected values at a time: 2 MiB
-    const int64_t n_values = values.size(0);
+    const at::Tensor ceilings = shifted.clamp_min(0).mul_(bounds).index_fill_(0, safe, -kInfinity);
+    const auto [falling, order] = ceilings.sort(/*dim=*/0, /*descending=*/true);
+    const int64_t n_ranked = order.size(0) - safe.size(0);
     const int64_t block = std::max<int64_t>(1, kBlockElements / projection.size(1));
-    at::Tensor norms = at::empty({n_values}, values.options());
-    for (int64_t first = 0; first < n_values; first += block) {
-      const int64_t n = std::min(block, n_values - first);
-      norms.narrow(0, first, n)
-          .copy_(at::mm(values.narrow(0, first, n), projection).abs_().sum(-1));
+    for (int64_t first = 0; first < n_ranked; first += block) {
+      if (first >= count) {
+        const at::Tensor lowest = std::get<0>(weighed.topk(count)).min();
+        if ((falling[first] < lowest).item<bool>()) break;
+      }
+      const at::Tensor tokens = order.narrow(0, first, std::min(block, n_ranked - first));
+      const at::Tensor norms =
+          at::mm(values.index_select(0, tokens), projection).abs_().sum(-1) / group;
+      weighed.index_copy_(0, tokens, shifted.index_select(0, tokens) * norms);
     }
-    return norms;
   }
 
   static constexpr float kInfinity = std::numeric_limits<float>::infinity();
