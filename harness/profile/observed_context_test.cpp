@@ -74,7 +74,7 @@ TEST_P(ObservedContextTest, ScoresAreTheScorers) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, ObservedContextTest, testing::Values("llama2", "llama31", "qwen3"),
-                         [](const auto& info) { return std::string(info.param); });
+                         [](const auto& model) { return std::string(model.param); });
 
 }  // namespace
 }  // namespace kvbench
