@@ -31,6 +31,7 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   add_run(app);
   add_report(app);
+  add_profile(app);
   add_inspect(app);
   add_generate_task(app);
   add_grade(app);

@@ -7,6 +7,7 @@ namespace kvbench {
 
 void add_run(CLI::App& app);
 void add_report(CLI::App& app);
+void add_profile(CLI::App& app);
 void add_inspect(CLI::App& app);
 void add_generate_task(CLI::App& app);
 void add_grade(CLI::App& app);

@@ -30,25 +30,6 @@ std::vector<Params::Given> read_params(const YamlNode& map, const std::string& s
   return params;
 }
 
-PartSpec read_part(const YamlNode& node, const std::string& kind) {
-  PartSpec part;
-  part.origin = node.file;
-  part.line = node.line;
-  if (node.kind != YamlNode::Kind::kMap) {
-    if (node.kind != YamlNode::Kind::kScalar || node.text.empty()) {
-      throw_input_error("{}: {}: expected a name or a map, got {}", node.place(), kind,
-                        describe(node));
-    }
-    part.name = node.text;
-    return part;
-  }
-  const YamlNode* name = node.find("name");
-  if (name == nullptr) throw_input_error("{}: name is missing in the {}", node.place(), kind);
-  read_value(*name, "name", part.name);
-  part.params = read_params(node, "name", node.file);
-  return part;
-}
-
 const std::vector<std::string> kDefinition = {"full", "scorer", "allocator", "weighting",
                                               "protect"};
 const std::vector<std::string> kPhases = {"prefill", "decode"};
@@ -68,7 +49,7 @@ void read_phases(const YamlMap& map, PolicySpec& policy) {
     require_map(*decode, "decode");
     policy.decode = {true, {}, read_params(*decode, "scorer", decode->file)};
     if (const YamlNode* scorer = decode->find("scorer"); scorer != nullptr) {
-      policy.decode.scorer = read_part(*scorer, "scorer");
+      policy.decode.scorer = parse_part(*scorer, "scorer");
     }
   }
 }
@@ -87,10 +68,10 @@ PolicySpec read_definition(const YamlMap& map, const YamlNode& node) {
     read_phases(map, policy);
     return policy;
   }
-  policy.scorer = read_part(map.require("scorer"), "scorer");
-  policy.allocator = read_part(map.require("allocator"), "allocator");
+  policy.scorer = parse_part(map.require("scorer"), "scorer");
+  policy.allocator = parse_part(map.require("allocator"), "allocator");
   if (const YamlNode* weighting = map.find("weighting"); weighting != nullptr) {
-    policy.weighting = read_part(*weighting, "weighting");
+    policy.weighting = parse_part(*weighting, "weighting");
   }
   if (const YamlNode* protect = map.find("protect"); protect != nullptr) {
     require_map(*protect, "protect");
@@ -129,11 +110,6 @@ std::string params_yaml(std::vector<Params::Given> params) {
   return fmt::format("{}", fmt::join(texts, ", "));
 }
 
-std::string part_yaml(const PartSpec& part) {
-  const std::string params = params_yaml(part.params);
-  return fmt::format("{{name: {}{}{}}}", yaml_text(part.name), params.empty() ? "" : ", ", params);
-}
-
 std::string decode_yaml(const DecodeSpec& decode) {
   if (!decode.given) return "";
   std::vector<std::string> texts;
@@ -143,6 +119,25 @@ std::string decode_yaml(const DecodeSpec& decode) {
 }
 
 }  // namespace
+
+PartSpec parse_part(const YamlNode& node, const std::string& kind) {
+  PartSpec part;
+  part.origin = node.file;
+  part.line = node.line;
+  if (node.kind != YamlNode::Kind::kMap) {
+    if (node.kind != YamlNode::Kind::kScalar || node.text.empty()) {
+      throw_input_error("{}: {}: expected a name or a map, got {}", node.place(), kind,
+                        describe(node));
+    }
+    part.name = node.text;
+    return part;
+  }
+  const YamlNode* name = node.find("name");
+  if (name == nullptr) throw_input_error("{}: name is missing in the {}", node.place(), kind);
+  read_value(*name, "name", part.name);
+  part.params = read_params(node, "name", node.file);
+  return part;
+}
 
 std::vector<Preset> load_presets() {
   return load_presets(project_root() / "configs" / "presets.yaml");
@@ -199,6 +194,11 @@ PolicySpec parse_policy(const YamlNode& node, const std::vector<Preset>& presets
 PolicySpec parse_policy_text(const std::string& text) {
   const YamlNode node = parse_yaml(text, "--policy", false);
   return parse_policy(node, load_presets());
+}
+
+std::string part_yaml(const PartSpec& part) {
+  const std::string params = params_yaml(part.params);
+  return fmt::format("{{name: {}{}{}}}", yaml_text(part.name), params.empty() ? "" : ", ", params);
 }
 
 std::string policy_yaml(const PolicySpec& policy) {

@@ -63,10 +63,14 @@ std::vector<std::string> preset_names();  // sorted
 // or "SCORER+ALLOCATOR". Throws InputError.
 PolicySpec parse_policy(const YamlNode& node, const std::vector<Preset>& presets);
 
+// PART of the above; `kind` ("scorer") names it in messages.
+PartSpec parse_part(const YamlNode& node, const std::string& kind);
+
 // What --policy takes: any of the above in YAML flow form.
 PolicySpec parse_policy_text(const std::string& text);
 
-// One canonical line in flow form, parameters sorted; parse_policy reads it back.
+// One canonical line in flow form, parameters sorted; parse_policy and parse_part read it back.
 std::string policy_yaml(const PolicySpec& policy);
+std::string part_yaml(const PartSpec& part);
 
 }  // namespace kvbench

@@ -13,9 +13,6 @@
 #include "harness/runner/device.h"
 
 namespace kvbench {
-namespace {
-
-// The commit of the source tree, "-dirty" when it was edited since; "unknown" outside git.
 std::string git_commit() {
   const std::string command =
       fmt::format("git -C '{}' describe --always --dirty --abbrev=40 --exclude '*' 2>/dev/null",
@@ -28,7 +25,10 @@ std::string git_commit() {
   return commit;
 }
 
-}  // namespace
+std::string library_versions() {
+  return fmt::format("torch {}\nhdf5 {}.{}.{}\n", TORCH_VERSION, H5_VERS_MAJOR, H5_VERS_MINOR,
+                     H5_VERS_RELEASE);
+}
 
 RunInfo describe_run(const SweepConfig& config, c10::Device device, at::ScalarType dtype) {
   RunInfo info;
@@ -42,8 +42,7 @@ RunInfo describe_run(const SweepConfig& config, c10::Device device, at::ScalarTy
   info.cpu_name = device_name(at::kCPU);
   info.gpu_name = device.is_cuda() ? device_name(device) : "";
   info.threads = at::get_num_threads();
-  info.versions = fmt::format("torch {}\nhdf5 {}.{}.{}\n", TORCH_VERSION, H5_VERS_MAJOR,
-                              H5_VERS_MINOR, H5_VERS_RELEASE);
+  info.versions = library_versions();
   return info;
 }
 

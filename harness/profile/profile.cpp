@@ -1,0 +1,210 @@
+#include "harness/profile/profile.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <sstream>
+
+#include "harness/base/error.h"
+#include "harness/model/safetensors.h"
+#include "harness/profile/contexts.h"
+#include "harness/profile/observed_context.h"
+#include "harness/profile/sample_token.h"
+#include "harness/results/file_lock.h"
+#include "harness/results/store.h"
+#include "harness/runner/device.h"
+#include "harness/runner/generate.h"
+#include "harness/runner/plugins.h"
+#include "harness/runner/progress.h"
+#include "harness/runner/run_info.h"
+#include "policies/lukv/allocation.h"
+#include "policies/lukv/loss_curve.h"
+
+namespace kvbench {
+namespace {
+
+// A scorer as a policy: only its scores are asked for.
+std::vector<Policy> make_scorers(const ProfileConfig& config) {
+  std::vector<Policy> policies;
+  for (const ProfiledScorer& scorer : config.scorers) {
+    PolicySpec spec;
+    spec.name = scorer.name;
+    spec.scorer = scorer.scorer;
+    spec.allocator.name = "uniform";
+    spec.origin = config.origin;
+    policies.emplace_back(spec);
+  }
+  return policies;
+}
+
+void check_contexts(const ProfileConfig& config, const ModelConfig& model,
+                    const std::vector<ProfileContext>& contexts) {
+  for (size_t i = 0; i < contexts.size(); ++i) {
+    const std::string place = fmt::format("{}: context {}", config.origin, i);
+    const auto n_tokens = static_cast<int64_t>(contexts[i].tokens.size());
+    for (const auto& question : contexts[i].questions) {
+      check_prompt(place, model, contexts[i].tokens, question, config.decode_steps);
+    }
+    for (const auto& scorer : config.scorers) {
+      if (n_tokens > scorer.sink + scorer.window) continue;
+      throw_input_error("{}: {} tokens are not more than the {} sinks and the window of {} of {}",
+                        place, n_tokens, scorer.sink, scorer.window, scorer.name);
+    }
+  }
+}
+
+// What must be the same for a file to be gone on with; contexts do not depend on their number.
+std::string identity(ProfileConfig config) {
+  config.contexts.count = 0;
+  return resolved_yaml(config);
+}
+
+ProfileData new_profile(const ProfileConfig& config, const std::vector<Policy>& scorers,
+                        const ModelConfig& model, const std::string& data_hash, c10::Device device,
+                        at::ScalarType dtype) {
+  ProfileData data;
+  data.attributes = {{"name", config.name},
+                     {"config", resolved_yaml(config)},
+                     {"identity", identity(config)},
+                     {"model_hash", model_hash(config.model.path)},
+                     {"tokenizer_hash", tokenizer_hash(config.model.path)},
+                     {"data_hash", data_hash},
+                     {"plugin_hashes", plugin_hashes()},
+                     {"git_commit", git_commit()},
+                     {"model", fmt::format("{} ({})", config.model.name, dtype_name(dtype))},
+                     {"device", device.str()},
+                     {"versions", library_versions()}};
+  data.has_losses = config.losses;
+  data.n_layers = model.n_layers;
+  data.n_kv_heads = model.n_kv_heads;
+  for (size_t i = 0; i < scorers.size(); ++i) {
+    const ProfiledScorer& asked = config.scorers[i];
+    data.scorers.push_back({asked.name, scorers[i].scorer(), asked.sink, asked.window, {}});
+  }
+  return data;
+}
+
+// "LINE in the file, LINE now"
+std::string first_different_line(const std::string& before, const std::string& now) {
+  std::istringstream before_lines(before), now_lines(now);
+  std::string a, b;
+  do {
+    a = b = "";
+    std::getline(before_lines, a);
+    std::getline(now_lines, b);
+  } while (a == b && (before_lines || now_lines));
+  return fmt::format("\"{}\" in the file, \"{}\" now", a, b);
+}
+
+// Puts what `file` holds into `data`, once it is sure that it is the same work.
+void resume(const std::filesystem::path& file, ProfileData& data) {
+  ProfileData stored = read_profile(file);
+  const auto refuse = [&](const std::string& difference) {
+    throw_input_error("{}: holds another profile: {}; choose another --output", file.string(),
+                      difference);
+  };
+  for (const char* name :
+       {"identity", "model_hash", "tokenizer_hash", "data_hash", "plugin_hashes", "model"}) {
+    const std::string &before = stored.attributes[name], &now = data.attributes[name];
+    if (before != now) refuse(fmt::format("{}: {}", name, first_different_line(before, now)));
+  }
+  // The file lists its scorers by name.
+  for (ScorerProfile& scorer : data.scorers) {
+    const auto it = std::find_if(stored.scorers.begin(), stored.scorers.end(),
+                                 [&](const auto& s) { return s.name == scorer.name; });
+    if (it == stored.scorers.end() || it->scorer != scorer.scorer) {
+      refuse(fmt::format("scorer {} differs", scorer.name));
+    }
+    scorer.curves = std::move(it->curves);
+  }
+  data.entries = std::move(stored.entries);
+}
+
+ScorerCurve solve(const ProfileConfig& config, const ScorerProfile& scorer,
+                  const at::Tensor& scores, const at::Tensor& importance) {
+  const int64_t n_tokens = scores.size(2), n_heads = scores.size(0) * scores.size(1);
+  const auto head = [&](const at::Tensor& values, int64_t h) {
+    return std::span(values.const_data_ptr<float>() + h * n_tokens, static_cast<size_t>(n_tokens));
+  };
+  ScorerCurve curve;
+  for (int64_t h = 0; h < n_heads; ++h) {
+    auto marginals =
+        lukv::marginal_losses(head(scores, h), head(importance, h), scorer.sink, scorer.window);
+    curve.hull.push_back(lukv::convex_minorant(marginals));
+    if (config.losses) curve.losses.push_back(std::move(marginals));
+  }
+  const int64_t min_keep =
+      lukv::min_keep_tokens(config.min_keep, n_tokens, scorer.sink, scorer.window);
+  const auto scope = config.scope == "layer" ? lukv::Scope::kLayer : lukv::Scope::kGlobal;
+  for (const auto count :
+       lukv::discard_table(curve.hull, scores.size(1), n_tokens, min_keep, scope)) {
+    curve.prune_ratios.push_back(static_cast<float>(count) / static_cast<float>(n_tokens));
+  }
+  return curve;
+}
+
+// Measures one context and appends its entries.
+void measure(const ProfileConfig& config, const Decoder& model, const std::vector<Policy>& scorers,
+             const ProfileContext& context, int32_t index, ProfileData& data) {
+  std::vector<const Policy*> policies;
+  for (const auto& scorer : scorers) policies.push_back(&scorer);
+  const auto norm =
+      config.oracle_norm == "none" ? lukv::OracleNorm::kNone : lukv::OracleNorm::kLayer;
+  const uint64_t seed = config.sampling_seed + 1000 * static_cast<uint64_t>(index);
+  ObservedContext observed(model, context.tokens, policies, norm, seed);
+  for (size_t q = 0; q < context.questions.size(); ++q) {
+    Random random(seed + q);
+    const at::Tensor importance = observed.importance(
+        context.questions[q], config.decode_steps, [&](int64_t, const at::Tensor& logits) {
+          return sample_token(logits, config.temperature, random);
+        });
+    for (size_t s = 0; s < scorers.size(); ++s) {
+      data.scorers[s].curves.push_back(
+          solve(config, data.scorers[s], observed.scores(s), importance));
+    }
+    data.entries.push_back(
+        {index, static_cast<int32_t>(q), static_cast<int32_t>(context.tokens.size())});
+  }
+}
+
+}  // namespace
+
+ProfileData make_profile(const ProfileConfig& config) {
+  load_plugins(config.plugins);
+  const std::vector<Policy> scorers = make_scorers(config);
+  ResultsStore::check_writable(config.output);
+  const c10::Device device = resolve_device(config.device);
+  ensure_model(config.model);
+  if (config.threads > 0) at::set_num_threads(static_cast<int>(config.threads));
+  const ModelConfig model_config = load_model_config(config.model.path);
+  const at::ScalarType dtype = model_dtype(config.model, model_config);
+  const PromptFormat format(config.model.path, config.chat_template);
+  const auto [contexts, data_hash] = load_contexts(config.contexts, format);
+  check_contexts(config, model_config, contexts);
+  const Weights headers(config.model.path);  // missing or truncated ones are found here
+
+  const FileLock lock(config.output);
+  ProfileData data = new_profile(config, scorers, model_config, data_hash, device, dtype);
+  if (std::filesystem::exists(config.output)) resume(config.output, data);
+  const int64_t n_done = data.entries.empty() ? 0 : data.entries.back().context + 1;
+  const auto n_contexts = static_cast<int64_t>(contexts.size());
+  if (n_done > n_contexts) {
+    throw_input_error("{}: holds {} contexts, more than the {} asked for; choose another --output",
+                      config.output.string(), n_done, n_contexts);
+  }
+  if (n_done < n_contexts) {
+    const Decoder model(config.model.path, dtype, device);
+    Progress progress(n_contexts, n_done);
+    for (int64_t i = n_done; i < n_contexts; ++i) {
+      measure(config, model, scorers, contexts[i], static_cast<int32_t>(i), data);
+      data.complete = i + 1 == n_contexts;
+      write_profile(config.output, data);
+      progress.advance(1, "contexts");
+    }
+  }
+  data.complete = true;
+  return data;
+}
+
+}  // namespace kvbench

@@ -1,0 +1,69 @@
+// A profile: what was measured on each context, and the averaged table that the lukv allocator
+// reads. As an HDF5 file:
+//
+//   / attributes        schema_version, complete (0/1), name, config, identity (the configuration
+//                       without the number of contexts), model_hash, tokenizer_hash, data_hash,
+//                       plugin_hashes, git_commit, model, device, versions
+//   entries             int32 [N, 3]: context, question, T of each measurement
+//   SCORER/ attributes  scorer (name and parameters in effect), sink, window
+//     table             float64 [99, L, H]: prune ratios, mean over the entries
+//     spread            float64 [99, L, H]: standard deviation over the entries (0 for a single
+//     one) curves            float32 [N, 99, L, H]: prune ratios of each entry hull_slopes,
+//     hull_tokens   float32, int32: segments of the convexified loss curves hull_offsets      int64
+//     [N * L * H + 1]: where each head's segments begin, entry by entry losses            float32:
+//     marginal losses of each entry, [L, H, T - sink - window], only
+//                       when they were asked for
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "harness/base/hdf5.h"
+#include "policies/lukv/convex_minorant.h"
+
+namespace kvbench {
+
+// One question about one context.
+struct ProfileEntry {
+  int32_t context = 0, question = 0, n_tokens = 0;
+};
+
+// What one scorer's ranking makes of one entry.
+struct ScorerCurve {
+  std::vector<float> prune_ratios;               // [99, L, H]
+  std::vector<std::vector<lukv::Segment>> hull;  // [L * H]
+  std::vector<std::vector<float>> losses;        // [L * H][E] marginal, in discard order
+};
+
+struct ScorerProfile {
+  std::string name, scorer;  // the group; the scorer's name and parameters in effect
+  int64_t sink = 0, window = 0;
+  std::vector<ScorerCurve> curves;  // [N]
+};
+
+struct ProfileData {
+  std::map<std::string, std::string> attributes;
+  bool complete = false;
+  bool has_losses = false;
+  int64_t n_layers = 0, n_kv_heads = 0;
+  std::vector<ProfileEntry> entries;  // [N]
+  std::vector<ScorerProfile> scorers;
+};
+
+// Mean and standard deviation over a scorer's curves, [99, L, H]; there must be a curve.
+struct AveragedCurves {
+  h5::Array<double> table, spread;
+};
+AveragedCurves average(const ProfileData& data, const ScorerProfile& scorer);
+
+// Writes the whole file beside its name and renames it: after a kill at any moment there is the old
+// one or the new one. There must be an entry.
+void write_profile(const std::filesystem::path& file, const ProfileData& data);
+
+// Throws InputError when the file is not a profile of this schema.
+ProfileData read_profile(const std::filesystem::path& file);
+
+}  // namespace kvbench

@@ -1,0 +1,105 @@
+#include "harness/profile/profile_data.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "harness/base/error.h"
+#include "harness/profile/gap_report.h"
+#include "policies/policy.h"
+
+namespace kvbench {
+namespace {
+
+// One layer of two heads, two entries of four tokens; the first is protected.
+ProfileData sample_profile() {
+  ProfileData data;
+  for (const char* name :
+       {"name", "config", "identity", "model_hash", "tokenizer_hash", "data_hash", "plugin_hashes",
+        "git_commit", "model", "device", "versions"}) {
+    data.attributes[name] = std::string("the ") + name;
+  }
+  data.complete = data.has_losses = true;
+  data.n_layers = 1;
+  data.n_kv_heads = 2;
+  data.entries = {{0, 0, 4}, {1, 0, 4}};
+  ScorerCurve curve;
+  curve.prune_ratios.assign(99 * 2, 0.25);
+  curve.hull = {{{0.5, 1}, {1.5, 2}}, {{2, 3}}};
+  curve.losses = {{0.5, 2, 1}, {2, 2, 2}};
+  ScorerCurve other = curve;
+  other.prune_ratios.assign(99 * 2, 0.75);
+  data.scorers = {{"one", "keydiff", 1, 0, {curve, other}}};
+  return data;
+}
+
+class ProfileDataTest : public testing::Test {
+ protected:
+  void TearDown() override { std::filesystem::remove(path_); }
+
+  std::filesystem::path path_ =
+      std::filesystem::path(testing::TempDir()) /
+      (std::string("profile_") + testing::UnitTest::GetInstance()->current_test_info()->name());
+};
+
+TEST_F(ProfileDataTest, ReadsWhatItWrites) {
+  const ProfileData data = sample_profile();
+  write_profile(path_, data);
+  const ProfileData read = read_profile(path_);
+  EXPECT_EQ(read.attributes, data.attributes);
+  EXPECT_TRUE(read.complete);
+  EXPECT_TRUE(read.has_losses);
+  ASSERT_EQ(read.entries.size(), 2U);
+  EXPECT_EQ(read.entries[1].context, 1);
+  ASSERT_EQ(read.scorers.size(), 1U);
+  EXPECT_EQ(read.scorers[0].scorer, "keydiff");
+  EXPECT_EQ(read.scorers[0].sink, 1);
+  ASSERT_EQ(read.scorers[0].curves.size(), 2U);
+  for (size_t i = 0; i < 2; ++i) {
+    const ScorerCurve &got = read.scorers[0].curves[i], &want = data.scorers[0].curves[i];
+    EXPECT_EQ(got.prune_ratios, want.prune_ratios);
+    EXPECT_EQ(got.hull, want.hull);
+    EXPECT_EQ(got.losses, want.losses);
+  }
+}
+
+TEST_F(ProfileDataTest, MeanAndDeviation) {
+  const ProfileData data = sample_profile();
+  const AveragedCurves averaged = average(data, data.scorers[0]);
+  EXPECT_EQ(averaged.table.dims, (std::vector<int64_t>{99, 1, 2}));
+  EXPECT_DOUBLE_EQ(averaged.table.values[0], 0.5);
+  EXPECT_DOUBLE_EQ(averaged.spread.values[0], std::sqrt(0.125));
+}
+
+// The file is what the allocator reads.
+TEST_F(ProfileDataTest, ServesTheAllocator) {
+  write_profile(path_, sample_profile());
+  Params params("allocator lukv", "", {{"profile", path_.string()}, {"table", "one/table"}});
+  const auto lukv = Registry<Allocator>::instance().find("lukv").make(params);
+  EXPECT_NO_THROW(lukv->validate(1, 2));
+}
+
+TEST_F(ProfileDataTest, RefusesOtherFiles) {
+  EXPECT_THROW(read_profile(path_), InputError);
+  { h5::File(path_, h5::Mode::kCreate); }
+  EXPECT_THROW(read_profile(path_), InputError);
+  std::ofstream(path_) << "no HDF5";
+  EXPECT_THROW(read_profile(path_), InputError);
+}
+
+TEST_F(ProfileDataTest, GapReport) {
+  ProfileData data = sample_profile();
+  const auto grids = gap_report(data, 0);
+  ASSERT_EQ(grids.size(), 1U);
+  ASSERT_EQ(grids[0].rows.size(), 9U);
+  // Half of 8 entries: 4 of the 6 free tokens, of 9.5 in all. The best budgets (3, 1) lose 5.5 in
+  // either order; uniform and the averaged table (2, 2) lose 6.5, in the oracle's order 5.5.
+  const std::vector<std::string> row(grids[0].rows[4].begin(), grids[0].rows[4].begin() + 8);
+  EXPECT_EQ(row, (std::vector<std::string>{"0.5", "57.895", "57.895", "57.895", "68.421", "57.895",
+                                           "57.895", "68.421"}));
+  data.has_losses = false;
+  EXPECT_THROW(gap_report(data, 0), InputError);
+}
+
+}  // namespace
+}  // namespace kvbench
