@@ -67,7 +67,7 @@ TEST_P(ObservedContextTest, ScoresAreTheScorers) {
   const ObservedContext observed(model_, context_ids(), {&policy}, lukv::OracleNorm::kLayer, 0);
   int64_t n_layers = 0;
   model_.prefill(context_ids(), [&](const LayerView& layer) {
-    EXPECT_TRUE(at::equal(observed.scores(0)[layer.index], policy.score(layer)));
+    EXPECT_TRUE(at::equal(observed.scores(0)[layer.index], policy.score(layer).scores));
     ++n_layers;
   });
   EXPECT_EQ(observed.scores(0).size(0), n_layers);
