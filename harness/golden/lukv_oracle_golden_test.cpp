@@ -66,9 +66,12 @@ TEST_F(LuKvOracleGolden, Importance) {
     ObservedContext observed(model(), read_ids(file, context + "/context_ids"), {},
                              lukv::OracleNorm::kLayer, 0);
     const auto replay = [&] {
-      return observed.importance(
-          read_ids(file, context + "/suffix_ids"), static_cast<int64_t>(generated.size()) - 1,
-          [&](int64_t step, const at::Tensor&) { return int64_t{generated[step]}; });
+      const auto recorded = [&](int64_t step, const at::Tensor&) {
+        return int64_t{generated[step]};
+      };
+      return ObservedContext::importance(
+          {{&observed, read_ids(file, context + "/suffix_ids"), recorded}},
+          static_cast<int64_t>(generated.size()) - 1)[0];
     };
     const at::Tensor importance = replay();
     const at::Tensor want = read_floats(file, context + "/oracle");

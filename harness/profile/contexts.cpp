@@ -119,7 +119,7 @@ ProfileContext read_line(const std::string& line, const std::string& place,
   }
   for (const auto& question : questions) {
     context.questions.push_back(
-        format.question("\n" + text_of(question, "questions", place), answer_prefix));
+        format.question(fmt::format("\n{}", text_of(question, "questions", place)), answer_prefix));
   }
   return context;
 }

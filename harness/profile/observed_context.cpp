@@ -42,28 +42,46 @@ ObservedContext::ObservedContext(const Decoder& model, const std::vector<int32_t
   for (const auto& layers : by_scorer) scores_.push_back(at::stack(layers));
 }
 
-at::Tensor ObservedContext::importance(const std::vector<int32_t>& question, int64_t n_steps,
-                                       const NextToken& next_token) {
+std::vector<at::Tensor> ObservedContext::importance(const std::vector<Ask>& asks, int64_t n_steps) {
   const c10::InferenceMode no_autograd;
-  cache_.rewind();
-  DecodeBatch batch({&cache_});
-  const at::Tensor ids =
-      at::tensor(std::vector<int64_t>(question.begin(), question.end()), at::kLong);
-  at::Tensor logits = model_.extend(ids.unsqueeze(0), batch);
-  std::vector<at::Tensor> importance;
-  for (int64_t l = 0; l < cache_.n_layers(); ++l) {
-    importance.push_back(at::zeros({model_.config().n_kv_heads, n_tokens_}, norms_[l].options()));
+  const Decoder& model = asks.at(0).context->model_;
+  const auto n_asks = static_cast<int64_t>(asks.size());
+  std::vector<KvCache*> caches;
+  std::vector<at::Tensor> logits;                                // of each ask, [vocab]
+  std::vector<std::vector<at::Tensor>> importance(asks.size());  // [n_asks][L] of [H, T]
+  for (size_t i = 0; i < asks.size(); ++i) {
+    ObservedContext& context = *asks[i].context;
+    context.cache_.rewind();
+    caches.push_back(&context.cache_);
+    DecodeBatch alone({&context.cache_});
+    const at::Tensor ids = at::tensor(
+        std::vector<int64_t>(asks[i].question.begin(), asks[i].question.end()), at::kLong);
+    logits.push_back(model.extend(ids.unsqueeze(0), alone)[0]);
+    for (const at::Tensor& norms : context.norms_) {
+      importance[i].push_back(
+          at::zeros({model.config().n_kv_heads, context.n_tokens_}, norms.options()));
+    }
   }
+  DecodeBatch batch(caches);
   const auto observe = [&](int64_t l, const at::Tensor& queries) {
-    lukv::add_decode_step(importance[l], queries[0][0], keys_in_use(cache_.layer(l)), norms_[l],
-                          attention_scale_);
+    for (size_t i = 0; i < asks.size(); ++i) {
+      const ObservedContext& context = *asks[i].context;
+      lukv::add_decode_step(importance[i][l], queries[static_cast<int64_t>(i)][0],
+                            keys_in_use(context.cache_.layer(l)), context.norms_[l],
+                            context.attention_scale_);
+    }
   };
   for (int64_t step = 0; step < n_steps; ++step) {
-    const int64_t token = next_token(step, logits[0]);
-    logits = model_.extend(at::tensor({token}, at::kLong).unsqueeze(0), batch,
-                           Decoder::Logits::kLast, observe);
+    std::vector<int64_t> tokens;
+    for (size_t i = 0; i < asks.size(); ++i) tokens.push_back(asks[i].next_token(step, logits[i]));
+    logits = model
+                 .extend(at::tensor(tokens, at::kLong).view({n_asks, 1}), batch,
+                         Decoder::Logits::kLast, observe)
+                 .unbind();
   }
-  return at::stack(importance).to(at::kCPU);
+  std::vector<at::Tensor> results;
+  for (const auto& layers : importance) results.push_back(at::stack(layers).to(at::kCPU));
+  return results;
 }
 
 }  // namespace kvbench

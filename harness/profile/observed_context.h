@@ -24,12 +24,17 @@ class ObservedContext {
 
   // The id that follows, from the logits, float32 [vocab]; step 0 is the answer's first token.
   using NextToken = std::function<int64_t(int64_t step, const at::Tensor& logits)>;
+  struct Ask {
+    ObservedContext* context;  // each in one Ask only
+    std::vector<int32_t> question;
+    NextToken next_token;
+  };
 
-  // Oracle importance of the context's tokens over n_steps decode steps behind `question` (not
-  // empty), float32 [L, H, T] on the CPU. Step k decodes next_token's k-th answer; the question's
-  // own queries do not count. Nothing of it stays: the next question starts from the context again.
-  at::Tensor importance(const std::vector<int32_t>& question, int64_t n_steps,
-                        const NextToken& next_token);
+  // Oracle importance of each asked context's tokens over n_steps decode steps behind its question
+  // (not empty), float32 [L, H, T] on the CPU. Step k decodes next_token's k-th answer; the
+  // question's own queries do not count. All are decoded as one batch, so that the weights are read
+  // once a step. Nothing of it stays: the next question starts from the context again.
+  static std::vector<at::Tensor> importance(const std::vector<Ask>& asks, int64_t n_steps);
 
  private:
   const Decoder& model_;

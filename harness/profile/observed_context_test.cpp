@@ -52,13 +52,24 @@ class ObservedContextTest : public testing::TestWithParam<const char*> {
 
 TEST_P(ObservedContextTest, ImportanceIsThatOfTheWholeText) {
   const auto forced = [](int64_t step, const at::Tensor&) { return int64_t{kAnswer[step]}; };
+  const auto same = [](int64_t, const at::Tensor&) { return int64_t{3}; };
   for (const auto norm : {lukv::OracleNorm::kLayer, lukv::OracleNorm::kNone}) {
     ObservedContext observed(model_, context_ids(), {}, norm, 0);
-    const at::Tensor importance = observed.importance(kQuestion, kSteps, forced);
+    const auto ask = [&] {
+      return ObservedContext::importance({{&observed, kQuestion, forced}}, kSteps)[0];
+    };
+    const at::Tensor importance = ask();
     const at::Tensor want = importance_by_prefill(model_, norm);
     EXPECT_TRUE(at::allclose(importance, want, 1e-4, 1e-9));
-    observed.importance({1, 2}, 70, [](int64_t, const at::Tensor&) { return int64_t{3}; });
-    EXPECT_TRUE(at::equal(observed.importance(kQuestion, kSteps, forced), importance));
+    ObservedContext::importance({{&observed, {1, 2}, same}}, 70);
+    EXPECT_TRUE(at::equal(ask(), importance));
+    // Another context beside it, longer and with another question, changes nothing.
+    std::vector<int32_t> longer = context_ids();
+    longer.insert(longer.end(), 9, 13);
+    ObservedContext other(model_, longer, {}, norm, 0);
+    const auto both = ObservedContext::importance(
+        {{&other, {1, 2}, same}, {&observed, kQuestion, forced}}, kSteps);
+    EXPECT_TRUE(at::allclose(both[1], want, 1e-4, 1e-9));
   }
 }
 

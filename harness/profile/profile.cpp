@@ -4,6 +4,7 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <memory>
 #include <sstream>
 
 #include "harness/base/error.h"
@@ -144,28 +145,58 @@ ScorerCurve solve(const ProfileConfig& config, const ScorerProfile& scorer,
   return curve;
 }
 
-// Measures one context and appends its entries.
+// How many contexts from `first` on are decoded together: few enough for their caches to be small
+// beside a long context's. Without regard to the number of contexts, so that a run that was killed
+// continues with the same groups.
+size_t group_size(const std::vector<ProfileContext>& contexts, size_t first) {
+  constexpr size_t kMostTokens = 8192;
+  size_t n_tokens = contexts[first].tokens.size(), end = first + 1;
+  while (end < contexts.size() && n_tokens + contexts[end].tokens.size() <= kMostTokens) {
+    n_tokens += contexts[end++].tokens.size();
+  }
+  return end - first;
+}
+
+// Measures contexts [first, first + size) and appends their entries.
 void measure(const ProfileConfig& config, const Decoder& model, const std::vector<Policy>& scorers,
-             const ProfileContext& context, int32_t index, ProfileData& data) {
+             const std::vector<ProfileContext>& contexts, size_t first, size_t size,
+             ProfileData& data, Progress& progress) {
   std::vector<const Policy*> policies;
   for (const auto& scorer : scorers) policies.push_back(&scorer);
   const auto norm =
       config.oracle_norm == "none" ? lukv::OracleNorm::kNone : lukv::OracleNorm::kLayer;
-  const uint64_t seed = config.sampling_seed + 1000 * static_cast<uint64_t>(index);
-  ObservedContext observed(model, context.tokens, policies, norm, seed);
-  for (size_t q = 0; q < context.questions.size(); ++q) {
-    Random random(seed + q);
-    const at::Tensor importance = observed.importance(
-        context.questions[q], config.decode_steps, [&](int64_t, const at::Tensor& logits) {
-          return sample_token(logits, config.temperature, random);
-        });
-    for (size_t s = 0; s < scorers.size(); ++s) {
-      data.scorers[s].curves.push_back(
-          solve(config, data.scorers[s], observed.scores(s), importance));
-    }
-    data.entries.push_back(
-        {index, static_cast<int32_t>(q), static_cast<int32_t>(context.tokens.size())});
+  const auto seed = [&](size_t i) { return config.sampling_seed + 1000 * i; };
+  std::vector<std::unique_ptr<ObservedContext>> group;
+  size_t most_questions = 0;
+  for (size_t i = first; i < first + size; ++i) {
+    group.push_back(
+        std::make_unique<ObservedContext>(model, contexts[i].tokens, policies, norm, seed(i)));
+    most_questions = std::max(most_questions, contexts[i].questions.size());
+    progress.advance(1, "contexts read");
   }
+  for (size_t q = 0; q < most_questions; ++q) {
+    std::vector<ObservedContext::Ask> asks;
+    std::vector<size_t> asked;  // which context each ask belongs to
+    for (size_t i = first; i < first + size; ++i) {
+      if (q >= contexts[i].questions.size()) continue;
+      asks.push_back(
+          {group[i - first].get(), contexts[i].questions[q],
+           [&config, random = Random(seed(i) + q)](int64_t, const at::Tensor& logits) mutable {
+             return sample_token(logits, config.temperature, random);
+           }});
+      asked.push_back(i);
+    }
+    const auto importance = ObservedContext::importance(asks, config.decode_steps);
+    for (size_t a = 0; a < asks.size(); ++a) {
+      for (size_t s = 0; s < scorers.size(); ++s) {
+        data.scorers[s].curves.push_back(
+            solve(config, data.scorers[s], asks[a].context->scores(s), importance[a]));
+      }
+      data.entries.push_back({static_cast<int32_t>(asked[a]), static_cast<int32_t>(q),
+                              static_cast<int32_t>(contexts[asked[a]].tokens.size())});
+    }
+  }
+  progress.advance(static_cast<int64_t>(size), "contexts measured");
 }
 
 }  // namespace
@@ -187,20 +218,24 @@ ProfileData make_profile(const ProfileConfig& config) {
   const FileLock lock(config.output);
   ProfileData data = new_profile(config, scorers, model_config, data_hash, device, dtype);
   if (std::filesystem::exists(config.output)) resume(config.output, data);
-  const int64_t n_done = data.entries.empty() ? 0 : data.entries.back().context + 1;
-  const auto n_contexts = static_cast<int64_t>(contexts.size());
-  if (n_done > n_contexts) {
-    throw_input_error("{}: holds {} contexts, more than the {} asked for; choose another --output",
-                      config.output.string(), n_done, n_contexts);
+  size_t n_done = 0;  // entries of a group stand question by question
+  for (const auto& entry : data.entries) {
+    n_done = std::max(n_done, static_cast<size_t>(entry.context) + 1);
   }
-  if (n_done < n_contexts) {
+  if (n_done > contexts.size()) {
+    throw_input_error("{}: holds {} contexts, more than the {} asked for; choose another --output",
+                      config.output.string(), n_done, contexts.size());
+  }
+  if (n_done < contexts.size()) {
     const Decoder model(config.model.path, dtype, device);
-    Progress progress(n_contexts, n_done);
-    for (int64_t i = n_done; i < n_contexts; ++i) {
-      measure(config, model, scorers, contexts[i], static_cast<int32_t>(i), data);
-      data.complete = i + 1 == n_contexts;
+    // Half of a context's work is reading it, the other half decoding and solving.
+    Progress progress(2 * static_cast<int64_t>(contexts.size()), 2 * static_cast<int64_t>(n_done));
+    while (n_done < contexts.size()) {
+      const size_t size = group_size(contexts, n_done);
+      measure(config, model, scorers, contexts, n_done, size, data, progress);
+      n_done += size;
+      data.complete = n_done == contexts.size();
       write_profile(config.output, data);
-      progress.advance(1, "contexts");
     }
   }
   data.complete = true;

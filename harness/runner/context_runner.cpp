@@ -95,12 +95,13 @@ int64_t ContextRunner::run(const SampleGroup& group, const std::vector<SweepCell
                        lukv::OracleNorm::kLayer, options.seed);
     }
     CompressOptions seen = options;
-    seen.importance = observed
-                          ->importance(prompt->question, static_cast<int64_t>(full.said.size()) - 1,
-                                       [&](int64_t step, const at::Tensor&) -> int64_t {
-                                         return full.said[static_cast<size_t>(step)];
-                                       })
-                          .unbind();
+    const auto say_the_same = [&](int64_t step, const at::Tensor&) -> int64_t {
+      return full.said[static_cast<size_t>(step)];
+    };
+    const auto n_steps = static_cast<int64_t>(full.said.size()) - 1;
+    seen.importance =
+        ObservedContext::importance({{&*observed, prompt->question, say_the_same}}, n_steps)[0]
+            .unbind();
     n_rows += answer(group, *prompt, cut_cells(first, open, false, seen), full);
   }
   return n_rows;
