@@ -4,14 +4,15 @@
 //   / attributes        schema_version, complete (0/1), name, config, identity (the configuration
 //                       without the number of contexts), model_hash, tokenizer_hash, data_hash,
 //                       plugin_hashes, git_commit, model, device, versions
-//   entries             int32 [N, 3]: context, question, T of each measurement
+//   entries             int32 [N, 3]: context, question, T of each measurement, as they were made
 //   SCORER/ attributes  scorer (name and parameters in effect), sink, window
 //     table             float64 [99, L, H]: prune ratios, mean over the entries
-//     spread            float64 [99, L, H]: standard deviation over the entries (0 for a single
-//     one) curves            float32 [N, 99, L, H]: prune ratios of each entry hull_slopes,
-//     hull_tokens   float32, int32: segments of the convexified loss curves hull_offsets      int64
-//     [N * L * H + 1]: where each head's segments begin, entry by entry losses            float32:
-//     marginal losses of each entry, [L, H, T - sink - window], only
+//     spread            float64 [99, L, H]: their standard deviation (0 for a single entry)
+//     curves            float32 [N, 99, L, H]: prune ratios of each entry
+//     hull_slopes       float32: segments of the convexified loss curves, entry by entry and head
+//     hull_tokens       int32    by head
+//     hull_offsets      int64 [N * L * H + 1]: where each head's segments begin
+//     losses            float32: marginal losses of each entry, [L, H, T - sink - window], only
 //                       when they were asked for
 #pragma once
 
