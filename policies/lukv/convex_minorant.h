@@ -21,7 +21,7 @@ struct Segment {
 // rounded to float32 at the end. It equals F where a segment ends.
 std::vector<Segment> convex_minorant(std::span<const float> marginals);
 
-// The minorant's value at d = 0 ... the sum of tokens, before rounding slopes nothing above F.
+// The minorant's value at n_discarded = 0 ... the sum of its tokens.
 double loss_at(std::span<const Segment> curve, int64_t n_discarded);
 
 }  // namespace kvbench::lukv
