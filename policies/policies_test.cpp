@@ -36,6 +36,7 @@ TEST(Registered, EachScorerGivesFiniteFloatScores) {
     for (const auto dtype : {at::kFloat, at::kBFloat16}) {
       SCOPED_TRACE(name + " " + at::toString(dtype));
       LayerView layer = testing::random_view(70);
+      layer.importance = at::rand({2, 70});  // for oracles
       for (at::Tensor* tensor : {&layer.keys, &layer.values, &layer.queries, &layer.queries_prerope,
                                  &layer.output_weight}) {
         *tensor = tensor->to(dtype);

@@ -193,8 +193,8 @@ TEST(Sweep, UnknownNames) {
             "a.yaml:3: unknown task \"ruler/vtt\"; did you mean ruler/vt? (known: "
             "longbench/qasper, ruler/niah_multikey_1, ruler/niah_single_1, ruler/niah_single_2, "
             "ruler/vt)");
-  EXPECT_EQ(error_with("policies:\n  - full\n  - keydif"),
-            fmt::format("a.yaml:6: unknown policy \"keydif\"; did you mean keydiff? (known: {})",
+  EXPECT_EQ(error_with("policies:\n  - full\n  - knor"),
+            fmt::format("a.yaml:6: unknown policy \"knor\"; did you mean knorm? (known: {})",
                         fmt::join(preset_names(), ", ")));
   EXPECT_EQ(error_with("device: gpu"),
             "a.yaml:6: unknown device \"gpu\"; did you mean cpu? (known: auto, cpu, cuda)");
