@@ -12,8 +12,6 @@
 namespace kvbench {
 namespace {
 
-constexpr int64_t kSchemaVersion = 2;
-
 std::string shown(const YAML::Node& node) {
   if (!node.IsDefined()) return "absent";
   if (node.IsScalar()) return node.Scalar();
@@ -106,9 +104,10 @@ void write_run(const h5::File& file, const RunInfo& info, const RunState& state)
 void read_run(const h5::File& file, RunInfo& info, RunState& state) {
   if (!h5::has_attribute(file, "/", "schema_version")) file.fail("/", "not a results file");
   const auto version = h5::read_attribute<int64_t>(file, "/", "schema_version");
-  if (version != kSchemaVersion) {
-    file.fail("/", fmt::format("schema version {}, expected {}", version, kSchemaVersion));
+  if (version < 1 || version > kSchemaVersion) {
+    file.fail("/", fmt::format("schema version {}, expected 1 to {}", version, kSchemaVersion));
   }
+  state.schema_version = version;
   state.complete = h5::read_attribute<int64_t>(file, "/", "complete") != 0;
   state.start_time = h5::read_attribute<std::string>(file, "/", "start_time");
   state.end_time = h5::read_attribute<std::string>(file, "/", "end_time");

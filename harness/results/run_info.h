@@ -19,8 +19,12 @@ struct RunInfo {
   std::string versions;  // one "library version" a line
 };
 
+// Of results/README.md. Files of version 1 can be read, not extended.
+inline constexpr int64_t kSchemaVersion = 2;
+
 // The state of the file, kept by the store.
 struct RunState {
+  int64_t schema_version = kSchemaVersion;
   bool complete = false;
   std::string start_time, end_time;  // UTC, ISO 8601; end_time is empty until complete
   // One line for each process that worked on the file: its start, and what differs from the first.

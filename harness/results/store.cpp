@@ -84,6 +84,10 @@ ResultsStore::ResultsStore(fs::path path, RunInfo info, const std::vector<Cell>&
     Results existing;
     try {
       existing = read_results(path);
+      if (existing.state.schema_version != kSchemaVersion) {
+        throw_input_error("{}: schema version {} can be reported, not extended", path.string(),
+                          existing.state.schema_version);
+      }
     } catch (const std::runtime_error& e) {
       throw_input_error(
           "{}; the file is left as it is: choose another --output, or --fresh to set it aside",
