@@ -80,8 +80,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadInput{
             "CudaWithoutDevice", {"device cuda", "no CUDA device"}, inspect({"--device", "cuda"})},
         BadInput{"UnknownPolicy",
-                 {"unknown policy \"keydif\"", "did you mean keydiff?"},
-                 inspect({"--policy", "keydif"})},
+                 {"unknown policy \"knor\"", "did you mean knorm?"},
+                 inspect({"--policy", "knor"})},
         BadInput{"UnknownScorer",
                  {"unknown scorer \"snapkw\"", "did you mean snapkv?"},
                  inspect({"--policy", "{scorer: snapkw, allocator: uniform}"})},
