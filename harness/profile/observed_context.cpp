@@ -31,15 +31,26 @@ ObservedContext::ObservedContext(const Decoder& model, const std::vector<int32_t
   model.prefill(context, [&](const LayerView& view) {
     LayerView layer = view;
     layer.seed = seed;
-    attention_scale_ = layer.attention_scale;
     for (size_t i = 0; i < policies.size(); ++i) {
       by_scorer[i].push_back(policies[i]->score(layer).scores.to(at::kCPU));
     }
-    norms_.push_back(lukv::value_norms(layer, norm));
-    cache_.store(layer.index, layer.keys, layer.values,
-                 keep_all(layer.n_kv_heads(), layer.n_tokens()));
+    add_layer(layer, norm);
   });
   for (const auto& layers : by_scorer) scores_.push_back(at::stack(layers));
+}
+
+ObservedContext::ObservedContext(const Decoder& model, const std::vector<LayerView>& layers,
+                                 lukv::OracleNorm norm)
+    : model_(model), cache_(model.config().n_layers), n_tokens_(layers.at(0).n_tokens()) {
+  const c10::InferenceMode no_autograd;
+  for (const LayerView& layer : layers) add_layer(layer, norm);
+}
+
+void ObservedContext::add_layer(const LayerView& layer, lukv::OracleNorm norm) {
+  attention_scale_ = layer.attention_scale;
+  norms_.push_back(lukv::value_norms(layer, norm));
+  cache_.store(layer.index, layer.keys, layer.values,
+               keep_all(layer.n_kv_heads(), layer.n_tokens()));
 }
 
 std::vector<at::Tensor> ObservedContext::importance(const std::vector<Ask>& asks, int64_t n_steps) {

@@ -19,6 +19,10 @@ class ObservedContext {
   ObservedContext(const Decoder& model, const std::vector<int32_t>& context,
                   const std::vector<const Policy*>& policies, lukv::OracleNorm norm, uint64_t seed);
 
+  // Of a context that has been read: no scores, no prefill.
+  ObservedContext(const Decoder& model, const std::vector<LayerView>& layers,
+                  lukv::OracleNorm norm);
+
   // Scores of policies[i] before protection, float32 [L, H, T] on the CPU.
   const at::Tensor& scores(size_t i) const { return scores_[i]; }
 
@@ -37,6 +41,8 @@ class ObservedContext {
   static std::vector<at::Tensor> importance(const std::vector<Ask>& asks, int64_t n_steps);
 
  private:
+  void add_layer(const LayerView& layer, lukv::OracleNorm norm);
+
   const Decoder& model_;
   KvCache cache_;
   std::vector<at::Tensor> scores_;  // [n_policies]

@@ -133,7 +133,13 @@ ScorerCurve solve(const ProfileConfig& config, const ScorerProfile& scorer,
     auto marginals =
         lukv::marginal_losses(head(scores, h), head(importance, h), scorer.sink, scorer.window);
     curve.hull.push_back(lukv::convex_minorant(marginals));
-    if (config.losses) curve.losses.push_back(std::move(marginals));
+    const auto free = head(scores, h).subspan(scorer.sink, marginals.size());
+    std::vector<float> ranked(free.begin(), free.end());
+    std::sort(ranked.begin(), ranked.end());
+    curve.groups.push_back(lukv::rank_groups(ranked, marginals));
+    if (!config.losses) continue;
+    curve.losses.push_back(std::move(marginals));
+    curve.scores.push_back(std::move(ranked));
   }
   const int64_t min_keep =
       lukv::min_keep_tokens(config.min_keep, n_tokens, scorer.sink, scorer.window);

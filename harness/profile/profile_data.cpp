@@ -6,6 +6,7 @@
 
 #include "harness/base/error.h"
 #include "policies/lukv/allocation.h"
+#include "policies/lukv/mean_curve.h"
 
 namespace kvbench {
 namespace {
@@ -32,7 +33,14 @@ void write_scorer(const h5::File& file, const ProfileData& data, const ScorerPro
   h5::write_attribute(file, scorer.name, "scorer", scorer.scorer);
   h5::write_attribute(file, scorer.name, "sink", scorer.sink);
   h5::write_attribute(file, scorer.name, "window", scorer.window);
-  std::vector<float> curves, slopes, losses;
+  const LearntCurves learnt = learn_curves(data, scorer);
+  const std::vector<int64_t> knots = {data.n_layers, data.n_kv_heads, lukv::kKnots};
+  h5::write_array<float>(file, group + "mean_curve",
+                         {data.n_layers, data.n_kv_heads, lukv::kParts}, learnt.mean_curve);
+  h5::write_array<float>(file, group + "calibration_scores", knots, learnt.calibration_scores);
+  h5::write_array<float>(file, group + "calibration_importance", knots,
+                         learnt.calibration_importance);
+  std::vector<float> curves, slopes, losses, scores, group_scores, group_losses;
   std::vector<int32_t> tokens;
   std::vector<int64_t> offsets = {0};
   for (const ScorerCurve& curve : scorer.curves) {
@@ -44,14 +52,24 @@ void write_scorer(const h5::File& file, const ProfileData& data, const ScorerPro
       }
       offsets.push_back(static_cast<int64_t>(slopes.size()));
     }
+    for (const auto& head : curve.groups) {
+      group_scores.insert(group_scores.end(), head.scores.begin(), head.scores.end());
+      group_losses.insert(group_losses.end(), head.losses.begin(), head.losses.end());
+    }
     for (const auto& head : curve.losses) losses.insert(losses.end(), head.begin(), head.end());
+    for (const auto& head : curve.scores) scores.insert(scores.end(), head.begin(), head.end());
   }
   h5::write_array<float>(file, group + "curves",
                          {n_entries, kRatios, data.n_layers, data.n_kv_heads}, curves);
+  const std::vector<int64_t> groups = {n_entries, data.n_layers, data.n_kv_heads, lukv::kKnots};
+  h5::write_array<float>(file, group + "group_scores", groups, group_scores);
+  h5::write_array<float>(file, group + "group_losses", groups, group_losses);
   write_vector(file, group + "hull_slopes", slopes);
   write_vector(file, group + "hull_tokens", tokens);
   write_vector(file, group + "hull_offsets", offsets);
-  if (data.has_losses) write_vector(file, group + "losses", losses);
+  if (!data.has_losses) return;
+  write_vector(file, group + "losses", losses);
+  write_vector(file, group + "ranked_scores", scores);
 }
 
 // The next `count` of values that are handed out one after another.
@@ -84,10 +102,15 @@ ScorerProfile read_scorer(const h5::File& file, const std::string& name, const P
   scorer.window = h5::read_attribute<int64_t>(file, name, "window");
   const int64_t n_heads = data.n_layers * data.n_kv_heads;
   Cursor<float> curves(file, name + "/curves"), slopes(file, name + "/hull_slopes");
+  Cursor<float> group_scores(file, name + "/group_scores"),
+      group_losses(file, name + "/group_losses");
   Cursor<int32_t> tokens(file, name + "/hull_tokens");
   Cursor<int64_t> offsets(file, name + "/hull_offsets");
-  std::optional<Cursor<float>> losses;
-  if (data.has_losses) losses.emplace(file, name + "/losses");
+  std::optional<Cursor<float>> losses, scores;
+  if (data.has_losses) {
+    losses.emplace(file, name + "/losses");
+    scores.emplace(file, name + "/ranked_scores");
+  }
   int64_t begin = offsets.take(1)[0];
   for (const ProfileEntry& entry : data.entries) {
     ScorerCurve& curve = scorer.curves.emplace_back();
@@ -101,8 +124,13 @@ ScorerProfile read_scorer(const h5::File& file, const std::string& name, const P
       }
       begin = end;
     }
-    for (int64_t h = 0; losses && h < n_heads; ++h) {
-      curve.losses.push_back(losses->take(entry.n_tokens - scorer.sink - scorer.window));
+    const int64_t n_free = entry.n_tokens - scorer.sink - scorer.window;
+    for (int64_t h = 0; h < n_heads; ++h) {
+      curve.groups.push_back({group_scores.take(lukv::kKnots), group_losses.take(lukv::kKnots),
+                              lukv::rank_group_sizes(n_free)});
+      if (!losses) continue;
+      curve.losses.push_back(losses->take(n_free));
+      curve.scores.push_back(scores->take(n_free));
     }
   }
   return scorer;
@@ -158,6 +186,46 @@ AveragedCurves average(const ProfileData& data, const ScorerProfile& scorer) {
   }
   for (double& value : spread) value = std::sqrt(value);
   return {{dims, std::move(mean)}, {dims, std::move(spread)}};
+}
+
+LearntCurves learn_curves(const ProfileData& data, const ScorerProfile& scorer) {
+  const int64_t n_heads = data.n_layers * data.n_kv_heads;
+  std::vector<double> shares;  // what turns an entry's losses into shares of all its importance
+  double n_entries = 0;
+  for (const ScorerCurve& curve : scorer.curves) {
+    double total = 0;
+    for (const auto& head : curve.hull) {
+      for (const auto& segment : head) total += segment.slope * segment.tokens;
+    }
+    shares.push_back(total > 0 ? 1 / total : 0);
+    n_entries += total > 0 ? 1 : 0;
+  }
+  LearntCurves learnt;
+  for (int64_t h = 0; h < n_heads; ++h) {
+    std::vector<double> mean(lukv::kParts, 0);
+    std::vector<lukv::RankGroups> groups;
+    std::vector<double> weights;  // importance of a token in units of the mean over all heads
+    for (size_t e = 0; e < scorer.curves.size(); ++e) {
+      const ScorerCurve& curve = scorer.curves[e];
+      const auto parts = lukv::part_losses(curve.hull[h]);
+      for (size_t i = 0; i < parts.size(); ++i) {
+        mean[i] += parts[i] * shares[e] / std::max(1.0, n_entries);
+      }
+      groups.push_back(curve.groups[h]);
+      const auto n_free = data.entries[e].n_tokens - scorer.sink - scorer.window;
+      weights.push_back(shares[e] * static_cast<double>(n_heads * n_free));
+    }
+    // Rounding must not undo the order of the parts.
+    for (size_t i = 1; i < mean.size(); ++i) mean[i] = std::max(mean[i], mean[i - 1]);
+    learnt.mean_curve.insert(learnt.mean_curve.end(), mean.begin(), mean.end());
+    const lukv::Calibration calibration = lukv::calibrate(groups, weights);
+    learnt.calibration_scores.insert(learnt.calibration_scores.end(), calibration.scores.begin(),
+                                     calibration.scores.end());
+    learnt.calibration_importance.insert(learnt.calibration_importance.end(),
+                                         calibration.importance.begin(),
+                                         calibration.importance.end());
+  }
+  return learnt;
 }
 
 void write_profile(const fs::path& path, const ProfileData& data) {

@@ -12,8 +12,15 @@
 //     hull_slopes       float32: segments of the convexified loss curves, entry by entry and head
 //     hull_tokens       int32    by head
 //     hull_offsets      int64 [N * L * H + 1]: where each head's segments begin
-//     losses            float32: marginal losses of each entry, [L, H, T - sink - window], only
-//                       when they were asked for
+//     mean_curve        float32 [L, H, 256]: the convexified losses as a function, each entry's as
+//                       shares of all its importance (lukv/mean_curve.h)
+//     calibration_scores, calibration_importance
+//                       float32 [L, H, 64]: what relative scores are worth (lukv/calibration.h)
+//     group_scores, group_losses
+//                       float32 [N, L, H, 64]: what that was learnt from
+//     losses            float32: marginal losses of each entry, [L, H, T - sink - window], in
+//                       discard order, only when they were asked for
+//     ranked_scores     float32: the scores in that order, with the losses
 #pragma once
 
 #include <cstdint>
@@ -23,6 +30,7 @@
 #include <vector>
 
 #include "harness/base/hdf5.h"
+#include "policies/lukv/calibration.h"
 #include "policies/lukv/convex_minorant.h"
 
 namespace kvbench {
@@ -36,7 +44,9 @@ struct ProfileEntry {
 struct ScorerCurve {
   std::vector<float> prune_ratios;               // [99, L, H]
   std::vector<std::vector<lukv::Segment>> hull;  // [L * H]
+  std::vector<lukv::RankGroups> groups;          // [L * H]
   std::vector<std::vector<float>> losses;        // [L * H][E] marginal, in discard order
+  std::vector<std::vector<float>> scores;        // [L * H][E] in that order; with the losses
 };
 
 struct ScorerProfile {
@@ -59,6 +69,14 @@ struct AveragedCurves {
   h5::Array<double> table, spread;
 };
 AveragedCurves average(const ProfileData& data, const ScorerProfile& scorer);
+
+// What the allocators lukv_curves and lukv_online read. An entry in which no token mattered counts
+// for nothing.
+struct LearntCurves {
+  std::vector<float> mean_curve;                                   // [L, H, 256]
+  std::vector<float> calibration_scores, calibration_importance;  // [L, H, 64]
+};
+LearntCurves learn_curves(const ProfileData& data, const ScorerProfile& scorer);
 
 // Writes the whole file beside its name and renames it: after a kill at any moment there is the old
 // one or the new one. There must be an entry.

@@ -27,6 +27,10 @@ ProfileData sample_profile() {
   curve.prune_ratios.assign(99 * 2, 0.25);
   curve.hull = {{{0.5, 1}, {1.5, 2}}, {{2, 3}}};
   curve.losses = {{0.5, 2, 1}, {2, 2, 2}};
+  curve.scores = {{-1, 0, 0}, {1, 2, 3}};
+  for (size_t h = 0; h < 2; ++h) {
+    curve.groups.push_back(lukv::rank_groups(curve.scores[h], curve.losses[h]));
+  }
   ScorerCurve other = curve;
   other.prune_ratios.assign(99 * 2, 0.75);
   data.scorers = {{"one", "keydiff", 1, 0, {curve, other}}};
@@ -60,6 +64,12 @@ TEST_F(ProfileDataTest, ReadsWhatItWrites) {
     EXPECT_EQ(got.prune_ratios, want.prune_ratios);
     EXPECT_EQ(got.hull, want.hull);
     EXPECT_EQ(got.losses, want.losses);
+    EXPECT_EQ(got.scores, want.scores);
+    for (size_t h = 0; h < 2; ++h) {
+      EXPECT_EQ(got.groups[h].scores, want.groups[h].scores);
+      EXPECT_EQ(got.groups[h].losses, want.groups[h].losses);
+      EXPECT_EQ(got.groups[h].sizes, want.groups[h].sizes);
+    }
   }
 }
 

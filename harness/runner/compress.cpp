@@ -37,7 +37,10 @@ class Compressor {
     }
   }
 
-  void add_layer(const LayerView& layer) {
+  void add_layer(const LayerView& view) {
+    LayerView layer = view;
+    layer.seed = options_.seed;
+    if (!options_.importance.empty()) layer.importance = options_.importance.at(layer.index);
     by_scorer_.clear();
     for (size_t i = 0; i < policies_.size(); ++i) {
       guarded(i, [&] {
@@ -51,7 +54,7 @@ class Compressor {
   }
 
   // Policies whose allocator spans layers are cut here, all others have been already.
-  std::vector<CompressedCache> finish() {
+  std::vector<CompressedCache> finish(const at::Tensor& last_logits, double prefill_ms) {
     by_scorer_.clear();
     for (size_t i = 0; i < policies_.size(); ++i) {
       if (pending_[i].empty()) continue;
@@ -61,6 +64,10 @@ class Compressor {
         caches_[i].allocate_ms += watch.ms();
         for (size_t l = 0; l < layers_.size(); ++l) cut(layers_[l], pending_[i][l], counts[l], i);
       });
+    }
+    for (auto& out : caches_) {
+      out.last_logits = last_logits;
+      out.prefill_ms = prefill_ms;
     }
     return std::move(caches_);
   }
@@ -192,27 +199,37 @@ Compressed compress_context(const Decoder& model, const std::vector<int32_t>& co
       index.push_back(i);
     }
   }
-  if (!together.empty()) {
+  if (!together.empty() || options.keep_prefill) {
     Compressor compressor(model, together, options);
     double observed_ms = 0;
     const Stopwatch watch(model.device());
-    const at::Tensor last_logits = model.prefill(context, [&](const LayerView& view) {
+    const at::Tensor last_logits = model.prefill(context, [&](const LayerView& layer) {
       const Stopwatch observed(model.device());
-      LayerView layer = view;
-      layer.seed = options.seed;
-      if (!options.importance.empty()) layer.importance = options.importance.at(layer.index);
       compressor.add_layer(layer);
+      if (options.keep_prefill) result.prefilled.layers.push_back(layer);
       observed_ms += observed.ms();
     });
     const double prefill_ms = watch.ms() - observed_ms;
-    auto caches = compressor.finish();
-    for (size_t i = 0; i < caches.size(); ++i) {
-      caches[i].last_logits = last_logits;
-      caches[i].prefill_ms = prefill_ms;
-      result.caches[index[i]] = std::move(caches[i]);
+    if (options.keep_prefill) {
+      result.prefilled.last_logits = last_logits;
+      result.prefilled.ms = prefill_ms;
     }
+    auto caches = compressor.finish(last_logits, prefill_ms);
+    for (size_t i = 0; i < caches.size(); ++i) result.caches[index[i]] = std::move(caches[i]);
   }
   return result;
+}
+
+std::vector<CompressedCache> compress_prefilled(const Decoder& model, const Prefilled& prefilled,
+                                                const std::vector<PolicyAtRatio>& policies,
+                                                const CompressOptions& options) {
+  for (const PolicyAtRatio& asked : policies) {
+    KVB_CHECK(!asked.is_chunked(), "{} prefills by itself", asked.policy->name());
+  }
+  const c10::InferenceMode no_autograd;
+  Compressor compressor(model, policies, options);
+  for (const LayerView& layer : prefilled.layers) compressor.add_layer(layer);
+  return compressor.finish(prefilled.last_logits, prefilled.ms);
 }
 
 }  // namespace kvbench

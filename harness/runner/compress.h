@@ -41,13 +41,22 @@ struct PolicyAtRatio {
 struct CompressOptions {
   uint64_t seed = 0;  // of the sample, for scorers that draw
   bool keep_positions = false;
+  bool keep_prefill = false;
   std::vector<at::Tensor> importance;  // [L] of [H, T]: LayerView::importance, for oracles
   // Told the scores of each layer of each scorer (by Policy::scorer()), float32 [H, T].
   std::function<void(const std::string& scorer, int64_t layer, const at::Tensor&)> on_scores;
 };
 
+// A whole context as the model read it: other caches can be cut from it later.
+struct Prefilled {
+  std::vector<LayerView> layers;  // [L]
+  at::Tensor last_logits;
+  double ms = 0;
+};
+
 struct Compressed {
   std::vector<CompressedCache> caches;  // in the order asked for
+  Prefilled prefilled;                  // only when asked for
 };
 
 // Prefill attention is never changed by eviction (a layer is cut after its own attention), so
@@ -58,5 +67,10 @@ struct Compressed {
 Compressed compress_context(const Decoder& model, const std::vector<int32_t>& context,
                             const std::vector<PolicyAtRatio>& policies,
                             const CompressOptions& options);
+
+// The same without another prefill, for policies that do not prefill in chunks.
+std::vector<CompressedCache> compress_prefilled(const Decoder& model, const Prefilled& prefilled,
+                                                const std::vector<PolicyAtRatio>& policies,
+                                                const CompressOptions& options);
 
 }  // namespace kvbench

@@ -78,6 +78,7 @@ int64_t ContextRunner::run(const SampleGroup& group, const std::vector<SweepCell
   CompressOptions options;
   options.seed = group.request.seed + static_cast<uint64_t>(first.sample.id);
   const bool with_full = fidelity_ || !after_answer.empty();
+  options.keep_prefill = !after_answer.empty();
   const CutCells cut = cut_cells(first, before_answer, with_full, options);
   std::optional<ObservedContext> observed;
   int64_t n_rows = 0;
@@ -91,8 +92,7 @@ int64_t ContextRunner::run(const SampleGroup& group, const std::vector<SweepCell
     }
     if (open.empty()) continue;
     if (!observed) {
-      observed.emplace(model_, first.context, std::vector<const Policy*>{},
-                       lukv::OracleNorm::kLayer, options.seed);
+      observed.emplace(model_, cut.prefilled.layers, lukv::OracleNorm::kLayer);
     }
     CompressOptions seen = options;
     const auto say_the_same = [&](int64_t step, const at::Tensor&) -> int64_t {
@@ -102,7 +102,7 @@ int64_t ContextRunner::run(const SampleGroup& group, const std::vector<SweepCell
     seen.importance =
         ObservedContext::importance({{&*observed, prompt->question, say_the_same}}, n_steps)[0]
             .unbind();
-    n_rows += answer(group, *prompt, cut_cells(first, open, false, seen), full);
+    n_rows += answer(group, *prompt, cut_cells(first, open, cut.prefilled, seen), full);
   }
   return n_rows;
 }
@@ -116,11 +116,28 @@ ContextRunner::CutCells ContextRunner::cut_cells(const PromptSample& prompt,
   if (with_full) policies.push_back({&full_, 0});
   CutCells cut;
   cut.cells = cells;
-  cut.caches = compress_context(model_, prompt.context, policies, options).caches;
+  Compressed compressed = compress_context(model_, prompt.context, policies, options);
+  cut.caches = std::move(compressed.caches);
+  cut.prefilled = std::move(compressed.prefilled);
   if (with_full) {
     cut.full = std::move(cut.caches.back());
     cut.caches.pop_back();
   }
+  for (size_t i = 0; i < cells.size(); ++i) {
+    cut.rows.push_back(compressed_row(*cells[i], cut.caches[i], prompt));
+  }
+  return cut;
+}
+
+ContextRunner::CutCells ContextRunner::cut_cells(const PromptSample& prompt,
+                                                 const std::vector<const SweepCell*>& cells,
+                                                 const Prefilled& prefilled,
+                                                 const CompressOptions& options) const {
+  std::vector<PolicyAtRatio> policies;
+  for (const auto* cell : cells) policies.push_back({cell->policy, cell->ratio});
+  CutCells cut;
+  cut.cells = cells;
+  cut.caches = compress_prefilled(model_, prefilled, policies, options);
   for (size_t i = 0; i < cells.size(); ++i) {
     cut.rows.push_back(compressed_row(*cells[i], cut.caches[i], prompt));
   }

@@ -33,6 +33,7 @@ class ContextRunner {
     std::vector<CompressedCache> caches;  // of the cells
     std::vector<SampleRow> rows;          // of the cells: what compression alone decides
     CompressedCache full;                 // if asked for
+    Prefilled prefilled;                  // if asked for
   };
   // The full cache, if it rides along, and what it answers.
   struct FullAnswer {
@@ -43,6 +44,9 @@ class ContextRunner {
   bool is_finished(const SweepCell& cell, const PromptSample& prompt) const;
   CutCells cut_cells(const PromptSample& prompt, const std::vector<const SweepCell*>& cells,
                      bool with_full, const CompressOptions& options) const;
+  // Out of a context that has been read.
+  CutCells cut_cells(const PromptSample& prompt, const std::vector<const SweepCell*>& cells,
+                     const Prefilled& prefilled, const CompressOptions& options) const;
   // Asks one question of every cell where it is open, and of the full cache unless it has answered;
   // appends the rows and returns their number.
   int64_t answer(const SampleGroup& group, const PromptSample& prompt, const CutCells& cut,

@@ -11,6 +11,8 @@
 #include "harness/base/hdf5.h"
 #include "harness/runner/compress.h"
 #include "harness/runner/generate.h"
+#include "policies/lukv/calibration.h"
+#include "policies/lukv/mean_curve.h"
 
 namespace kvbench {
 namespace {
@@ -56,6 +58,18 @@ std::filesystem::path write_profile(const std::string& test) {
   const auto path = std::filesystem::path(testing::TempDir()) / (test + "_profile.h5");
   const h5::File file(path, h5::Mode::kCreate);
   h5::write_array<float>(file, "table", {99, n_layers, n_heads}, values);
+  const auto write_rising = [&](const char* name, int64_t n) {
+    std::vector<float> rising;
+    for (int64_t i = 0; i < n_layers * n_heads * n; ++i) {
+      rising.push_back(static_cast<float>((i % n) * (1 + i / n)));  // heads differ here too
+    }
+    h5::write_array<float>(file, name, {n_layers, n_heads, n}, rising);
+  };
+  write_rising("mean_curve", lukv::kParts);
+  write_rising("calibration_scores", lukv::kKnots);
+  write_rising("calibration_importance", lukv::kKnots);
+  h5::write_attribute(file, "/", "sink", kSink);
+  h5::write_attribute(file, "/", "window", kRecent);
   return path;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <numeric>
 
 #include "harness/base/error.h"
 
@@ -89,6 +90,26 @@ std::vector<int32_t> discard_table(const Curves& curves, int64_t n_kv_heads, int
     }
   }
   return table;
+}
+
+DiscardPlan::DiscardPlan(double ratio, int64_t n_heads, int64_t n_tokens, int64_t sink,
+                         int64_t window)
+    : total(std::llrint(ratio * static_cast<double>(n_heads * n_tokens))),
+      n_free(std::max<int64_t>(0, n_tokens - sink - window)) {
+  const int64_t even_keep = (n_heads * n_tokens - total) / n_heads;
+  max_discards =
+      n_tokens - std::min(even_keep, min_keep_tokens(kMinKeep, n_tokens, sink, window));
+}
+
+std::vector<int64_t> complete(const DiscardPlan& plan, std::vector<int64_t> discards) {
+  int64_t left = plan.total - std::accumulate(discards.begin(), discards.end(), int64_t{0});
+  while (left > 0) {
+    auto& least = *std::min_element(discards.begin(), discards.end());
+    KVB_CHECK(least < plan.max_discards, "{} tokens too many to discard", left);
+    ++least;
+    --left;
+  }
+  return discards;
 }
 
 }  // namespace kvbench::lukv

@@ -38,4 +38,20 @@ enum class Scope {
 std::vector<int32_t> discard_table(const Curves& curves, int64_t n_kv_heads, int64_t n_tokens,
                                    int64_t min_keep, Scope scope);
 
+// What all heads of a model give up of one context at a ratio: exactly round(ratio * n_heads * T)
+// tokens (half to even). Every head keeps min_keep_tokens(), or, where the budget is too small for
+// that, an even share of it.
+struct DiscardPlan {
+  DiscardPlan(double ratio, int64_t n_heads, int64_t n_tokens, int64_t sink, int64_t window);
+
+  int64_t total;         // discarded by all heads together
+  int64_t n_free;        // tokens of a head that are not protected
+  int64_t max_discards;  // of a head
+};
+inline constexpr double kMinKeep = 0.01;  // of T
+
+// Spreads what `discards` [n_heads] lack of plan.total evenly: heads that have given up all their
+// unprotected tokens go on with protected ones.
+std::vector<int64_t> complete(const DiscardPlan& plan, std::vector<int64_t> discards);
+
 }  // namespace kvbench::lukv

@@ -1,0 +1,60 @@
+// LU-KV with a profile that is solved instead of looked up: mean loss curves kept as functions, so
+// that the total is exact at any ratio and length. An addition to the paper (lukv/mean_curve.h).
+#include <limits>
+
+#include "harness/base/error.h"
+#include "policies/lukv/mean_curve.h"
+#include "policies/lukv/profile_file.h"
+#include "policies/policy.h"
+
+namespace kvbench {
+namespace {
+
+class LuKvCurves : public Allocator {
+ public:
+  explicit LuKvCurves(Params& p) {
+    p.get("profile", path_, "HDF5 file with the profile of this model and scorer");
+    p.get("group", group_, "the scorer's group in it; empty = the file's root");
+    if (path_.empty()) return;
+    profile_ = lukv::ProfileArray(path_, group_ + "/mean_curve", lukv::kParts,
+                                  lukv::ProfileArray::Shape::kRowsLast, 0,
+                                  std::numeric_limits<float>::max(), "losses");
+    profile_.require_nondecreasing();
+    protection_ = lukv::read_protection(path_, group_);
+    curves_ = lukv::MeanCurves(profile_.values());
+  }
+
+  void validate(int64_t n_layers, int64_t n_kv_heads) const override {
+    if (path_.empty()) {
+      throw InputError(
+          "allocator lukv_curves: profile: expected the HDF5 file of a profile, none given");
+    }
+    profile_.require_model(n_layers, n_kv_heads);
+  }
+
+  // Each layer is solved along with all others: a pass over the parts, which are in order.
+  std::vector<int64_t> allocate(const LayerBudget& budget) const override {
+    const int64_t n_heads = budget.n_kv_heads(), n_tokens = budget.n_tokens();
+    validate(budget.n_layers, n_heads);
+    const auto discards =
+        curves_.discards(lukv::DiscardPlan(budget.ratio, budget.n_layers * n_heads, n_tokens,
+                                           protection_.sink, protection_.window));
+    std::vector<int64_t> counts;
+    for (int64_t h = 0; h < n_heads; ++h) {
+      counts.push_back(n_tokens - discards[budget.layer * n_heads + h]);
+    }
+    return counts;
+  }
+
+ private:
+  std::string path_, group_;
+  lukv::ProfileArray profile_;  // empty when no file was given
+  lukv::Protection protection_;
+  lukv::MeanCurves curves_;
+};
+
+KVB_REGISTER_ALLOCATOR("lukv_curves", LuKvCurves,
+                       "budgets solved from a profile's loss curves, exact for any ratio");
+
+}  // namespace
+}  // namespace kvbench

@@ -1,0 +1,99 @@
+// LU-KV whose budgets follow the prompt: a profile says what a head's scores are worth, and the
+// tokens of all heads and layers compete by that. Needs no oracle. An addition to the paper
+// (lukv/calibration.h).
+#include <ATen/ATen.h>
+
+#include <limits>
+
+#include "harness/base/error.h"
+#include "policies/lukv/allocation.h"
+#include "policies/lukv/calibration.h"
+#include "policies/lukv/profile_file.h"
+#include "policies/policy.h"
+
+namespace kvbench {
+namespace {
+
+class LuKvOnline : public Allocator {
+ public:
+  explicit LuKvOnline(Params& p) {
+    p.get("profile", path_, "HDF5 file with the profile of this model and scorer");
+    p.get("group", group_, "the scorer's group in it; empty = the file's root");
+    if (path_.empty()) return;
+    constexpr auto kRowsLast = lukv::ProfileArray::Shape::kRowsLast;
+    constexpr float kMost = std::numeric_limits<float>::max();
+    scores_ = {path_, group_ + "/calibration_scores", lukv::kKnots, kRowsLast, 0, kMost, "scores"};
+    importance_ = {path_, group_ + "/calibration_importance", lukv::kKnots, kRowsLast, 0, kMost,
+                   "importance"};
+    scores_.require_nondecreasing();
+    importance_.require_nondecreasing();
+    protection_ = lukv::read_protection(path_, group_);
+  }
+
+  void validate(int64_t n_layers, int64_t n_kv_heads) const override {
+    if (path_.empty()) {
+      throw InputError(
+          "allocator lukv_online: profile: expected the HDF5 file of a profile, none given");
+    }
+    scores_.require_model(n_layers, n_kv_heads);
+    importance_.require_model(n_layers, n_kv_heads);
+  }
+
+  bool reads_scores() const override { return true; }
+  bool spans_layers() const override { return true; }
+
+  std::vector<int64_t> allocate(const LayerBudget&) const override {
+    KVB_CHECK(false, "the lukv_online allocator needs all layers at once");
+  }
+
+  std::vector<std::vector<int64_t>> allocate_layers(
+      const std::vector<LayerBudget>& budgets) const override {
+    const auto n_layers = std::ssize(budgets);
+    const int64_t n_kv_heads = budgets.front().n_kv_heads(), n_tokens = budgets.front().n_tokens();
+    validate(n_layers, n_kv_heads);
+    const lukv::DiscardPlan plan(budgets.front().ratio, n_layers * n_kv_heads, n_tokens,
+                                 protection_.sink, protection_.window);
+    lukv::Curves curves;
+    for (const LayerBudget& budget : budgets) add_curves(budget, plan.n_free, curves);
+    const std::vector<int64_t> totals = {plan.total};
+    const auto competed = lukv::discard_counts(curves, plan.max_discards, totals);
+    const auto discards = lukv::complete(plan, {competed.begin(), competed.end()});
+    std::vector<std::vector<int64_t>> counts(static_cast<size_t>(n_layers));
+    for (int64_t i = 0; i < n_layers * n_kv_heads; ++i) {
+      counts[i / n_kv_heads].push_back(n_tokens - discards[i]);
+    }
+    return counts;
+  }
+
+ private:
+  // A curve for each head of a layer: its unprotected tokens, lowest score first, each worth what
+  // the profile saw in such scores.
+  void add_curves(const LayerBudget& budget, int64_t n_free, lukv::Curves& curves) const {
+    const at::Tensor free = budget.scores.narrow(1, n_free > 0 ? protection_.sink : 0, n_free).cpu();
+    const at::Tensor ranked = std::get<0>(free.sort(1)).contiguous();
+    for (int64_t h = 0; h < budget.n_kv_heads(); ++h) {
+      const int64_t head = budget.layer * budget.n_kv_heads() + h;
+      const std::span scores(ranked.const_data_ptr<float>() + h * n_free,
+                             static_cast<size_t>(n_free));
+      auto& curve = curves.emplace_back();
+      for (const float importance : lukv::predicted_importance(
+               scores_.rows(head), importance_.rows(head), lukv::relative_scores(scores))) {
+        if (!curve.empty() && curve.back().slope == importance) {
+          ++curve.back().tokens;
+        } else {
+          curve.push_back({importance, 1});
+        }
+      }
+    }
+  }
+
+  std::string path_, group_;
+  lukv::ProfileArray scores_, importance_;  // [L, H, kKnots]; empty when no file was given
+  lukv::Protection protection_;
+};
+
+KVB_REGISTER_ALLOCATOR("lukv_online", LuKvOnline,
+                       "all heads compete by what a profile says their scores are worth");
+
+}  // namespace
+}  // namespace kvbench
