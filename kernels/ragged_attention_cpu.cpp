@@ -15,7 +15,12 @@ namespace {
 
 constexpr int64_t kTile = 64;     // keys per online-softmax step
 constexpr int64_t kSplit = 1024;  // keys per unit of parallel work; a multiple of kTile
-constexpr int64_t kRows = 4;      // query rows per register block
+// A block of sums that the vector registers hold: query rows, and vectors of columns.
+#ifdef __AVX512F__
+constexpr int64_t kRows = 4, kVecs = 4;
+#else
+constexpr int64_t kRows = 6, kVecs = 2;
+#endif
 constexpr int64_t kDotRows = 8;   // up to here dot products beat transposing the key tile
 constexpr int64_t kMaxHeadDim = 256;
 constexpr float kNegInf = -std::numeric_limits<float>::infinity();
@@ -30,7 +35,7 @@ struct Partial {
   std::vector<float> largest, total, sum;  // [R], [R], [R, d]
 };
 
-float horizontal_sum(Vec16 v) {
+float horizontal_sum(Vec v) {
   float sum = 0;
   for (int64_t i = 0; i < kLanes; ++i) sum += v[i];
   return sum;
@@ -38,23 +43,23 @@ float horizontal_sum(Vec16 v) {
 
 // exp(x) for x <= 0, relative error below 3e-7: exp2 by splitting off the integer part and a
 // degree-6 polynomial (Cephes expf coefficients). libm's expf is not vectorised here.
-Vec16 exp_nonpositive(Vec16 x) {
-  const Vec16 lowest = Vec16{} - 87.0F;
+Vec exp_nonpositive(Vec x) {
+  const Vec lowest = Vec{} - 87.0F;
   x = x < lowest ? lowest : x;
-  const Vec16 scaled = x * 1.44269504088896341F;
-  using Ints = int32_t __attribute__((vector_size(64)));
+  const Vec scaled = x * 1.44269504088896341F;
+  using Ints = int32_t __attribute__((vector_size(4 * kLanes)));
   // Truncation of (scaled - 0.5) rounds to the nearest integer for non-positive arguments.
   const Ints n = __builtin_convertvector(scaled - 0.5F, Ints);
-  const Vec16 whole = __builtin_convertvector(n, Vec16);
-  const Vec16 r = (x - whole * 0.693359375F) + whole * 2.12194440e-4F;
-  Vec16 p = r * 1.9875691500e-4F + 1.3981999507e-3F;
+  const Vec whole = __builtin_convertvector(n, Vec);
+  const Vec r = (x - whole * 0.693359375F) + whole * 2.12194440e-4F;
+  Vec p = r * 1.9875691500e-4F + 1.3981999507e-3F;
   p = p * r + 8.3334519073e-3F;
   p = p * r + 4.1665795894e-2F;
   p = p * r + 1.6666665459e-1F;
   p = p * r + 5.0000001201e-1F;
   p = p * r * r + r + 1.0F;
   const Ints exponent = (n + 127) << 23;
-  Vec16 power;
+  Vec power;
   std::memcpy(&power, &exponent, sizeof power);
   return p * power;
 }
@@ -66,11 +71,11 @@ void scores_by_dot(const float* queries, int64_t rows, const typename E::Storage
   for (int64_t j = 0; j < count; ++j) {
     for (int64_t r0 = 0; r0 < rows; r0 += kRows) {
       const int64_t n = std::min(kRows, rows - r0);
-      Vec16 acc[kRows] = {};
+      Vec acc[kRows] = {};
       for (int64_t c = 0; c < d; c += kLanes) {
-        const Vec16 key = E::load16(keys + j * d + c);
+        const Vec key = E::load_lanes(keys + j * d + c);
         for (int64_t r = 0; r < n; ++r) {
-          acc[r] += key * Float32::load16(queries + (r0 + r) * d + c);
+          acc[r] += key * Float32::load_lanes(queries + (r0 + r) * d + c);
         }
       }
       for (int64_t r = 0; r < n; ++r) scores[(r0 + r) * kTile + j] = horizontal_sum(acc[r]);
@@ -78,50 +83,41 @@ void scores_by_dot(const float* queries, int64_t rows, const typename E::Storage
   }
 }
 
-// The same for many rows, over the transposed tile [d, kTile] in float.
-void scores_by_tile(const float* queries, int64_t rows, const float* keys_t, int64_t d,
-                    float* scores) {
-  constexpr int64_t kVecs = kTile / kLanes;
+// out[r][c] = sum_k a[r][k] b[k][c], or that added to it; V vectors of columns.
+template <bool kAdd, int64_t V>
+void multiply_columns(const float* a, int64_t a_stride, int64_t rows, const float* b,
+                      int64_t b_stride, int64_t n, float* out, int64_t out_stride) {
   for (int64_t r0 = 0; r0 < rows; r0 += kRows) {
-    Vec16 acc[kRows][kVecs] = {};
+    Vec acc[kRows][V] = {};
     // Rows past the end repeat the last one; their result is not stored.
-    const float* query[kRows];
-    for (int64_t r = 0; r < kRows; ++r) query[r] = queries + std::min(r0 + r, rows - 1) * d;
-    for (int64_t c = 0; c < d; ++c) {
-      for (int64_t v = 0; v < kVecs; ++v) {
-        const Vec16 key = Float32::load16(keys_t + c * kTile + v * kLanes);
-        for (int64_t r = 0; r < kRows; ++r) acc[r][v] += key * query[r][c];
+    const float* row[kRows];
+    for (int64_t r = 0; r < kRows; ++r) row[r] = a + std::min(r0 + r, rows - 1) * a_stride;
+    for (int64_t k = 0; k < n; ++k) {
+      for (int64_t v = 0; v < V; ++v) {
+        const Vec column = Float32::load_lanes(b + k * b_stride + v * kLanes);
+        for (int64_t r = 0; r < kRows; ++r) acc[r][v] += column * row[r][k];
       }
     }
     for (int64_t r = 0; r < std::min(kRows, rows - r0); ++r) {
-      std::memcpy(scores + (r0 + r) * kTile, acc[r], sizeof acc[r]);
+      for (int64_t v = 0; v < V; ++v) {
+        float* target = out + (r0 + r) * out_stride + v * kLanes;
+        const Vec value = kAdd ? Float32::load_lanes(target) + acc[r][v] : acc[r][v];
+        std::memcpy(target, &value, sizeof value);
+      }
     }
   }
 }
 
-// sum[r] += sum_j weight[r][j] value_j, values of one tile in float [count, d].
-void add_values(const float* weights, int64_t rows, const float* values, int64_t count, int64_t d,
-                float* sum) {
-  constexpr int64_t kBlock = 4;  // vectors of a value row held in registers
-  for (int64_t r0 = 0; r0 < rows; r0 += kRows) {
-    const int64_t n = std::min(kRows, rows - r0);
-    for (int64_t c0 = 0; c0 < d; c0 += kBlock * kLanes) {
-      const int64_t vecs = std::min(kBlock, (d - c0) / kLanes);
-      Vec16 acc[kRows][kBlock] = {};
-      for (int64_t j = 0; j < count; ++j) {
-        for (int64_t v = 0; v < vecs; ++v) {
-          const Vec16 value = Float32::load16(values + j * d + c0 + v * kLanes);
-          for (int64_t r = 0; r < n; ++r) acc[r][v] += value * weights[(r0 + r) * kTile + j];
-        }
-      }
-      for (int64_t r = 0; r < n; ++r) {
-        for (int64_t v = 0; v < vecs; ++v) {
-          float* target = sum + (r0 + r) * d + c0 + v * kLanes;
-          const Vec16 total = Float32::load16(target) + acc[r][v];
-          std::memcpy(target, &total, sizeof total);
-        }
-      }
-    }
+// The same for `columns`, a multiple of kLanes.
+template <bool kAdd>
+void multiply(const float* a, int64_t a_stride, int64_t rows, const float* b, int64_t b_stride,
+              int64_t n, int64_t columns, float* out, int64_t out_stride) {
+  int64_t c = 0;
+  for (; c + kVecs * kLanes <= columns; c += kVecs * kLanes) {
+    multiply_columns<kAdd, kVecs>(a, a_stride, rows, b + c, b_stride, n, out + c, out_stride);
+  }
+  for (; c < columns; c += kLanes) {
+    multiply_columns<kAdd, 1>(a, a_stride, rows, b + c, b_stride, n, out + c, out_stride);
   }
 }
 
@@ -156,10 +152,11 @@ class UnitWorker {
       score_tile(keys + j0 * d, count);
       softmax_tile(j0, count, first_seen, partial);
       for (int64_t x = 0; x < count * d; x += kLanes) {
-        const Vec16 value = E::load16(values + j0 * d + x);
+        const Vec value = E::load_lanes(values + j0 * d + x);
         std::memcpy(values_.data() + x, &value, sizeof value);
       }
-      add_values(scores_.data(), rows_, values_.data(), count, d, partial.sum.data());
+      multiply<true>(scores_.data(), kTile, rows_, values_.data(), d, count, d, partial.sum.data(),
+                     d);
     }
   }
 
@@ -188,7 +185,8 @@ class UnitWorker {
         keys_t_[c * kTile + j] = E::load(keys + j * d_ + c);
       }
     }
-    scores_by_tile(queries_.data(), rows_, keys_t_.data(), d_, scores_.data());
+    multiply<false>(queries_.data(), d_, rows_, keys_t_.data(), kTile, d_, kTile, scores_.data(),
+                    kTile);
   }
 
   // Scores of a tile become weights; earlier sums are rescaled to the new maximum.
@@ -211,11 +209,11 @@ class UnitWorker {
         float* sum = partial.sum.data() + row * d_;
         for (int64_t c = 0; c < d_; ++c) sum[c] *= shrink;
       }
-      Vec16 total = {};
+      Vec total = {};
       for (int64_t j = 0; j < kTile; j += kLanes) {
-        const Vec16 x = Float32::load16(scores + j) - largest;
+        const Vec x = Float32::load_lanes(scores + j) - largest;
         // A masked column is -inf here and must weigh exactly nothing.
-        const Vec16 weight = x < -1e30F ? Vec16{} : exp_nonpositive(x);
+        const Vec weight = x < -1e30F ? Vec{} : exp_nonpositive(x);
         std::memcpy(scores + j, &weight, sizeof weight);
         total += weight;
       }
