@@ -200,6 +200,24 @@ std::vector<std::string> list(const File& file, const std::string& group) {
   return names;
 }
 
+namespace {
+
+// Arrays of 64 KiB and more are deflated, in chunks of whole rows of about 1 MiB.
+hid_t compressed_storage(std::vector<hsize_t> chunk, size_t item_bytes) {
+  constexpr hsize_t kLeast = 1 << 16, kMost = 1 << 20;
+  const hid_t storage = H5Pcreate(H5P_DATASET_CREATE);
+  hsize_t bytes = item_bytes;
+  for (const hsize_t size : chunk) bytes *= size;
+  if (chunk.empty() || bytes < kLeast) return storage;
+  chunk[0] = std::clamp<hsize_t>(kMost / (bytes / chunk[0]), 1, chunk[0]);
+  H5Pset_chunk(storage, static_cast<int>(chunk.size()), chunk.data());
+  H5Pset_shuffle(storage);
+  H5Pset_deflate(storage, 6);
+  return storage;
+}
+
+}  // namespace
+
 template <class T>
 void write_array(const File& file, const std::string& name, const std::vector<int64_t>& dims,
                  std::span<const T> values) {
@@ -213,8 +231,9 @@ void write_array(const File& file, const std::string& name, const std::vector<in
                      : H5Screate_simple(static_cast<int>(sizes.size()), sizes.data(), nullptr));
   const Id links(H5Pcreate(H5P_LINK_CREATE));
   H5Pset_create_intermediate_group(links.get(), 1);
+  const Id storage(compressed_storage(sizes, sizeof(T)));
   const Id dataset = file.own(H5Dcreate2(file.id(), name.c_str(), native<T>(), space.get(),
-                                         links.get(), H5P_DEFAULT, H5P_DEFAULT),
+                                         links.get(), storage.get(), H5P_DEFAULT),
                               name);
   file.check(H5Dwrite(dataset.get(), native<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()),
              name);

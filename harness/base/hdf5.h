@@ -73,7 +73,8 @@ struct Array {
   std::vector<T> values;      // row-major
 };
 
-// Writes a new dataset; groups in `name` are created. values.size() is the product of dims.
+// Writes a new dataset, compressed when it is large; groups in `name` are created. values.size() is
+// the product of dims.
 template <class T>
 void write_array(const File& file, const std::string& name, const std::vector<int64_t>& dims,
                  std::span<const T> values);

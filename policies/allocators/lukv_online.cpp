@@ -1,6 +1,6 @@
-// LU-KV whose budgets follow the prompt: a profile says what a head's scores are worth, and the
-// tokens of all heads and layers compete by that. Needs no oracle. An addition to the paper
-// (lukv/calibration.h).
+// LU-KV whose budgets follow the prompt: a profile says what tokens of a head are worth by their
+// rank (lukv/mean_curve.h) and by their score (lukv/calibration.h); the tokens of all heads and
+// layers compete by a mixture of both. Needs no oracle. An addition to the paper.
 #include <ATen/ATen.h>
 
 #include <limits>
@@ -8,6 +8,7 @@
 #include "harness/base/error.h"
 #include "policies/lukv/allocation.h"
 #include "policies/lukv/calibration.h"
+#include "policies/lukv/mean_curve.h"
 #include "policies/lukv/profile_file.h"
 #include "policies/policy.h"
 
@@ -19,12 +20,16 @@ class LuKvOnline : public Allocator {
   explicit LuKvOnline(Params& p) {
     p.get("profile", path_, "HDF5 file with the profile of this model and scorer");
     p.get("group", group_, "the scorer's group in it; empty = the file's root");
+    p.get("trust", trust_, "weight of the prompt's scores; 0 = the profile's curves alone");
+    p.require_range("trust", trust_, 0, 1);
     if (path_.empty()) return;
     constexpr auto kRowsLast = lukv::ProfileArray::Shape::kRowsLast;
     constexpr float kMost = std::numeric_limits<float>::max();
     scores_ = {path_, group_ + "/calibration_scores", lukv::kKnots, kRowsLast, 0, kMost, "scores"};
     importance_ = {path_, group_ + "/calibration_importance", lukv::kKnots, kRowsLast, 0, kMost,
                    "importance"};
+    curves_ = {path_, group_ + "/mean_curve", lukv::kParts, kRowsLast, 0, kMost, "losses"};
+    curves_.require_nondecreasing();
     scores_.require_nondecreasing();
     importance_.require_nondecreasing();
     protection_ = lukv::read_protection(path_, group_);
@@ -35,6 +40,7 @@ class LuKvOnline : public Allocator {
       throw InputError(
           "allocator lukv_online: profile: expected the HDF5 file of a profile, none given");
     }
+    curves_.require_model(n_layers, n_kv_heads);
     scores_.require_model(n_layers, n_kv_heads);
     importance_.require_model(n_layers, n_kv_heads);
   }
@@ -67,7 +73,7 @@ class LuKvOnline : public Allocator {
 
  private:
   // A curve for each head of a layer: its unprotected tokens, lowest score first, each worth what
-  // the profile saw in such scores.
+  // the profile saw in such ranks and scores, in units of the mean over all heads.
   void add_curves(const LayerBudget& budget, int64_t n_free, lukv::Curves& curves) const {
     const at::Tensor free = budget.scores.narrow(1, n_free > 0 ? protection_.sink : 0, n_free).cpu();
     const at::Tensor ranked = std::get<0>(free.sort(1)).contiguous();
@@ -75,25 +81,32 @@ class LuKvOnline : public Allocator {
       const int64_t head = budget.layer * budget.n_kv_heads() + h;
       const std::span scores(ranked.const_data_ptr<float>() + h * n_free,
                              static_cast<size_t>(n_free));
+      const std::span<const float> by_rank = curves_.rows(head);
+      const auto by_score = lukv::predicted_importance(scores_.rows(head), importance_.rows(head),
+                                                       lukv::relative_scores(scores));
+      const auto unit = static_cast<float>(lukv::kParts * budget.n_layers * budget.n_kv_heads());
       auto& curve = curves.emplace_back();
-      for (const float importance : lukv::predicted_importance(
-               scores_.rows(head), importance_.rows(head), lukv::relative_scores(scores))) {
-        if (!curve.empty() && curve.back().slope == importance) {
+      for (int64_t i = 0; i < n_free; ++i) {
+        const float rank_worth = unit * by_rank[i * lukv::kParts / n_free];
+        const float worth = static_cast<float>((1 - trust_) * rank_worth + trust_ * by_score[i]);
+        if (!curve.empty() && curve.back().slope == worth) {
           ++curve.back().tokens;
         } else {
-          curve.push_back({importance, 1});
+          curve.push_back({worth, 1});
         }
       }
     }
   }
 
   std::string path_, group_;
-  lukv::ProfileArray scores_, importance_;  // [L, H, kKnots]; empty when no file was given
+  double trust_ = 0.5;
+  lukv::ProfileArray curves_;               // [L, H, kParts]; empty when no file was given
+  lukv::ProfileArray scores_, importance_;  // [L, H, kKnots]
   lukv::Protection protection_;
 };
 
 KVB_REGISTER_ALLOCATOR("lukv_online", LuKvOnline,
-                       "all heads compete by what a profile says their scores are worth");
+                       "all heads compete by what a profile says their ranks and scores are worth");
 
 }  // namespace
 }  // namespace kvbench
