@@ -21,7 +21,7 @@ constexpr int64_t kRows = 4, kVecs = 4;
 #else
 constexpr int64_t kRows = 6, kVecs = 2;
 #endif
-constexpr int64_t kDotRows = 8;   // up to here dot products beat transposing the key tile
+constexpr int64_t kDotRows = 8;  // up to here dot products beat transposing the key tile
 constexpr int64_t kMaxHeadDim = 256;
 constexpr float kNegInf = -std::numeric_limits<float>::infinity();
 

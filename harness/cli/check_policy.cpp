@@ -4,27 +4,53 @@
 #include "harness/base/error.h"
 #include "harness/base/paths.h"
 #include "harness/cli/verbs.h"
+#include "harness/config/model_spec.h"
 #include "harness/config/policy_spec.h"
+#include "harness/model/model.h"
 #include "harness/runner/invariants.h"
 #include "harness/runner/plugins.h"
 
 namespace kvbench {
+namespace {
+
+// Random weights, made once with transformers (in the tree for the tests), or a real model.
+Decoder load(const std::string& model, const Policy& policy) {
+  if (model.empty()) {
+    const auto folder = project_root() / "harness/model/testdata/smollm2";
+    const ModelConfig tiny = load_model_config(folder);
+    try {
+      policy.validate(tiny.n_layers, tiny.n_kv_heads);
+    } catch (const InputError& e) {
+      throw_input_error(
+          "{}; the tiny model has {} layers of {} KV heads: choose another by --model", e.what(),
+          tiny.n_layers, tiny.n_kv_heads);
+    }
+    return {folder, at::kFloat, at::kCPU};
+  }
+  const ModelSpec spec = resolve_model(model);
+  ensure_model(spec);
+  const ModelConfig config = load_model_config(spec.path);
+  policy.validate(config.n_layers, config.n_kv_heads);
+  return {spec.path, at::kFloat, at::kCPU};
+}
+
+}  // namespace
 
 void add_check_policy(CLI::App& app) {
   struct Options {
-    std::string policy;
+    std::string policy, model;
     std::vector<std::filesystem::path> plugins;
   };
   auto* verb = app.add_subcommand("check-policy", "check a policy's invariants on a tiny model");
   auto options = std::make_shared<Options>();
   verb->add_option("policy", options->policy, "a preset or a policy in YAML flow form")->required();
   verb->add_option("--plugin", options->plugins, "shared library that registers its parts");
+  verb->add_option("--model", options->model,
+                   "a name or a folder in place of the tiny model: the one that a profile is for");
   verb->callback([options] {
     load_plugins(options->plugins);
     const Policy policy(parse_policy_text(options->policy));
-    // Random weights, made once with transformers; in the tree for the tests.
-    const auto folder = project_root() / "harness/model/testdata/smollm2";
-    const Decoder model(folder, at::kFloat, at::kCPU);
+    const Decoder model = load(options->model, policy);
     int n_broken = 0;
     for (const auto& result : check_invariants(model, policy)) {
       fmt::print("{:<6} {:<32} {}\n", result.holds ? "ok" : "BROKEN", result.name, result.detail);

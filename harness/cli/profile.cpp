@@ -16,7 +16,7 @@ namespace kvbench {
 namespace {
 
 struct Options {
-  std::string config, output, export_npy, import_npy;
+  std::string config, output, export_npy, import_npy, budgets_from;
   std::vector<std::string> sets;
   bool gap = false;
 };
@@ -52,6 +52,25 @@ void import_table(const Options& options) {
   fmt::print("{}: table [{}]\n", options.output, fmt::join(table.dims, ", "));
 }
 
+// Losses of the profile's own budgets are kept in its file, those of another's are only printed.
+void print_gap(const Options& options, const ProfileConfig& config, ProfileData data) {
+  if (!options.budgets_from.empty()) {
+    const auto gaps = measure_gaps(data, read_profile(options.budgets_from), config.min_keep);
+    for (size_t s = 0; s < gaps.size(); ++s) {
+      const auto title = fmt::format(
+          "{}: loss in % of all importance, mean of {} questions, with "
+          "the budgets of {}",
+          data.scorers[s].name, data.entries.size(), options.budgets_from);
+      fmt::print("\n{}", render(gap_table(title, gaps[s]), Format::kText));
+    }
+    return;
+  }
+  const auto gaps = measure_gaps(data, data, config.min_keep);
+  for (size_t s = 0; s < gaps.size(); ++s) data.scorers[s].gap = gaps[s];
+  write_profile(config.output, data);
+  for (const Grid& grid : profile_tables(data)) fmt::print("\n{}", render(grid, Format::kText));
+}
+
 void profile(const Options& options) {
   if (options.config.empty() == options.import_npy.empty()) {
     throw InputError("profile: expected a configuration or --import-npy");
@@ -59,10 +78,13 @@ void profile(const Options& options) {
   if (!options.import_npy.empty()) return import_table(options);
   ProfileConfig config = load_profile_config(options.config, options.sets);
   if (!options.output.empty()) config.output = options.output;
+  if (!options.budgets_from.empty() && !options.gap) {
+    throw InputError("--budgets-from: expected --gap as well");
+  }
   if (options.gap && !config.losses) {
     throw_input_error("{}: --gap needs `losses: true`", options.config);
   }
-  const ProfileData data = make_profile(config);
+  ProfileData data = make_profile(config);
   for (const ScorerProfile& scorer : data.scorers) {
     fmt::print("{}: {}/table, {} of {} questions\n", config.output.string(), scorer.name,
                scorer.scorer, data.entries.size());
@@ -71,10 +93,7 @@ void profile(const Options& options) {
     write_npy(file, average(data, scorer).table);
     fmt::print("{}\n", file.string());
   }
-  if (!options.gap) return;
-  for (const Grid& grid : gap_report(data, config.min_keep)) {
-    fmt::print("\n{}", render(grid, Format::kText));
-  }
+  if (options.gap) print_gap(options, config, std::move(data));
 }
 
 }  // namespace
@@ -91,6 +110,8 @@ void add_profile(CLI::App& app) {
   verb->add_option("--import-npy", options->import_npy,
                    "instead of profiling, turn such a table into --output");
   verb->add_flag("--gap", options->gap, "print what the budgets lose, and which step loses it");
+  verb->add_option("--budgets-from", options->budgets_from,
+                   "profile whose budgets --gap judges on these contexts: what transfer costs");
   verb->callback([options] { profile(*options); });
 }
 

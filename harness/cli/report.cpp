@@ -1,4 +1,4 @@
-// report: tables and plots out of results files; nothing is recomputed.
+// report: tables and plots out of results files and profiles; nothing is recomputed.
 #include "harness/results/report.h"
 
 #include <fmt/format.h>
@@ -7,23 +7,46 @@
 #include "harness/base/paths.h"
 #include "harness/base/process.h"
 #include "harness/cli/verbs.h"
+#include "harness/profile/gap_report.h"
 
 namespace kvbench {
 namespace {
 
 struct Options {
   std::vector<std::string> files;
-  std::string table, format = "text", plots;
+  std::string table, against, format = "text", plots;
 };
 
-void plot(const Options& options) {
-  const auto toolchain = project_root() / "harness/toolchain";
-  run_program({(toolchain / "setup.sh").string(), "plots"});
+void plot(const std::string& script, const std::string& folder,
+          const std::vector<std::string>& files) {
+  run_program({(project_root() / "harness/toolchain/setup.sh").string(), "plots"});
   std::vector<std::string> arguments = {(deps_dir() / "venv/bin/python").string(),
-                                        (project_root() / "harness/results/plots.py").string(),
-                                        "--output", options.plots};
-  arguments.insert(arguments.end(), options.files.begin(), options.files.end());
+                                        (project_root() / script).string(), "--output", folder};
+  arguments.insert(arguments.end(), files.begin(), files.end());
   run_program(arguments);
+}
+
+void report_results(const Options& options, const std::vector<std::string>& files) {
+  const ReportOptions what{options.table, parse_format(options.format), options.against};
+  const Report made = report({files.begin(), files.end()}, what);
+  fmt::print("{}", made.text);
+  if (what.format == Format::kCsv) {  // the other forms carry them at the top
+    for (const auto& warning : made.warnings) fmt::print(stderr, "{}\n", warning);
+  }
+  if (!options.plots.empty()) plot("harness/results/plots.py", options.plots, files);
+}
+
+void report_profiles(const Options& options, const std::vector<std::string>& files) {
+  const Format format = parse_format(options.format);
+  for (const auto& file : files) {
+    const ProfileData data = read_profile(file);
+    if (format != Format::kCsv) {
+      fmt::print("{}: profile of {}, {} questions\n", file, data.attributes.at("model"),
+                 data.entries.size());
+    }
+    for (const Grid& grid : profile_tables(data)) fmt::print("\n{}", render(grid, format));
+  }
+  if (!options.plots.empty()) plot("harness/profile/plots.py", options.plots, files);
 }
 
 }  // namespace
@@ -31,18 +54,17 @@ void plot(const Options& options) {
 void add_report(CLI::App& app) {
   auto* verb = app.add_subcommand("report", "tables and plots out of results files");
   auto options = std::make_shared<Options>();
-  verb->add_option("files", options->files, "results files, HDF5")->required();
-  verb->add_option("--table", options->table, "summary, cells, samples, latency or memory");
+  verb->add_option("files", options->files, "results files or profiles, HDF5")->required();
+  verb->add_option("--table", options->table, "summary, cells, samples, latency, memory or paired");
+  verb->add_option("--against", options->against,
+                   "policy that the others are compared with, sample by sample (--table paired)");
   verb->add_option("--format", options->format, "text, md, csv or latex");
   verb->add_option("--plots", options->plots, "folder to draw plots into (PNG and SVG)");
   verb->callback([options] {
-    const ReportOptions what{options->table, parse_format(options->format)};
-    const Report made = report({options->files.begin(), options->files.end()}, what);
-    fmt::print("{}", made.text);
-    if (what.format == Format::kCsv) {  // the other forms carry them at the top
-      for (const auto& warning : made.warnings) fmt::print(stderr, "{}\n", warning);
-    }
-    if (!options->plots.empty()) plot(*options);
+    std::vector<std::string> results, profiles;
+    for (const auto& file : options->files) (is_profile(file) ? profiles : results).push_back(file);
+    if (!results.empty()) report_results(*options, results);
+    if (!profiles.empty()) report_profiles(*options, profiles);
   });
 }
 

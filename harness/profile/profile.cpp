@@ -81,7 +81,7 @@ ProfileData new_profile(const ProfileConfig& config, const std::vector<Policy>& 
   data.n_kv_heads = model.n_kv_heads;
   for (size_t i = 0; i < scorers.size(); ++i) {
     const ProfiledScorer& asked = config.scorers[i];
-    data.scorers.push_back({asked.name, scorers[i].scorer(), asked.sink, asked.window, {}});
+    data.scorers.push_back({asked.name, scorers[i].scorer(), asked.sink, asked.window, {}, {}});
   }
   return data;
 }

@@ -19,6 +19,11 @@ const std::vector<std::string> kAttributes = {
     "name",          "config",     "identity", "model_hash", "tokenizer_hash", "data_hash",
     "plugin_hashes", "git_commit", "model",    "device",     "versions"};
 
+constexpr double GapLosses::*kGapColumns[] = {
+    &GapLosses::ratio,   &GapLosses::hull,   &GapLosses::oracle, &GapLosses::oracle_uniform,
+    &GapLosses::uniform, &GapLosses::greedy, &GapLosses::exact,  &GapLosses::profile,
+    &GapLosses::curves,  &GapLosses::online};
+
 template <class T>
 void write_vector(const h5::File& file, const std::string& name, const std::vector<T>& values) {
   h5::write_array<T>(file, name, {static_cast<int64_t>(values.size())}, values);
@@ -35,8 +40,8 @@ void write_scorer(const h5::File& file, const ProfileData& data, const ScorerPro
   h5::write_attribute(file, scorer.name, "window", scorer.window);
   const LearntCurves learnt = learn_curves(data, scorer);
   const std::vector<int64_t> knots = {data.n_layers, data.n_kv_heads, lukv::kKnots};
-  h5::write_array<float>(file, group + "mean_curve",
-                         {data.n_layers, data.n_kv_heads, lukv::kParts}, learnt.mean_curve);
+  h5::write_array<float>(file, group + "mean_curve", {data.n_layers, data.n_kv_heads, lukv::kParts},
+                         learnt.mean_curve);
   h5::write_array<float>(file, group + "calibration_scores", knots, learnt.calibration_scores);
   h5::write_array<float>(file, group + "calibration_importance", knots,
                          learnt.calibration_importance);
@@ -67,6 +72,14 @@ void write_scorer(const h5::File& file, const ProfileData& data, const ScorerPro
   write_vector(file, group + "hull_slopes", slopes);
   write_vector(file, group + "hull_tokens", tokens);
   write_vector(file, group + "hull_offsets", offsets);
+  if (!scorer.gap.empty()) {
+    std::vector<double> gap;
+    for (const GapLosses& row : scorer.gap) {
+      for (const auto column : kGapColumns) gap.push_back(row.*column);
+    }
+    h5::write_array<double>(file, group + "gap", {std::ssize(scorer.gap), std::ssize(kGapColumns)},
+                            gap);
+  }
   if (!data.has_losses) return;
   write_vector(file, group + "losses", losses);
   write_vector(file, group + "ranked_scores", scores);
@@ -110,6 +123,16 @@ ScorerProfile read_scorer(const h5::File& file, const std::string& name, const P
   if (data.has_losses) {
     losses.emplace(file, name + "/losses");
     scores.emplace(file, name + "/ranked_scores");
+  }
+  if (h5::exists(file, name + "/gap")) {
+    const auto gap = h5::read_array<double>(file, name + "/gap");
+    if (gap.dims.size() != 2 || gap.dims[1] != std::ssize(kGapColumns)) {
+      file.fail(name + "/gap", fmt::format("expected shape [ratios, {}]", std::ssize(kGapColumns)));
+    }
+    for (auto value = gap.values.begin(); value != gap.values.end();) {
+      GapLosses& row = scorer.gap.emplace_back();
+      for (const auto column : kGapColumns) row.*column = *value++;
+    }
   }
   int64_t begin = offsets.take(1)[0];
   for (const ProfileEntry& entry : data.entries) {
@@ -247,6 +270,14 @@ void write_profile(const fs::path& path, const ProfileData& data) {
     file.close();
   }
   fs::rename(temporary, path);
+}
+
+bool is_profile(const fs::path& path) {
+  try {
+    return h5::exists(h5::File(path, h5::Mode::kRead), "entries");
+  } catch (const std::runtime_error&) {
+    return false;
+  }
 }
 
 ProfileData read_profile(const fs::path& path) {

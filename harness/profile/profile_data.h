@@ -18,6 +18,8 @@
 //                       float32 [L, H, 64]: what relative scores are worth (lukv/calibration.h)
 //     group_scores, group_losses
 //                       float32 [N, L, H, 64]: what that was learnt from
+//     gap               float64 [ratios, 10]: ratio, J0 to J6, J6 of the curves and online, when
+//                       it was measured
 //     losses            float32: marginal losses of each entry, [L, H, T - sink - window], in
 //                       discard order, only when they were asked for
 //     ranked_scores     float32: the scores in that order, with the losses
@@ -49,10 +51,19 @@ struct ScorerCurve {
   std::vector<std::vector<float>> scores;        // [L * H][E] in that order; with the losses
 };
 
+// What budgets lose at a ratio, a row of the gap report; policies.md 4.7. nan = not computed.
+struct GapLosses {
+  double ratio = 0;
+  double hull = 0, oracle = 0, oracle_uniform = 0, uniform = 0, greedy = 0, exact = 0;  // J0 to J5
+  double profile = 0;             // J6: the table
+  double curves = 0, online = 0;  // J6 of the allocators lukv_curves and lukv_online
+};
+
 struct ScorerProfile {
   std::string name, scorer;  // the group; the scorer's name and parameters in effect
   int64_t sink = 0, window = 0;
   std::vector<ScorerCurve> curves;  // [N]
+  std::vector<GapLosses> gap;       // of each ratio; empty when not measured
 };
 
 struct ProfileData {
@@ -73,7 +84,7 @@ AveragedCurves average(const ProfileData& data, const ScorerProfile& scorer);
 // What the allocators lukv_curves and lukv_online read. An entry in which no token mattered counts
 // for nothing.
 struct LearntCurves {
-  std::vector<float> mean_curve;                                   // [L, H, 256]
+  std::vector<float> mean_curve;                                  // [L, H, 256]
   std::vector<float> calibration_scores, calibration_importance;  // [L, H, 64]
 };
 LearntCurves learn_curves(const ProfileData& data, const ScorerProfile& scorer);
@@ -81,6 +92,9 @@ LearntCurves learn_curves(const ProfileData& data, const ScorerProfile& scorer);
 // Writes the whole file beside its name and renames it: after a kill at any moment there is the old
 // one or the new one. There must be an entry.
 void write_profile(const std::filesystem::path& file, const ProfileData& data);
+
+// Looks like one: an HDF5 file with `entries`. False for what cannot be opened.
+bool is_profile(const std::filesystem::path& file);
 
 // Throws InputError when the file is not a profile of this schema.
 ProfileData read_profile(const std::filesystem::path& file);

@@ -33,7 +33,7 @@ ProfileData sample_profile() {
   }
   ScorerCurve other = curve;
   other.prune_ratios.assign(99 * 2, 0.75);
-  data.scorers = {{"one", "keydiff", 1, 0, {curve, other}}};
+  data.scorers = {{"one", "keydiff", 1, 0, {curve, other}, {}}};
   return data;
 }
 
@@ -99,16 +99,32 @@ TEST_F(ProfileDataTest, RefusesOtherFiles) {
 
 TEST_F(ProfileDataTest, GapReport) {
   ProfileData data = sample_profile();
-  const auto grids = gap_report(data, 0);
-  ASSERT_EQ(grids.size(), 1U);
-  ASSERT_EQ(grids[0].rows.size(), 9U);
+  const auto gaps = measure_gaps(data, data, 0);
+  ASSERT_EQ(gaps.size(), 1U);
+  ASSERT_EQ(gaps[0].size(), 9U);
+  const Grid grid = gap_table("gap", gaps[0]);
   // Half of 8 entries: 4 of the 6 free tokens, of 9.5 in all. The best budgets (3, 1) lose 5.5 in
   // either order; uniform and the averaged table (2, 2) lose 6.5, in the oracle's order 5.5.
-  const std::vector<std::string> row(grids[0].rows[4].begin(), grids[0].rows[4].begin() + 8);
+  const std::vector<std::string> row(grid.rows[4].begin(), grid.rows[4].begin() + 9);
   EXPECT_EQ(row, (std::vector<std::string>{"0.5", "57.895", "57.895", "57.895", "68.421", "57.895",
-                                           "57.895", "68.421"}));
+                                           "57.895", "68.421", "57.895"}));
+  // Measured gaps stay with the file.
+  data.scorers[0].gap = gaps[0];
+  write_profile(path_, data);
+  const ProfileData read = read_profile(path_);
+  ASSERT_EQ(read.scorers[0].gap.size(), 9U);
+  EXPECT_EQ(read.scorers[0].gap[4].uniform, gaps[0][4].uniform);
+  EXPECT_EQ(profile_tables(read).size(), 2U);
+  EXPECT_EQ(profile_tables(sample_profile()).size(), 1U);
+
+  ProfileData other = data;
+  other.scorers[0].name = "another";
+  EXPECT_THROW(measure_gaps(data, other, 0), InputError);
+  other = data;
+  other.scorers[0].scorer = "knorm";
+  EXPECT_THROW(measure_gaps(data, other, 0), InputError);
   data.has_losses = false;
-  EXPECT_THROW(gap_report(data, 0), InputError);
+  EXPECT_THROW(measure_gaps(data, data, 0), InputError);
 }
 
 }  // namespace

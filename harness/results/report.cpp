@@ -8,6 +8,7 @@
 
 #include "harness/base/error.h"
 #include "harness/base/names.h"
+#include "harness/results/paired.h"
 #include "harness/results/results_file.h"
 #include "harness/results/stats.h"
 #include "harness/results/table.h"
@@ -91,27 +92,33 @@ std::string csv(const std::vector<Row>& rows) {
   return render(full_table(rows), Format::kCsv);
 }
 
-std::string csv(const std::string& table, const std::vector<ModelCell>& cells,
-                const std::vector<SampleRow>& samples, const std::vector<LatencyRow>& latency) {
-  if (table == "samples") return csv(samples);
-  if (table == "latency" || table == "memory") return csv(latency);
-  if (table == "summary") {
-    std::string text;
-    for (Grid& grid : summary_tables(cells)) {  // their columns differ: one CSV block each
-      grid.columns.insert(grid.columns.begin(), {"table", false});
-      for (auto& row : grid.rows) row.insert(row.begin(), grid.title);
-      text += fmt::format("{}{}", text.empty() ? "" : "\n", render(grid, Format::kCsv));
-    }
-    return text;
+// One CSV block for each: their columns may differ.
+std::string csv_blocks(std::vector<Grid> grids) {
+  std::string text;
+  for (Grid& grid : grids) {
+    grid.columns.insert(grid.columns.begin(), {"table", false});
+    for (auto& row : grid.rows) row.insert(row.begin(), grid.title);
+    text += fmt::format("{}{}", text.empty() ? "" : "\n", render(grid, Format::kCsv));
   }
+  return text;
+}
+
+std::string csv(const ReportOptions& options, const std::vector<ModelCell>& cells,
+                const std::vector<SampleRow>& samples, const std::vector<LatencyRow>& latency) {
+  if (options.table == "samples") return csv(samples);
+  if (options.table == "latency" || options.table == "memory") return csv(latency);
+  if (options.table == "summary") return csv_blocks(summary_tables(cells));
+  if (options.table == "paired") return csv_blocks(paired_tables(samples, options.against));
   std::vector<CellRow> rows;
   for (const auto& [model, cell] : cells) rows.push_back(cell);
   return csv(rows);
 }
 
-std::vector<Grid> tables(const std::string& table, const std::vector<ModelCell>& cells,
+std::vector<Grid> tables(const ReportOptions& options, const std::vector<ModelCell>& cells,
                          const std::vector<SampleRow>& samples,
                          const std::vector<LatencyRow>& latency) {
+  const std::string& table = options.table;
+  if (table == "paired") return paired_tables(samples, options.against);
   if (table == "samples") return {sample_table(samples)};
   if (table == "latency") return {latency_table(latency)};
   if (table == "memory") return {memory_table(latency)};
@@ -136,10 +143,14 @@ std::string remarks(const std::vector<std::string>& lines, Format format) {
 }  // namespace
 
 Report report(const std::vector<std::filesystem::path>& files, const ReportOptions& options) {
-  const std::vector<std::string> known = {"summary", "cells", "samples", "latency", "memory"};
+  const std::vector<std::string> known = {"summary", "cells",  "samples",
+                                          "latency", "memory", "paired"};
   if (!options.table.empty() &&
       std::find(known.begin(), known.end(), options.table) == known.end()) {
     throw_input_error("--table: {}", unknown_name("table", options.table, known));
+  }
+  if ((options.table == "paired") != !options.against.empty()) {
+    throw InputError("--against POLICY and --table paired go together");
   }
   const auto all = read_all(files);
   const auto cells = cells_of(all);
@@ -154,11 +165,11 @@ Report report(const std::vector<std::filesystem::path>& files, const ReportOptio
     origins.push_back(origin(results));
   }
   if (options.format == Format::kCsv) {
-    made.text = csv(options.table, cells, samples, latency);
+    made.text = csv(options, cells, samples, latency);
     return made;
   }
   made.text = remarks(made.warnings, options.format) + remarks(origins, options.format);
-  for (const Grid& grid : tables(options.table, cells, samples, latency)) {
+  for (const Grid& grid : tables(options, cells, samples, latency)) {
     made.text += fmt::format("\n{}", render(grid, options.format));
   }
   return made;

@@ -10,8 +10,11 @@
 namespace kvbench {
 
 struct ReportOptions {
-  std::string table;  // summary, cells, samples or latency; empty = all but samples (CSV: cells)
+  // summary, cells, samples, latency, memory or paired; empty = all but samples and paired (CSV:
+  // cells)
+  std::string table;
   Format format = Format::kText;
+  std::string against = {};  // paired: the policy that the others are compared with
 };
 
 struct Report {

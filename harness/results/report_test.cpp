@@ -128,6 +128,8 @@ TEST(Report, UnknownNamesGetNearMatches) {
   }
   EXPECT_THROW(parse_format("html"), InputError);
   EXPECT_THROW(report({"no/such.h5"}, {}), InputError);
+  EXPECT_THROW(report({}, {"paired", Format::kText}), InputError);
+  EXPECT_THROW(report({}, {"cells", Format::kText, "full"}), InputError);
 }
 
 }  // namespace

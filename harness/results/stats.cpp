@@ -13,14 +13,6 @@ namespace {
 constexpr int kResamples = 2000;
 constexpr uint64_t kSeed = 95;
 
-// Linear between the two nearest ranks, as numpy.percentile; `sorted` is not empty.
-double quantile(const std::vector<double>& sorted, double q) {
-  const double rank = q * static_cast<double>(sorted.size() - 1);
-  const size_t below = static_cast<size_t>(rank);
-  const size_t above = std::min(below + 1, sorted.size() - 1);
-  return sorted[below] + (rank - static_cast<double>(below)) * (sorted[above] - sorted[below]);
-}
-
 double mean_of(const std::vector<double>& values) {
   double sum = 0;
   for (const double value : values) sum += value;
@@ -87,6 +79,13 @@ Interval clustered_mean(std::span<const double> values, std::span<const int64_t>
   }
   std::sort(means.begin(), means.end());
   return {mean, quantile(means, 0.025), quantile(means, 0.975)};
+}
+
+double quantile(const std::vector<double>& sorted, double q) {
+  const double rank = q * static_cast<double>(sorted.size() - 1);
+  const size_t below = static_cast<size_t>(rank);
+  const size_t above = std::min(below + 1, sorted.size() - 1);
+  return sorted[below] + (rank - static_cast<double>(below)) * (sorted[above] - sorted[below]);
 }
 
 double median(std::vector<double> values) {

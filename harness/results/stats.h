@@ -19,6 +19,9 @@ struct Interval {
 // Fewer than two clusters leave the interval nan, no values the mean too.
 Interval clustered_mean(std::span<const double> values, std::span<const int64_t> clusters);
 
+// Linear between the two nearest ranks, as numpy.percentile; `sorted` ascends and is not empty.
+double quantile(const std::vector<double>& sorted, double q);
+
 // Median of the values that are not nan; nan when there is none.
 double median(std::vector<double> values);
 

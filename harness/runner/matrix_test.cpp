@@ -8,11 +8,9 @@
 #include <filesystem>
 #include <numeric>
 
-#include "harness/base/hdf5.h"
 #include "harness/runner/compress.h"
 #include "harness/runner/generate.h"
-#include "policies/lukv/calibration.h"
-#include "policies/lukv/mean_curve.h"
+#include "harness/runner/test_profile.h"
 
 namespace kvbench {
 namespace {
@@ -42,37 +40,6 @@ std::vector<at::Tensor> some_importance(int64_t n_layers, int64_t n_heads, int64
   return at::rand({n_layers, n_heads, n_tokens}).unbind();
 }
 
-// A profile for allocators that read one: heads differ, and each row's mean is its ratio.
-std::filesystem::path write_profile(const std::string& test) {
-  const int64_t n_layers = model().config().n_layers, n_heads = model().config().n_kv_heads;
-  std::vector<float> values;
-  for (int64_t row = 0; row < 99; ++row) {
-    const double ratio = static_cast<double>(row + 1) / 100;
-    const double reach = 0.5 * std::min(ratio, 1 - ratio);
-    const int64_t n = n_layers * n_heads;
-    for (int64_t i = 0; i < n; ++i) {
-      const double tilt = n > 1 ? 2.0 * static_cast<double>(i) / static_cast<double>(n - 1) - 1 : 0;
-      values.push_back(static_cast<float>(ratio + tilt * reach));
-    }
-  }
-  const auto path = std::filesystem::path(testing::TempDir()) / (test + "_profile.h5");
-  const h5::File file(path, h5::Mode::kCreate);
-  h5::write_array<float>(file, "table", {99, n_layers, n_heads}, values);
-  const auto write_rising = [&](const char* name, int64_t n) {
-    std::vector<float> rising;
-    for (int64_t i = 0; i < n_layers * n_heads * n; ++i) {
-      rising.push_back(static_cast<float>((i % n) * (1 + i / n)));  // heads differ here too
-    }
-    h5::write_array<float>(file, name, {n_layers, n_heads, n}, rising);
-  };
-  write_rising("mean_curve", lukv::kParts);
-  write_rising("calibration_scores", lukv::kKnots);
-  write_rising("calibration_importance", lukv::kKnots);
-  h5::write_attribute(file, "/", "sink", kSink);
-  h5::write_attribute(file, "/", "window", kRecent);
-  return path;
-}
-
 // Made with the defaults, or with a profile where the allocator has such a parameter.
 std::string allocator_text(const std::string& name, const std::string& profile) {
   Params params;
@@ -87,7 +54,7 @@ class Matrix : public testing::TestWithParam<std::tuple<std::string, std::string
  protected:
   void SetUp() override {
     const auto& [scorer, allocator] = GetParam();
-    profile_ = write_profile(scorer + "_" + allocator);
+    profile_ = write_test_profile(scorer + "_" + allocator, model().config(), kSink, kRecent);
     policy_ = std::make_unique<Policy>(parse_policy_text(
         fmt::format("{{scorer: {}, allocator: {}, protect: {{sink: {}, recent: {}}}}}", scorer,
                     allocator_text(allocator, profile_.string()), kSink, kRecent)));

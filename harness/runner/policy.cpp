@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include "harness/base/hash.h"
+#include "harness/base/paths.h"
 
 namespace kvbench {
 namespace {
@@ -47,7 +48,7 @@ Policy::Policy(const PolicySpec& spec) : name_(spec.name) {
   for (const PartSpec* part : {&spec.scorer, &spec.allocator, &spec.weighting}) {
     for (const auto& given : part->params) {
       if (given.key != "profile") continue;
-      profile_hashes_ += fmt::format("{} {}\n", given.text, sha256_file(given.text));
+      profile_hashes_ += fmt::format("{} {}\n", given.text, sha256_file(data_file(given.text)));
     }
   }
   Params params("protect", spec.origin, spec.protect);

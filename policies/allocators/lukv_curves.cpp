@@ -36,9 +36,8 @@ class LuKvCurves : public Allocator {
   std::vector<int64_t> allocate(const LayerBudget& budget) const override {
     const int64_t n_heads = budget.n_kv_heads(), n_tokens = budget.n_tokens();
     validate(budget.n_layers, n_heads);
-    const auto discards =
-        curves_.discards(lukv::DiscardPlan(budget.ratio, budget.n_layers * n_heads, n_tokens,
-                                           protection_.sink, protection_.window));
+    const auto discards = curves_.discards(lukv::DiscardPlan(
+        budget.ratio, budget.n_layers * n_heads, n_tokens, protection_.sink, protection_.window));
     std::vector<int64_t> counts;
     for (int64_t h = 0; h < n_heads; ++h) {
       counts.push_back(n_tokens - discards[budget.layer * n_heads + h]);

@@ -9,6 +9,7 @@
 #include "policies/lukv/allocation.h"
 #include "policies/lukv/calibration.h"
 #include "policies/lukv/mean_curve.h"
+#include "policies/lukv/online.h"
 #include "policies/lukv/profile_file.h"
 #include "policies/policy.h"
 
@@ -26,8 +27,8 @@ class LuKvOnline : public Allocator {
     constexpr auto kRowsLast = lukv::ProfileArray::Shape::kRowsLast;
     constexpr float kMost = std::numeric_limits<float>::max();
     scores_ = {path_, group_ + "/calibration_scores", lukv::kKnots, kRowsLast, 0, kMost, "scores"};
-    importance_ = {path_, group_ + "/calibration_importance", lukv::kKnots, kRowsLast, 0, kMost,
-                   "importance"};
+    importance_ = {
+        path_, group_ + "/calibration_importance", lukv::kKnots, kRowsLast, 0, kMost, "importance"};
     curves_ = {path_, group_ + "/mean_curve", lukv::kParts, kRowsLast, 0, kMost, "losses"};
     curves_.require_nondecreasing();
     scores_.require_nondecreasing();
@@ -72,29 +73,17 @@ class LuKvOnline : public Allocator {
   }
 
  private:
-  // A curve for each head of a layer: its unprotected tokens, lowest score first, each worth what
-  // the profile saw in such ranks and scores, in units of the mean over all heads.
+  // A curve for each head of a layer.
   void add_curves(const LayerBudget& budget, int64_t n_free, lukv::Curves& curves) const {
-    const at::Tensor free = budget.scores.narrow(1, n_free > 0 ? protection_.sink : 0, n_free).cpu();
+    const at::Tensor free =
+        budget.scores.narrow(1, n_free > 0 ? protection_.sink : 0, n_free).cpu();
     const at::Tensor ranked = std::get<0>(free.sort(1)).contiguous();
     for (int64_t h = 0; h < budget.n_kv_heads(); ++h) {
       const int64_t head = budget.layer * budget.n_kv_heads() + h;
-      const std::span scores(ranked.const_data_ptr<float>() + h * n_free,
-                             static_cast<size_t>(n_free));
-      const std::span<const float> by_rank = curves_.rows(head);
-      const auto by_score = lukv::predicted_importance(scores_.rows(head), importance_.rows(head),
-                                                       lukv::relative_scores(scores));
-      const auto unit = static_cast<float>(lukv::kParts * budget.n_layers * budget.n_kv_heads());
-      auto& curve = curves.emplace_back();
-      for (int64_t i = 0; i < n_free; ++i) {
-        const float rank_worth = unit * by_rank[i * lukv::kParts / n_free];
-        const float worth = static_cast<float>((1 - trust_) * rank_worth + trust_ * by_score[i]);
-        if (!curve.empty() && curve.back().slope == worth) {
-          ++curve.back().tokens;
-        } else {
-          curve.push_back({worth, 1});
-        }
-      }
+      curves.push_back(lukv::online_curve(
+          {curves_.rows(head), scores_.rows(head), importance_.rows(head)},
+          {ranked.const_data_ptr<float>() + h * n_free, static_cast<size_t>(n_free)}, trust_,
+          budget.n_layers * budget.n_kv_heads()));
     }
   }
 

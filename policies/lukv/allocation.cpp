@@ -97,8 +97,7 @@ DiscardPlan::DiscardPlan(double ratio, int64_t n_heads, int64_t n_tokens, int64_
     : total(std::llrint(ratio * static_cast<double>(n_heads * n_tokens))),
       n_free(std::max<int64_t>(0, n_tokens - sink - window)) {
   const int64_t even_keep = (n_heads * n_tokens - total) / n_heads;
-  max_discards =
-      n_tokens - std::min(even_keep, min_keep_tokens(kMinKeep, n_tokens, sink, window));
+  max_discards = n_tokens - std::min(even_keep, min_keep_tokens(kMinKeep, n_tokens, sink, window));
 }
 
 std::vector<int64_t> complete(const DiscardPlan& plan, std::vector<int64_t> discards) {

@@ -19,8 +19,8 @@ std::vector<float> relative_scores(std::span<const float> scores);
 // boundaries lie at n (1 - (i / kKnots)^2) from the bottom, so the few high ranks that decide
 // are told apart. Groups may be empty.
 struct RankGroups {
-  std::vector<float> scores;  // [kKnots] mean relative score
-  std::vector<float> losses;  // [kKnots] sum of importance
+  std::vector<float> scores;   // [kKnots] mean relative score
+  std::vector<float> losses;   // [kKnots] sum of importance
   std::vector<int32_t> sizes;  // [kKnots] tokens
 };
 // ranked_scores: ascending; marginals: the importance in that order (loss_curve.h).

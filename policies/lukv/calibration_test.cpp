@@ -29,7 +29,7 @@ TEST(LuKvCalibration, GroupsAreFineAtTheTop) {
     EXPECT_GE(*std::min_element(sizes.begin(), sizes.end()), 0);
   }
   const auto sizes = rank_group_sizes(4096);
-  EXPECT_EQ(sizes.back(), 1);    // 4096 (1/64)^2
+  EXPECT_EQ(sizes.back(), 1);     // 4096 (1/64)^2
   EXPECT_EQ(sizes.front(), 127);  // 4096 (1 - (63/64)^2)
 }
 

@@ -51,8 +51,8 @@ std::vector<int64_t> MeanCurves::discards(const DiscardPlan& plan) const {
     head += step;
     left -= step;
   }
-  return complete(plan, apportion(taken, std::min(plan.total, static_cast<int64_t>(most) *
-                                                                  std::ssize(taken))));
+  return complete(
+      plan, apportion(taken, std::min(plan.total, static_cast<int64_t>(most) * std::ssize(taken))));
 }
 
 }  // namespace kvbench::lukv

@@ -51,7 +51,8 @@ TEST(LuKvPartLosses, KeepTheSumForAnyLength) {
   for (const int64_t n : {1, 7, 255, 256, 1000}) {
     const auto curve = convex_curve(random, n);
     const auto parts = part_losses(curve);
-    EXPECT_NEAR(std::accumulate(parts.begin(), parts.end(), 0.0), loss_at(curve, n), 1e-6 * n * 400);
+    EXPECT_NEAR(std::accumulate(parts.begin(), parts.end(), 0.0), loss_at(curve, n),
+                1e-6 * n * 400);
     EXPECT_TRUE(std::is_sorted(parts.begin(), parts.end(),
                                [](double a, double b) { return a < b - 1e-9 * std::abs(b); }));
   }

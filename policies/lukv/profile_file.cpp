@@ -6,11 +6,12 @@
 
 #include "harness/base/error.h"
 #include "harness/base/hdf5.h"
+#include "harness/base/paths.h"
 
 namespace kvbench::lukv {
 namespace {
 
-constexpr int64_t kMaxHeads = 65536;        // of a model; bounds what a file can make us read
+constexpr int64_t kMaxHeads = 65536;         // of a model; bounds what a file can make us read
 constexpr int64_t kMostProtected = 1 << 20;  // tokens
 
 // What HDF5 complains about names the file and the object.
@@ -31,7 +32,7 @@ ProfileArray::ProfileArray(std::string path, std::string dataset, int64_t rows, 
                            float low, float high, std::string_view meaning)
     : path_(std::move(path)), dataset_(std::move(dataset)), n_rows_(rows), shape_(shape) {
   reading([&] {
-    const h5::File file(path_, h5::Mode::kRead);
+    const h5::File file(data_file(path_), h5::Mode::kRead);
     dims_ = h5::dims(file, dataset_);
     const size_t first = shape == Shape::kRowsFirst ? 1 : 0;  // of layers and heads
     const bool fits = dims_.size() == 3 && dims_[first == 1 ? 0 : 2] == rows && dims_[first] > 0 &&
@@ -86,7 +87,7 @@ void ProfileArray::fail(const std::string& reason) const {
 
 Protection read_protection(const std::string& path, const std::string& group) {
   return reading([&] {
-    const h5::File file(path, h5::Mode::kRead);
+    const h5::File file(data_file(path), h5::Mode::kRead);
     const std::string object = group.empty() ? "/" : group;
     const auto read = [&](const char* name) {
       const auto value = h5::read_attribute<int64_t>(file, object, name);
