@@ -79,6 +79,9 @@ INSTANTIATE_TEST_SUITE_P(
         BadInput{"GapWithoutLosses",
                  {"--gap needs `losses: true`"},
                  {"profile", "profile.yaml", "--gap"}},
+        BadInput{"BudgetsWithoutGap",
+                 {"--budgets-from: expected --gap"},
+                 {"profile", "profile.yaml", "--budgets-from", "file"}},
         BadInput{"ImportWithoutOutput", {"expected --output"}, {"profile", "--import-npy", "file"}},
         BadInput{"ImportOfSomethingElse",
                  {"file: is not a NumPy file"},
@@ -133,13 +136,26 @@ output: a.h5
   // Another configuration does not go on with the file.
   expect_refused(kvbench(folder / "", {"profile", "profile.yaml", "--set", "decode_steps=4"}),
                  {"a.h5: holds another profile", "decode_steps: 3", "decode_steps: 4"});
-  for (const char* profile : {"profile: imported.h5", "profile: a.h5, table: keydiff/table"}) {
+  for (const char* allocator :
+       {"name: lukv, profile: imported.h5", "name: lukv, profile: a.h5, table: keydiff/table",
+        "name: lukv_curves, profile: a.h5, group: keydiff"}) {
     expect_done(kvbench(
-        folder / "",
-        {"inspect", "--model", golden::model_dir().string(), "--text", "prose.txt", "--policy",
-         fmt::format("{{scorer: keydiff, allocator: {{name: lukv, {}}}}}", profile), "--ratio",
-         "0.5", "--output", "inspect.h5"}));
+        folder / "", {"inspect", "--model", golden::model_dir().string(), "--text", "prose.txt",
+                      "--policy", fmt::format("{{scorer: keydiff, allocator: {{{}}}}}", allocator),
+                      "--ratio", "0.5", "--output", "inspect.h5"}));
   }
+  const std::string online =
+      "{scorer: keydiff, allocator: {name: lukv_online, profile: a.h5, group: keydiff}}";
+  expect_refused(kvbench(folder / "", {"check-policy", online}), {"[30, 3, ", "--model"});
+  // The gap is kept in the file; budgets are judged on other contexts, too.
+  const Outcome report = kvbench(folder / "", {"report", "a.h5"});
+  expect_done(report);
+  EXPECT_NE(report.out.find("keydiff: loss in %"), std::string::npos) << report.out;
+  EXPECT_NE(report.out.find("snapkv: share kept"), std::string::npos) << report.out;
+  const Outcome transfer =
+      kvbench(folder / "", {"profile", "profile.yaml", "--gap", "--budgets-from", "b.h5"});
+  expect_done(transfer);
+  EXPECT_NE(transfer.out.find("with the budgets of b.h5"), std::string::npos) << transfer.out;
 }
 
 }  // namespace
