@@ -87,6 +87,33 @@ TEST(Compress, OnePrefillForAllEqualsOneForEach) {
   }
 }
 
+// What is cut later from a prefill that was kept is what would have been cut at once.
+TEST(Compress, AKeptPrefillServesOtherPolicies) {
+  const Decoder model(kModel, at::kFloat, at::kCPU);
+  const auto tokens = some_tokens(200);
+  const Policy snapkv = policy("snapkv"), global = policy("{scorer: keydiff, allocator: global}");
+  CompressOptions options;
+  options.keep_positions = true;
+  const Compressed at_once =
+      compress_context(model, tokens, {{&snapkv, 0.5}, {&global, 0.8}}, options);
+  options.keep_prefill = true;
+  const Compressed kept = compress_context(model, tokens, {}, options);
+  const auto later =
+      compress_prefilled(model, kept.prefilled, {{&snapkv, 0.5}, {&global, 0.8}}, options);
+  ASSERT_EQ(later.size(), 2U);
+  for (size_t i = 0; i < later.size(); ++i) {
+    EXPECT_EQ(later[i].error, "");
+    EXPECT_EQ(later[i].keep_counts, at_once.caches[i].keep_counts);
+    for (size_t l = 0; l < later[i].kept.size(); ++l) {
+      EXPECT_EQ(later[i].kept[l].positions, at_once.caches[i].kept[l].positions);
+    }
+    EXPECT_TRUE(at::equal(later[i].last_logits, at_once.caches[i].last_logits));
+    const std::vector<int32_t> question = {5, 6, 7};
+    EXPECT_EQ(generate(model, {later[i].growing()}, question, {6, {}})[0].tokens,
+              generate(model, {at_once.caches[i].growing()}, question, {6, {}})[0].tokens);
+  }
+}
+
 TEST(Compress, RatioZeroIsTheFullCache) {
   const Decoder model(kModel, at::kFloat, at::kCPU);
   const Policy full = policy("full"), snapkv = policy("snapkv");
