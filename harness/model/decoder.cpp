@@ -18,8 +18,9 @@ Decoder::Decoder(const std::filesystem::path& model_dir, at::ScalarType dtype, c
   attention_scale_ = 1.0 / std::sqrt(static_cast<double>(config_.head_dim));
   embedding_ = weights.get("model.embed_tokens.weight", {vocab, hidden}, dtype, device);
   final_norm_ = weights.get("model.norm.weight", {hidden}, dtype, device);
-  head_ = config_.tied_embeddings ? embedding_
-                                  : weights.get("lm_head.weight", {vocab, hidden}, dtype, device);
+  head_ = Linear(config_.tied_embeddings
+                     ? embedding_
+                     : weights.get("lm_head.weight", {vocab, hidden}, dtype, device));
   inverse_frequencies_ = inverse_frequencies(config_).to(device);
   for (int64_t l = 0; l < config_.n_layers; ++l) load_layer(weights, l);
 }
@@ -34,45 +35,47 @@ void Decoder::load_layer(const Weights& weights, int64_t index) {
   const auto get = [&](const std::string& name, std::vector<int64_t> shape) {
     return weights.get(prefix + name, shape, dtype_, device_);
   };
-  Layer& layer = layers_.emplace_back();
-  layer.attention_norm = get("input_layernorm.weight", {hidden});
-  layer.qkv = at::cat({get("self_attn.q_proj.weight", {q_size, hidden}),
-                       get("self_attn.k_proj.weight", {kv_size, hidden}),
-                       get("self_attn.v_proj.weight", {kv_size, hidden})});
-  layer.output = get("self_attn.o_proj.weight", {hidden, q_size});
+  at::Tensor qkv_bias, gate_up_bias, down_bias;
   if (config_.qkv_bias) {
-    layer.qkv_bias =
+    qkv_bias =
         at::cat({get("self_attn.q_proj.bias", {q_size}), get("self_attn.k_proj.bias", {kv_size}),
                  get("self_attn.v_proj.bias", {kv_size})});
   }
+  if (config_.mlp_bias) {
+    gate_up_bias = at::cat({get("mlp.gate_proj.bias", {inner}), get("mlp.up_proj.bias", {inner})});
+    down_bias = get("mlp.down_proj.bias", {hidden});
+  }
+  Layer& layer = layers_.emplace_back();
+  layer.attention_norm = get("input_layernorm.weight", {hidden});
+  layer.qkv = Linear(at::cat({get("self_attn.q_proj.weight", {q_size, hidden}),
+                              get("self_attn.k_proj.weight", {kv_size, hidden}),
+                              get("self_attn.v_proj.weight", {kv_size, hidden})}),
+                     qkv_bias);
+  layer.output = get("self_attn.o_proj.weight", {hidden, q_size});
   if (config_.output_bias) layer.output_bias = get("self_attn.o_proj.bias", {hidden});
   if (config_.qk_norm) {
     layer.q_norm = get("self_attn.q_norm.weight", {config_.head_dim});
     layer.k_norm = get("self_attn.k_norm.weight", {config_.head_dim});
   }
   layer.mlp_norm = get("post_attention_layernorm.weight", {hidden});
-  layer.gate_up = at::cat(
-      {get("mlp.gate_proj.weight", {inner, hidden}), get("mlp.up_proj.weight", {inner, hidden})});
-  layer.down = get("mlp.down_proj.weight", {hidden, inner});
-  if (config_.mlp_bias) {
-    layer.gate_up_bias =
-        at::cat({get("mlp.gate_proj.bias", {inner}), get("mlp.up_proj.bias", {inner})});
-    layer.down_bias = get("mlp.down_proj.bias", {hidden});
-  }
+  layer.gate_up = Linear(at::cat({get("mlp.gate_proj.weight", {inner, hidden}),
+                                  get("mlp.up_proj.weight", {inner, hidden})}),
+                         gate_up_bias);
+  layer.down = Linear(get("mlp.down_proj.weight", {hidden, inner}), down_bias);
 }
 
 int64_t Decoder::weight_bytes() const {
   const auto bytes = [](const at::Tensor& t) {
     return t.defined() ? static_cast<int64_t>(t.nbytes()) : 0;
   };
-  int64_t sum =
-      bytes(embedding_) + bytes(final_norm_) + (config_.tied_embeddings ? 0 : bytes(head_));
+  int64_t sum = bytes(embedding_) + bytes(final_norm_);
+  if (!config_.tied_embeddings || head_.is_packed()) sum += head_.bytes();
   for (const auto& l : layers_) {
     for (const auto* t :
-         {&l.attention_norm, &l.qkv, &l.qkv_bias, &l.q_norm, &l.k_norm, &l.output, &l.output_bias,
-          &l.mlp_norm, &l.gate_up, &l.gate_up_bias, &l.down, &l.down_bias}) {
+         {&l.attention_norm, &l.q_norm, &l.k_norm, &l.mlp_norm, &l.output, &l.output_bias}) {
       sum += bytes(*t);
     }
+    for (const auto* linear : {&l.qkv, &l.gate_up, &l.down}) sum += linear->bytes();
   }
   return sum;
 }
@@ -93,8 +96,7 @@ Decoder::Projections Decoder::project(const Layer& layer, const at::Tensor& hidd
                                       const at::Tensor& cos, const at::Tensor& sin) const {
   const int64_t S = hidden.size(0), m = hidden.size(1), d = config_.head_dim;
   const int64_t Hq = config_.n_heads, H = config_.n_kv_heads;
-  const at::Tensor heads =
-      at::linear(hidden, layer.qkv, layer.qkv_bias).view({S, m, Hq + 2 * H, d});
+  const at::Tensor heads = layer.qkv(hidden).view({S, m, Hq + 2 * H, d});
   at::Tensor queries = heads.narrow(2, 0, Hq), keys = heads.narrow(2, Hq, H);
   if (config_.qk_norm) {
     queries = norm(queries, layer.q_norm);
@@ -104,8 +106,8 @@ Decoder::Projections Decoder::project(const Layer& layer, const at::Tensor& hidd
 }
 
 at::Tensor Decoder::mlp(const Layer& layer, const at::Tensor& hidden) const {
-  const auto gate_up = at::linear(hidden, layer.gate_up, layer.gate_up_bias).chunk(2, -1);
-  return at::linear(at::silu(gate_up[0]) * gate_up[1], layer.down, layer.down_bias);
+  const auto gate_up = layer.gate_up(hidden).chunk(2, -1);
+  return layer.down(at::silu(gate_up[0]) * gate_up[1]);
 }
 
 // tokens [S, m] and their positions [S, m] -> hidden states [S, m, D] after the final norm.
@@ -125,7 +127,7 @@ at::Tensor Decoder::forward(const at::Tensor& tokens, const at::Tensor& position
 }
 
 at::Tensor Decoder::head_logits(const at::Tensor& hidden) const {
-  return at::linear(hidden, head_).to(at::kFloat);
+  return head_(hidden).to(at::kFloat);
 }
 
 void Decoder::check_tokens(const at::Tensor& tokens, int64_t first_position) const {

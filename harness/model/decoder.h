@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "harness/cache/kv_cache.h"
+#include "harness/model/linear.h"
 #include "harness/model/model_config.h"
 #include "policies/policy.h"
 
@@ -50,8 +51,9 @@ class Decoder {
 
  private:
   struct Layer {
-    at::Tensor attention_norm, qkv, qkv_bias, q_norm, k_norm, output, output_bias;
-    at::Tensor mlp_norm, gate_up, gate_up_bias, down, down_bias;
+    at::Tensor attention_norm, q_norm, k_norm, mlp_norm;
+    Linear qkv, gate_up, down;
+    at::Tensor output, output_bias;  // as they are: policies read them
   };
   // What attention sees: [S, m, heads, d].
   struct Projections {
@@ -73,7 +75,8 @@ class Decoder {
   at::ScalarType dtype_;
   c10::Device device_;
   double attention_scale_;
-  at::Tensor embedding_, final_norm_, head_;
+  at::Tensor embedding_, final_norm_;
+  Linear head_;
   at::Tensor inverse_frequencies_;  // float32 [d / 2], scaling applied
   std::vector<Layer> layers_;
 };

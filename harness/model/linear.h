@@ -1,0 +1,28 @@
+// A projection's weights, stored as the device multiplies by them fastest.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace kvbench {
+
+// x W^T + b. On a CPU the weight is packed for oneDNN once, when it is made: LibTorch's own product
+// packs it again in every call, which costs most where there are few rows, in decode steps
+// (linear_bench). Elsewhere, and for dtypes that this CPU has no instructions for, it is
+// LibTorch's.
+class Linear {
+ public:
+  Linear() = default;
+  // weight [out, in], bias [out] or undefined.
+  explicit Linear(const at::Tensor& weight, at::Tensor bias = {});
+
+  // [..., in] -> [..., out]
+  at::Tensor operator()(const at::Tensor& x) const;
+
+  bool is_packed() const { return weight_.is_mkldnn(); }  // a copy of the weight, then
+  int64_t bytes() const;
+
+ private:
+  at::Tensor weight_, bias_;
+};
+
+}  // namespace kvbench

@@ -1,0 +1,63 @@
+#include "harness/model/linear.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+namespace kvbench {
+namespace {
+
+class LinearTest : public testing::TestWithParam<at::ScalarType> {
+ protected:
+  void SetUp() override { at::manual_seed(1); }
+
+  // Largest difference from the product in float64 over inputs in [-1, 1), relative to the number
+  // of summands.
+  static double error(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+    const at::Tensor got = Linear(weight, bias)(x);
+    const at::Tensor want = at::linear(x.to(at::kDouble), weight.to(at::kDouble),
+                                       bias.defined() ? bias.to(at::kDouble) : at::Tensor());
+    EXPECT_EQ(got.scalar_type(), x.scalar_type());
+    EXPECT_EQ(got.sizes(), want.sizes());
+    return (got.to(at::kDouble) - want).abs().max().item<double>() /
+           static_cast<double>(x.size(-1));
+  }
+  static at::Tensor uniform(at::IntArrayRef sizes) {
+    return (at::rand(sizes) * 2 - 1).to(GetParam());
+  }
+  // bfloat16 and float16: rounding of results of up to about 10.
+  static double tolerance() { return GetParam() == at::kFloat ? 1e-6 : 2e-3; }
+};
+
+TEST_P(LinearTest, EqualsTheProductInDouble) {
+  for (const int64_t rows : {1, 2, 7, 64, 300}) {
+    for (const auto& [in, out] : {std::pair<int64_t, int64_t>{1, 1}, {33, 47}, {64, 96}}) {
+      EXPECT_LE(error(uniform({rows, in}), uniform({out, in}), {}), tolerance())
+          << rows << " " << in << " " << out;
+    }
+  }
+}
+
+TEST_P(LinearTest, AddsTheBias) {
+  EXPECT_LE(error(uniform({5, 32}), uniform({48, 32}), uniform({48})), tolerance());
+}
+
+TEST_P(LinearTest, TakesAnyLayoutOfTheInput) {
+  const at::Tensor x = uniform({2, 6, 40});
+  const at::Tensor weight = uniform({24, 40});
+  EXPECT_LE(error(x, weight, {}), tolerance());
+  EXPECT_LE(error(x.select(1, 5), weight, {}), tolerance());
+  EXPECT_LE(error(x.transpose(0, 1), weight, {}), tolerance());
+  EXPECT_LE(error(x.narrow(2, 8, 24), uniform({24, 24}), {}), tolerance());
+}
+
+TEST_P(LinearTest, CountsBytes) {
+  const auto size = static_cast<int64_t>(c10::elementSize(GetParam()));
+  EXPECT_EQ(Linear(uniform({3, 5})).bytes(), 15 * size);
+  EXPECT_EQ(Linear(uniform({3, 5}), uniform({3})).bytes(), 18 * size);
+}
+
+INSTANTIATE_TEST_SUITE_P(DTypes, LinearTest, testing::Values(at::kFloat, at::kBFloat16),
+                         [](const auto& dtype) { return c10::toString(dtype.param); });
+
+}  // namespace
+}  // namespace kvbench
