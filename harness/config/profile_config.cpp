@@ -16,7 +16,7 @@ constexpr int64_t kMost = 1'000'000'000;
 constexpr int64_t kMostProtected = 1 << 20;
 
 ContextsSpec read_contexts(const YamlNode& node) {
-  const YamlMap map(node, "contexts", {"file", "count", "length", "questions", "seed"});
+  const YamlMap map(node, "contexts", {"file", "count", "length", "ask", "questions", "seed"});
   ContextsSpec contexts;
   contexts.file = map.optional<std::string>("file", "");
   std::error_code ignored;
@@ -30,9 +30,12 @@ ContextsSpec read_contexts(const YamlNode& node) {
   if (!has_questions && contexts.count == 0) {
     map.fail("count", "is missing; only a .jsonl file can be taken whole");
   }
-  if (has_questions && map.find("questions") != nullptr) {
-    map.fail("questions", "stands beside a .jsonl file, which brings its own");
+  for (const char* key : {"ask", "questions"}) {
+    if (has_questions && map.find(key) != nullptr) {
+      map.fail(key, "stands beside a .jsonl file, which brings its own questions");
+    }
   }
+  contexts.ask = map.choice("ask", contexts.ask, {"recite", "explain"});
   contexts.questions = map.integer("questions", contexts.questions, 1, 1000);
   contexts.seed = map.optional("seed", contexts.seed);
   return contexts;
@@ -128,10 +131,10 @@ std::string resolved_yaml(const ProfileConfig& config) {
       contexts.file.empty() ? "" : fmt::format("file: {}, ", yaml_text(contexts.file.string()));
   const std::string count = contexts.count == 0 ? "" : fmt::format("count: {}, ", contexts.count);
   // A .jsonl file has its own questions and places.
-  const std::string drawn =
-      contexts.file.extension() == ".jsonl"
-          ? ""
-          : fmt::format(", questions: {}, seed: {}", contexts.questions, contexts.seed);
+  const std::string drawn = contexts.file.extension() == ".jsonl"
+                                ? ""
+                                : fmt::format(", ask: {}, questions: {}, seed: {}", contexts.ask,
+                                              contexts.questions, contexts.seed);
   text += fmt::format("device: {}\nchat_template: {}\ncontexts: {{{}{}length: {}{}}}\n",
                       config.device, config.chat_template, file, count, contexts.length, drawn);
   text += fmt::format(

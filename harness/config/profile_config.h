@@ -16,6 +16,7 @@ struct ContextsSpec {
   std::filesystem::path file;  // empty = the essays that set-up brings
   int64_t count = 0;           // contexts; 0 = all lines of a .jsonl file
   int64_t length = 0;          // tokens, chat head included; longer texts are cut there
+  std::string ask = "recite";  // what generated questions ask for: recite, explain (contexts.h)
   int64_t questions = 1;       // asked about each context, where they are generated
   uint64_t seed = 42;          // of places and questions, where they are generated
 };
@@ -48,7 +49,7 @@ struct ProfileConfig {
 // Reads a profile's configuration, `sets` being --set overrides. Strict like a sweep's: unknown
 // keys, wrong types and impossible values throw InputError with place and near matches. Keys:
 //   name, model, scorers                        required
-//   contexts: {file: F.jsonl or F.txt, count, length, questions, seed}
+//   contexts: {file: F.jsonl or F.txt, count, length, ask: recite or explain, questions, seed}
 //   decode_steps, sampling: greedy or {temperature, seed}, oracle_norm, scope, min_keep, losses
 //   device, chat_template, threads, plugins, output
 // with each of scorers {name: LABEL, scorer: PART, sink, window}; the label is the scorer's name

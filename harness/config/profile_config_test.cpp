@@ -38,6 +38,7 @@ std::string error_with(const std::string& replace) {
 TEST(ProfileConfig, Defaults) {
   const ProfileConfig config = parse("name: demo");
   EXPECT_EQ(config.decode_steps, 48);
+  EXPECT_EQ(config.contexts.ask, "recite");
   EXPECT_EQ(config.temperature, 0.7);
   EXPECT_EQ(config.oracle_norm, "layer");
   EXPECT_EQ(config.scope, "global");
@@ -54,7 +55,7 @@ TEST(ProfileConfig, EveryKey) {
 model: {name: smollm2-135m-instruct, dtype: float32}
 device: cpu
 chat_template: false
-contexts: {count: 4, length: 100, questions: 2, seed: 7}
+contexts: {count: 4, length: 100, ask: explain, questions: 2, seed: 7}
 decode_steps: 5
 sampling: greedy
 oracle_norm: none
@@ -69,6 +70,7 @@ scorers:
 )",
                                                                "a.yaml"));
   EXPECT_EQ(config.temperature, 0);
+  EXPECT_EQ(config.contexts.ask, "explain");
   EXPECT_EQ(config.contexts.questions, 2);
   EXPECT_EQ(config.scorers[0].window, 64);
   EXPECT_TRUE(config.losses);
@@ -83,6 +85,8 @@ TEST(ProfileConfig, RefusesWhatIsWrong) {
   EXPECT_NE(error_with("contexts: {length: 4}").find("count: is missing"), std::string::npos);
   EXPECT_NE(error_with("contexts: {length: 4, count: 0}").find("at least 1"), std::string::npos);
   EXPECT_NE(error_with("contexts: {length: 4, file: none.txt}").find("no such file: none.txt"),
+            std::string::npos);
+  EXPECT_NE(error_with("contexts: {length: 4, count: 1, ask: recit}").find("did you mean recite?"),
             std::string::npos);
   EXPECT_NE(error_with("sampling: greeedy").find("did you mean greedy?"), std::string::npos);
   EXPECT_NE(error_with("sampling: {temperature: 0}").find("more than 0"), std::string::npos);
@@ -100,8 +104,10 @@ TEST(ProfileConfig, LinesOfJsonBringTheirQuestions) {
   const InTempDir folder;
   InTempDir::write("c.jsonl", "{}\n");
   EXPECT_EQ(parse("contexts: {file: c.jsonl, length: 100}").contexts.count, 0);
-  EXPECT_NE(error_with("contexts: {file: c.jsonl, length: 100, questions: 2}").find("its own"),
-            std::string::npos);
+  for (const char* key : {"questions: 2", "ask: recite"}) {
+    const std::string line = fmt::format("contexts: {{file: c.jsonl, length: 100, {}}}", key);
+    EXPECT_NE(error_with(line).find("its own"), std::string::npos) << error_with(line);
+  }
 }
 
 }  // namespace

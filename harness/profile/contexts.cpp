@@ -69,19 +69,49 @@ std::vector<ProfileContext> cut_prose(const std::string& prose, const ContextsSp
     context.tokens.resize(static_cast<size_t>(spec.length));
     const std::string text =
         format.tokenizer().decode(context.tokens, /*skip_special_tokens=*/true);
-    for (const auto& question : generate_questions(text, spec.questions, seed_of(spec, i))) {
-      context.questions.push_back(format.question("\n" + question, kAnswerPrefix));
+    for (const auto& asked : generate_questions(text, spec.ask, spec.questions, seed_of(spec, i))) {
+      context.questions.push_back(format.question("\n" + asked.text, asked.answer_prefix));
     }
   }
   return contexts;
 }
 
+// ---- questions ----------------------------------------------------------------------------------
 // A sentence to quote: its first words when it is long.
 std::string shortened(std::string_view sentence) {
   constexpr size_t kMostBytes = 200;
   if (sentence.size() <= kMostBytes) return std::string(sentence);
   const size_t blank = sentence.rfind(' ', kMostBytes);
   return std::string(sentence.substr(0, blank == sentence.npos ? sentence.find(' ') : blank));
+}
+
+std::string first_words(std::string_view text, int64_t count) {
+  size_t end = 0;
+  for (int64_t i = 0; i < count && end != text.npos; ++i) end = text.find(' ', end + 1);
+  return std::string(text.substr(0, end));
+}
+
+AskedQuestion ask_to_recite(std::string_view sentence) {
+  constexpr int64_t kWords = 6;
+  const std::string start = first_words(shortened(sentence), kWords);
+  return {
+      fmt::format(R"(What does the text above say from "{}" on? Repeat it word for word.)", start),
+      fmt::format(R"({} "{})", kAnswerPrefix, start)};
+}
+
+AskedQuestion ask_to_explain(std::string_view sentence, Random& random) {
+  const std::string whole = shortened(sentence);
+  const std::string half = whole.substr(0, whole.find(' ', whole.size() / 2));
+  switch (random.below(3)) {
+    case 0:
+      return {fmt::format(R"(What does the text above say directly after "{}"?)", whole),
+              kAnswerPrefix};
+    case 1:
+      return {fmt::format(R"(Complete this sentence of the text above: "{})", half), kAnswerPrefix};
+    default:
+      return {fmt::format(R"(In the text above, what is said where it reads "{}", and why?)", half),
+              kAnswerPrefix};
+  }
 }
 
 // ---- lines of JSON ------------------------------------------------------------------------------
@@ -109,17 +139,20 @@ ProfileContext read_line(const std::string& line, const std::string& place,
   if (!questions.is_array() || questions.empty()) {
     throw_input_error("{}: questions: expected a list of texts", place);
   }
-  const std::string answer_prefix = record.contains("answer_prefix")
-                                        ? text_of(record["answer_prefix"], "answer_prefix", place)
-                                        : kAnswerPrefix;
+  const nlohmann::json prefixes = record.value("answer_prefix", nlohmann::json(kAnswerPrefix));
+  if (prefixes.is_array() && prefixes.size() != questions.size()) {
+    throw_input_error("{}: answer_prefix: expected a text or {} of them, found {}", place,
+                      questions.size(), prefixes.size());
+  }
   ProfileContext context;
   context.tokens = format.context(text_of(record["context"], "context", place));
   if (static_cast<int64_t>(context.tokens.size()) > spec.length) {
     context.tokens.resize(static_cast<size_t>(spec.length));
   }
-  for (const auto& question : questions) {
-    context.questions.push_back(
-        format.question(fmt::format("\n{}", text_of(question, "questions", place)), answer_prefix));
+  for (size_t i = 0; i < questions.size(); ++i) {
+    context.questions.push_back(format.question(
+        "\n" + text_of(questions[i], "questions", place),
+        text_of(prefixes.is_array() ? prefixes[i] : prefixes, "answer_prefix", place)));
   }
   return context;
 }
@@ -145,28 +178,20 @@ std::vector<ProfileContext> read_lines(const std::string& text, const ContextsSp
 
 }  // namespace
 
-std::vector<std::string> generate_questions(const std::string& text, int64_t count, uint64_t seed) {
+std::vector<AskedQuestion> generate_questions(const std::string& text, const std::string& ask,
+                                              int64_t count, uint64_t seed) {
   auto sentences = ruler::split_sentences(text);
   // The first may hold the prompt's head, the last is cut; a text without more is quoted as it is.
   if (sentences.size() > 2) sentences = {sentences.begin() + 1, sentences.end() - 1};
   if (sentences.empty()) sentences = {text};
+  const bool recite = ask == "recite";
+  // A recitation needs text to go on with.
+  if (recite) sentences.resize(sentences.size() - sentences.size() / 8);
   Random random(seed);
-  std::vector<std::string> questions;
+  std::vector<AskedQuestion> questions;
   for (int64_t i = 0; i < count; ++i) {
-    const std::string sentence = shortened(sentences[random.below(sentences.size())]);
-    const std::string half = sentence.substr(0, sentence.find(' ', sentence.size() / 2));
-    switch (random.below(3)) {
-      case 0:
-        questions.push_back(
-            fmt::format("What does the text above say directly after \"{}\"?", sentence));
-        break;
-      case 1:
-        questions.push_back(fmt::format("Complete this sentence of the text above: \"{}", half));
-        break;
-      default:
-        questions.push_back(
-            fmt::format("In the text above, what is said where it reads \"{}\", and why?", half));
-    }
+    const std::string_view sentence = sentences[random.below(sentences.size())];
+    questions.push_back(recite ? ask_to_recite(sentence) : ask_to_explain(sentence, random));
   }
   return questions;
 }

@@ -23,13 +23,22 @@ struct ProfileContexts {
 // Without a file, or with a text file: pieces of that prose, each from the start of a sentence, and
 // questions that send the model back into the piece. Context i is the same whatever the count; it
 // has exactly `length` tokens. A .jsonl file has one context a line:
-//   {"context": TEXT, "questions": [TEXT, ...], "answer_prefix": TEXT}    (answer_prefix optional)
+//   {"context": TEXT, "questions": [TEXT, ...], "answer_prefix": TEXT}    (answer_prefix optional,
+//                                                    or a list with one for each question)
 // Throws InputError (FILE:LINE for lines) when a text is too short or a line malformed, or when the
 // essays are missing.
 ProfileContexts load_contexts(const ContextsSpec& spec, const PromptFormat& format);
 
-// `count` questions that quote a text's sentences, the same for the same seed: how it goes on, how
-// one ends, what is meant.
-std::vector<std::string> generate_questions(const std::string& text, int64_t count, uint64_t seed);
+struct AskedQuestion {
+  std::string text, answer_prefix;
+};
+
+// `count` questions about a text's sentences, the same for the same seed.
+//   recite   repeat the text from the first words of a sentence on; the answer begins with them.
+//            Answers that copy show which heads find and copy things: budgets learnt from them keep
+//            their needles (results/reference/lukv.md)
+//   explain  how a sentence goes on, how it ends, what it means
+std::vector<AskedQuestion> generate_questions(const std::string& text, const std::string& ask,
+                                              int64_t count, uint64_t seed);
 
 }  // namespace kvbench

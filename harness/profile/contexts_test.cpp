@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <set>
 
 #include "harness/base/error.h"
 
@@ -78,13 +79,52 @@ TEST_F(ContextsTest, ShortProseIsRefused) {
   EXPECT_NE(refusal().find("too short"), std::string::npos) << refusal();
 }
 
-TEST_F(ContextsTest, QuestionsQuoteTheText) {
+TEST_F(ContextsTest, QuestionsToReciteBeginTheAnswer) {
+  const std::string text = "The first. One is red as a rose in May. Two is blue. Three is gr";
+  int n_long = 0;
+  for (const auto& asked : generate_questions(text, "recite", 20, 1)) {
+    const bool is_long = asked.answer_prefix == "Answer: \"One is red as a rose";
+    n_long += is_long;
+    EXPECT_TRUE(is_long || asked.answer_prefix == "Answer: \"Two is blue.") << asked.answer_prefix;
+    const std::string quoted = asked.answer_prefix.substr(std::string("Answer: ").size());
+    EXPECT_NE(asked.text.find(quoted + "\" on?"), asked.text.npos) << asked.text;
+  }
+  EXPECT_GT(n_long, 0);
+  EXPECT_LT(n_long, 20);
+}
+
+TEST_F(ContextsTest, RecitationsHaveTextBehindThem) {
+  std::string text = "Start.";
+  for (int i = 0; i < 16; ++i) text += fmt::format(" Number {}.", i);
+  for (const auto& asked : generate_questions(text + " End", "recite", 200, 1)) {
+    EXPECT_EQ(asked.text.find("\"Number 15."), asked.text.npos);
+    EXPECT_EQ(asked.text.find("\"Number 14."), asked.text.npos);
+  }
+}
+
+TEST_F(ContextsTest, QuestionsToExplainQuoteTheText) {
   const std::string text = "The first. One is red. Two is blue. Three is gr";
-  const auto questions = generate_questions(text, 20, 1);
-  EXPECT_EQ(questions, generate_questions(text, 20, 1));
-  for (const auto& question : questions) {
-    EXPECT_TRUE(question.find("\"One") != question.npos || question.find("\"Two") != question.npos)
-        << question;
+  std::set<std::string> kinds;
+  for (const auto& asked : generate_questions(text, "explain", 20, 1)) {
+    EXPECT_TRUE(asked.text.find("\"One") != asked.text.npos ||
+                asked.text.find("\"Two") != asked.text.npos)
+        << asked.text;
+    EXPECT_EQ(asked.answer_prefix, "Answer:");
+    kinds.insert(asked.text.substr(0, 8));
+  }
+  EXPECT_EQ(kinds.size(), 3U);
+}
+
+TEST_F(ContextsTest, TheSameSeedAsksTheSame) {
+  const std::string text = "The first. One is red. Two is blue. Three is grey. Four is gr";
+  for (const char* ask : {"recite", "explain"}) {
+    const auto texts = [&](uint64_t seed) {
+      std::string all;
+      for (const auto& asked : generate_questions(text, ask, 20, seed)) all += asked.text;
+      return all;
+    };
+    EXPECT_EQ(texts(1), texts(1));
+    EXPECT_NE(texts(1), texts(2));
   }
 }
 
@@ -99,6 +139,14 @@ TEST_F(ContextsTest, LinesOfJson) {
   EXPECT_EQ(text_of(contexts[0].tokens), "A text.");
   EXPECT_EQ(contexts[0].questions.size(), 2U);
   EXPECT_EQ(text_of(contexts[1].questions[0]), "\nWho?\nIt is");
+  write("b.jsonl", R"({"context": "A text.", "questions": ["Why?", "How?"],)"
+                   R"( "answer_prefix": ["Because", "By"]})");
+  const auto questions = load().contexts[0].questions;
+  EXPECT_EQ(text_of(questions[0]), "\nWhy?\nBecause");
+  EXPECT_EQ(text_of(questions[1]), "\nHow?\nBy");
+  write("a.jsonl",
+        "{\"context\": \"A text.\", \"questions\": [\"Why?\"]}\n\n"
+        "{\"context\": \"Another.\", \"questions\": [\"Why?\"]}\n");
   spec_.length = 2;
   EXPECT_EQ(load().contexts[0].tokens.size(), 2U);
   spec_.count = 3;
@@ -116,6 +164,12 @@ TEST_F(ContextsTest, LinesThatAreWrong) {
   EXPECT_NE(refusal_of(R"({"context": 3, "questions": ["a"]})").find("context: expected a text"),
             std::string::npos);
   EXPECT_NE(refusal_of(R"({"context": "A", "questions": []})").find("expected a list"),
+            std::string::npos);
+  EXPECT_NE(refusal_of(R"({"context": "A", "questions": ["a", "b"], "answer_prefix": ["c"]})")
+                .find("a.jsonl:2: answer_prefix: expected a text or 2 of them, found 1"),
+            std::string::npos);
+  EXPECT_NE(refusal_of(R"({"context": "A", "questions": ["a"], "answer_prefix": [3]})")
+                .find("answer_prefix: expected a text"),
             std::string::npos);
   EXPECT_NE(refusal_of(R"({"contex": "A"})").find("did you mean context?"), std::string::npos);
   EXPECT_NE(refusal_of("").find("holds 0 contexts"), std::string::npos);
