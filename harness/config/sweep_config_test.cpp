@@ -139,7 +139,7 @@ TEST(Sweep, Quickstart) {
   const SweepConfig config = load_sweep(project_root() / "configs" / "quickstart.yaml", {}, tasks);
   EXPECT_EQ(config.tasks.size(), 3u);
   EXPECT_EQ(config.tasks[2].task, "ruler/niah_multikey_1");
-  EXPECT_EQ(config.policies.size(), 4u);
+  EXPECT_EQ(config.policies.size(), 6u);
   EXPECT_EQ(config.ratios, (std::vector<double>{0.5, 0.8}));
   EXPECT_EQ(config.output, "results/quickstart.h5");
 }
