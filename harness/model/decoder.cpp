@@ -20,7 +20,8 @@ Decoder::Decoder(const std::filesystem::path& model_dir, at::ScalarType dtype, c
   final_norm_ = weights.get("model.norm.weight", {hidden}, dtype, device);
   head_ = Linear(config_.tied_embeddings
                      ? embedding_
-                     : weights.get("lm_head.weight", {vocab, hidden}, dtype, device));
+                     : weights.get("lm_head.weight", {vocab, hidden}, dtype, device),
+                 /*bias=*/{}, Linear::Rounding::kAny);
   inverse_frequencies_ = inverse_frequencies(config_).to(device);
   for (int64_t l = 0; l < config_.n_layers; ++l) load_layer(weights, l);
 }

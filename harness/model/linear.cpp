@@ -23,9 +23,9 @@ bool multiplies_bfloat16() {
   return yes;
 }
 
-bool is_packable(const at::Tensor& weight) {
+bool is_packable(const at::Tensor& weight, Linear::Rounding rounding) {
   if (!weight.is_cpu() || !at::hasMKLDNN()) return false;
-  return weight.scalar_type() == at::kFloat ||
+  return (weight.scalar_type() == at::kFloat && rounding == Linear::Rounding::kAny) ||
          (weight.scalar_type() == at::kBFloat16 && multiplies_bfloat16());
 }
 
@@ -49,8 +49,8 @@ at::Tensor multiply_packed(const at::Tensor& x, const at::Tensor& weight, const 
 
 }  // namespace
 
-Linear::Linear(const at::Tensor& weight, at::Tensor bias)
-    : weight_(is_packable(weight) ? pack(weight) : weight), bias_(std::move(bias)) {}
+Linear::Linear(const at::Tensor& weight, at::Tensor bias, Rounding rounding)
+    : weight_(is_packable(weight, rounding) ? pack(weight) : weight), bias_(std::move(bias)) {}
 
 at::Tensor Linear::operator()(const at::Tensor& x) const {
   return is_packed() ? multiply_packed(x, weight_, bias_) : at::linear(x, weight_, bias_);

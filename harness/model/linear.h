@@ -11,9 +11,15 @@ namespace kvbench {
 // LibTorch's.
 class Linear {
  public:
+  // kLikeLibTorch: to the bit. LibTorch multiplies bfloat16 by oneDNN itself, but not float32,
+  // where another order of sums would move keys and values away from those of the peers by 4e-5 of
+  // a layer's largest.
+  enum class Rounding { kLikeLibTorch, kAny };
+
   Linear() = default;
   // weight [out, in], bias [out] or undefined.
-  explicit Linear(const at::Tensor& weight, at::Tensor bias = {});
+  explicit Linear(const at::Tensor& weight, at::Tensor bias = {},
+                  Rounding rounding = Rounding::kLikeLibTorch);
 
   // [..., in] -> [..., out]
   at::Tensor operator()(const at::Tensor& x) const;

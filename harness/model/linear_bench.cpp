@@ -13,7 +13,7 @@ void run(benchmark::State& state, at::ScalarType dtype, bool packed) {
   at::set_num_threads(1);
   const at::Tensor x = at::rand({state.range(0), state.range(1)}).to(dtype);
   const at::Tensor weight = at::rand({state.range(2), state.range(1)}).to(dtype);
-  const Linear linear(weight);
+  const Linear linear(weight, {}, Linear::Rounding::kAny);
   for (auto _ : state) benchmark::DoNotOptimize(packed ? linear(x) : at::linear(x, weight));
 }
 

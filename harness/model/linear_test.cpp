@@ -13,7 +13,7 @@ class LinearTest : public testing::TestWithParam<at::ScalarType> {
   // Largest difference from the product in float64 over inputs in [-1, 1), relative to the number
   // of summands.
   static double error(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-    const at::Tensor got = Linear(weight, bias)(x);
+    const at::Tensor got = Linear(weight, bias, Linear::Rounding::kAny)(x);
     const at::Tensor want = at::linear(x.to(at::kDouble), weight.to(at::kDouble),
                                        bias.defined() ? bias.to(at::kDouble) : at::Tensor());
     EXPECT_EQ(got.scalar_type(), x.scalar_type());
@@ -48,6 +48,14 @@ TEST_P(LinearTest, TakesAnyLayoutOfTheInput) {
   EXPECT_LE(error(x.select(1, 5), weight, {}), tolerance());
   EXPECT_LE(error(x.transpose(0, 1), weight, {}), tolerance());
   EXPECT_LE(error(x.narrow(2, 8, 24), uniform({24, 24}), {}), tolerance());
+}
+
+TEST_P(LinearTest, RoundsLikeLibTorchUnlessToldOtherwise) {
+  for (const int64_t rows : {1, 8, 100}) {
+    const at::Tensor x = uniform({rows, 576}), weight = uniform({960, 576});
+    const at::Tensor got = Linear(weight)(x), want = at::linear(x, weight);
+    EXPECT_TRUE(at::equal(got, want)) << rows;
+  }
 }
 
 TEST_P(LinearTest, CountsBytes) {
