@@ -50,11 +50,14 @@ TEST_P(LinearTest, TakesAnyLayoutOfTheInput) {
   EXPECT_LE(error(x.narrow(2, 8, 24), uniform({24, 24}), {}), tolerance());
 }
 
+// float32 to the bit; bfloat16, where oneDNN may choose another kernel, within its last place.
 TEST_P(LinearTest, RoundsLikeLibTorchUnlessToldOtherwise) {
   for (const int64_t rows : {1, 8, 100}) {
     const at::Tensor x = uniform({rows, 576}), weight = uniform({960, 576});
     const at::Tensor got = Linear(weight)(x), want = at::linear(x, weight);
-    EXPECT_TRUE(at::equal(got, want)) << rows;
+    const double last_place = GetParam() == at::kFloat ? 0 : 0x1p-8;
+    EXPECT_LE((got - want).abs().max().item<double>(), last_place * want.abs().max().item<double>())
+        << rows;
   }
 }
 
