@@ -11,9 +11,8 @@ namespace kvbench {
 // LibTorch's.
 class Linear {
  public:
-  // kLikeLibTorch: to the bit. LibTorch multiplies bfloat16 by oneDNN itself, but not float32,
-  // where another order of sums would move keys and values away from those of the peers by 4e-5 of
-  // a layer's largest.
+  // kLikeLibTorch: LibTorch multiplies bfloat16 by oneDNN itself, but not float32, where another
+  // order of sums would move values away from those of the peers by 4e-5 of a layer's largest.
   enum class Rounding { kLikeLibTorch, kAny };
 
   Linear() = default;
