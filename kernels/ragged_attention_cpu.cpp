@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "kernels/element.h"
@@ -35,10 +37,20 @@ struct Partial {
   std::vector<float> largest, total, sum;  // [R], [R], [R, d]
 };
 
+// v with halves, quarters, ... of `kDistance` lanes exchanged.
+template <int64_t kDistance, size_t... kLane>
+Vec exchange(Vec v, std::index_sequence<kLane...>) {
+  return __builtin_shufflevector(v, v, (kLane ^ kDistance)...);
+}
+
+template <int64_t kDistance = kLanes / 2>
 float horizontal_sum(Vec v) {
-  float sum = 0;
-  for (int64_t i = 0; i < kLanes; ++i) sum += v[i];
-  return sum;
+  v += exchange<kDistance>(v, std::make_index_sequence<kLanes>());
+  if constexpr (kDistance == 1) {
+    return v[0];
+  } else {
+    return horizontal_sum<kDistance / 2>(v);
+  }
 }
 
 // exp(x) for x <= 0, relative error below 3e-7: exp2 by splitting off the integer part and a
@@ -64,23 +76,27 @@ Vec exp_nonpositive(Vec x) {
   return p * power;
 }
 
-// scores[r][j] = query_r . key_j for few rows: keys stay as they lie in memory.
-template <class E>
+// scores[r][j] = query_r . key_j for R rows: keys stay as they lie in memory.
+template <class E, int64_t R>
+void dot_rows(const float* queries, const typename E::Storage* keys, int64_t count, int64_t d,
+              float* scores) {
+  for (int64_t j = 0; j < count; ++j) {
+    Vec acc[R] = {};
+    for (int64_t c = 0; c < d; c += kLanes) {
+      const Vec key = E::load_lanes(keys + j * d + c);
+      for (int64_t r = 0; r < R; ++r) acc[r] += key * Float32::load_lanes(queries + r * d + c);
+    }
+    for (int64_t r = 0; r < R; ++r) scores[r * kTile + j] = horizontal_sum(acc[r]);
+  }
+}
+
+template <class E, int64_t R = kRows>
 void scores_by_dot(const float* queries, int64_t rows, const typename E::Storage* keys,
                    int64_t count, int64_t d, float* scores) {
-  for (int64_t j = 0; j < count; ++j) {
-    for (int64_t r0 = 0; r0 < rows; r0 += kRows) {
-      const int64_t n = std::min(kRows, rows - r0);
-      Vec acc[kRows] = {};
-      for (int64_t c = 0; c < d; c += kLanes) {
-        const Vec key = E::load_lanes(keys + j * d + c);
-        for (int64_t r = 0; r < n; ++r) {
-          acc[r] += key * Float32::load_lanes(queries + (r0 + r) * d + c);
-        }
-      }
-      for (int64_t r = 0; r < n; ++r) scores[(r0 + r) * kTile + j] = horizontal_sum(acc[r]);
-    }
+  for (; rows >= R; rows -= R, queries += R * d, scores += R * kTile) {
+    dot_rows<E, R>(queries, keys, count, d, scores);
   }
+  if constexpr (R > 1) scores_by_dot<E, R - 1>(queries, rows, keys, count, d, scores);
 }
 
 // out[r][c] = sum_k a[r][k] b[k][c], or that added to it; V vectors of columns.
@@ -151,12 +167,8 @@ class UnitWorker {
       const int64_t count = std::min(kTile, unit.end_key - j0);
       score_tile(keys + j0 * d, count);
       softmax_tile(j0, count, first_seen, partial);
-      for (int64_t x = 0; x < count * d; x += kLanes) {
-        const Vec value = E::load_lanes(values + j0 * d + x);
-        std::memcpy(values_.data() + x, &value, sizeof value);
-      }
-      multiply<true>(scores_.data(), kTile, rows_, values_.data(), d, count, d, partial.sum.data(),
-                     d);
+      multiply<true>(scores_.data(), kTile, rows_, value_tile(values + j0 * d, count), d, count, d,
+                     partial.sum.data(), d);
     }
   }
 
@@ -187,6 +199,19 @@ class UnitWorker {
     }
     multiply<false>(queries_.data(), d_, rows_, keys_t_.data(), kTile, d_, kTile, scores_.data(),
                     kTile);
+  }
+
+  // A tile's values in float.
+  const float* value_tile(const Storage* values, int64_t count) {
+    if constexpr (std::is_same_v<Storage, float>) {
+      return values;
+    } else {
+      for (int64_t x = 0; x < count * d_; x += kLanes) {
+        const Vec value = E::load_lanes(values + x);
+        std::memcpy(values_.data() + x, &value, sizeof value);
+      }
+      return values_.data();
+    }
   }
 
   // Scores of a tile become weights; earlier sums are rescaled to the new maximum.

@@ -107,28 +107,29 @@ Decoder::Projections Decoder::project(const Layer& layer, const at::Tensor& hidd
 }
 
 at::Tensor Decoder::mlp(const Layer& layer, const at::Tensor& hidden) const {
-  const auto gate_up = layer.gate_up(hidden).chunk(2, -1);
-  return layer.down(at::silu(gate_up[0]) * gate_up[1]);
+  auto gate_up = layer.gate_up(hidden).chunk(2, -1);
+  return layer.down(at::silu_(gate_up[0]).mul_(gate_up[1]));
 }
 
-// tokens [S, m] and their positions [S, m] -> hidden states [S, m, D] after the final norm.
+// tokens [S, m] and their positions [S, m] -> logits float32 [S, vocab] or [S, m, vocab].
 at::Tensor Decoder::forward(const at::Tensor& tokens, const at::Tensor& positions,
-                            const Attend& attend) const {
+                            const Attend& attend, Logits logits) const {
   const at::Tensor angles = positions.to(at::kFloat).unsqueeze(-1) * inverse_frequencies_;
   const at::Tensor cos = angles.cos().unsqueeze(2), sin = angles.sin().unsqueeze(2);
   at::Tensor hidden = at::embedding(embedding_, tokens);
   for (int64_t l = 0; l < config_.n_layers; ++l) {
     const Layer& layer = layers_[l];
     const Projections heads = project(layer, norm(hidden, layer.attention_norm), cos, sin);
-    const at::Tensor attended = attend(l, heads).flatten(2);  // [S, m, Hq * d]
+    at::Tensor attended = attend(l, heads).flatten(2);  // [S, m, Hq * d]
+    if (logits == Logits::kLast && l + 1 == config_.n_layers) {
+      // Nobody attends to what the last layer makes of the other tokens.
+      attended = attended.select(1, -1);
+      hidden = hidden.select(1, -1);
+    }
     hidden = hidden + at::linear(attended, layer.output, layer.output_bias);
     hidden = hidden + mlp(layer, norm(hidden, layer.mlp_norm));
   }
-  return norm(hidden, final_norm_);
-}
-
-at::Tensor Decoder::head_logits(const at::Tensor& hidden) const {
-  return head_(hidden).to(at::kFloat);
+  return head_(norm(hidden, final_norm_)).to(at::kFloat);
 }
 
 void Decoder::check_tokens(const at::Tensor& tokens, int64_t first_position) const {
@@ -171,8 +172,7 @@ at::Tensor Decoder::prefill(const std::vector<int32_t>& tokens, const Observer& 
     observer(view);
     return attended.transpose(1, 2);
   };
-  const at::Tensor hidden = forward(ids.to(device_), positions.unsqueeze(0), attend);
-  return head_logits(hidden.select(1, n_tokens - 1)).squeeze(0);
+  return forward(ids.to(device_), positions.unsqueeze(0), attend, Logits::kLast).squeeze(0);
 }
 
 at::Tensor Decoder::extend(const at::Tensor& tokens, DecodeBatch& batch, Logits logits,
@@ -191,10 +191,9 @@ at::Tensor Decoder::extend(const at::Tensor& tokens, DecodeBatch& batch, Logits 
     if (observer) observer(l, p.queries);
     return attended;
   };
-  at::Tensor hidden = forward(tokens.to(device_), positions, attend);
+  at::Tensor result = forward(tokens.to(device_), positions, attend, logits);
   batch.advance(m);
-  if (logits == Logits::kLast) hidden = hidden.select(1, m - 1);
-  return head_logits(hidden);
+  return result;
 }
 
 }  // namespace kvbench

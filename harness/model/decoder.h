@@ -63,13 +63,12 @@ class Decoder {
 
   void load_layer(const Weights& weights, int64_t index);
   void check_tokens(const at::Tensor& tokens, int64_t first_position) const;
-  at::Tensor forward(const at::Tensor& tokens, const at::Tensor& positions,
-                     const Attend& attend) const;
+  at::Tensor forward(const at::Tensor& tokens, const at::Tensor& positions, const Attend& attend,
+                     Logits logits) const;
   Projections project(const Layer& layer, const at::Tensor& hidden, const at::Tensor& cos,
                       const at::Tensor& sin) const;
   at::Tensor mlp(const Layer& layer, const at::Tensor& hidden) const;
   at::Tensor norm(const at::Tensor& hidden, const at::Tensor& weight) const;
-  at::Tensor head_logits(const at::Tensor& hidden) const;
 
   ModelConfig config_;
   at::ScalarType dtype_;

@@ -23,9 +23,9 @@ bool multiplies_bfloat16() {
   return yes;
 }
 
-bool is_packable(const at::Tensor& weight, Linear::Rounding rounding) {
+bool is_packable(const at::Tensor& weight) {
   if (!weight.is_cpu() || !at::hasMKLDNN()) return false;
-  return (weight.scalar_type() == at::kFloat && rounding == Linear::Rounding::kAny) ||
+  return weight.scalar_type() == at::kFloat ||
          (weight.scalar_type() == at::kBFloat16 && multiplies_bfloat16());
 }
 
@@ -50,15 +50,24 @@ at::Tensor multiply_packed(const at::Tensor& x, const at::Tensor& weight, const 
 }  // namespace
 
 Linear::Linear(const at::Tensor& weight, at::Tensor bias, Rounding rounding)
-    : weight_(is_packable(weight, rounding) ? pack(weight) : weight), bias_(std::move(bias)) {}
+    : bias_(std::move(bias)) {
+  if (is_packable(weight)) packed_ = pack(weight);
+  const bool only_few_rows =
+      weight.scalar_type() == at::kFloat && rounding == Rounding::kLikeLibTorch;
+  if (!is_packed() || only_few_rows) weight_ = weight;
+}
 
 at::Tensor Linear::operator()(const at::Tensor& x) const {
-  return is_packed() ? multiply_packed(x, weight_, bias_) : at::linear(x, weight_, bias_);
+  const bool by_packed = is_packed() && (!weight_.defined() || x.numel() <= kFewRows * x.size(-1));
+  return by_packed ? multiply_packed(x, packed_, bias_) : at::linear(x, weight_, bias_);
 }
 
 int64_t Linear::bytes() const {
-  const int64_t n_biases = bias_.defined() ? bias_.numel() : 0;
-  return (weight_.numel() + n_biases) * static_cast<int64_t>(weight_.itemsize());
+  int64_t sum = 0;
+  for (const auto& t : {weight_, packed_, bias_}) {
+    if (t.defined()) sum += t.numel() * static_cast<int64_t>(t.itemsize());
+  }
+  return sum;
 }
 
 }  // namespace kvbench

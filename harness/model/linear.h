@@ -12,8 +12,10 @@ namespace kvbench {
 class Linear {
  public:
   // kLikeLibTorch: LibTorch multiplies bfloat16 by oneDNN itself, but not float32, where another
-  // order of sums would move values away from those of the peers by 4e-5 of a layer's largest.
+  // order of sums in a prefill would move values away from those of the peers by 4e-5 of a layer's
+  // largest. So more than kFewRows float32 rows are LibTorch's: both forms of the weight are held.
   enum class Rounding { kLikeLibTorch, kAny };
+  static constexpr int64_t kFewRows = 64;
 
   Linear() = default;
   // weight [out, in], bias [out] or undefined.
@@ -23,11 +25,11 @@ class Linear {
   // [..., in] -> [..., out]
   at::Tensor operator()(const at::Tensor& x) const;
 
-  bool is_packed() const { return weight_.is_mkldnn(); }  // a copy of the weight, then
+  bool is_packed() const { return packed_.defined(); }  // a copy of the weight, then
   int64_t bytes() const;
 
  private:
-  at::Tensor weight_, bias_;
+  at::Tensor weight_, packed_, bias_;  // weight_ undefined where packed_ serves any number of rows
 };
 
 }  // namespace kvbench

@@ -4,14 +4,12 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
-#include <memory>
 #include <sstream>
 
 #include "harness/base/error.h"
 #include "harness/model/safetensors.h"
 #include "harness/profile/contexts.h"
-#include "harness/profile/observed_context.h"
-#include "harness/profile/sample_token.h"
+#include "harness/profile/measure.h"
 #include "harness/results/file_lock.h"
 #include "harness/results/store.h"
 #include "harness/runner/device.h"
@@ -19,8 +17,6 @@
 #include "harness/runner/plugins.h"
 #include "harness/runner/progress.h"
 #include "harness/runner/run_info.h"
-#include "policies/lukv/allocation.h"
-#include "policies/lukv/loss_curve.h"
 
 namespace kvbench {
 namespace {
@@ -122,89 +118,6 @@ void resume(const std::filesystem::path& file, ProfileData& data) {
   data.entries = std::move(stored.entries);
 }
 
-ScorerCurve solve(const ProfileConfig& config, const ScorerProfile& scorer,
-                  const at::Tensor& scores, const at::Tensor& importance) {
-  const int64_t n_tokens = scores.size(2), n_heads = scores.size(0) * scores.size(1);
-  const auto head = [&](const at::Tensor& values, int64_t h) {
-    return std::span(values.const_data_ptr<float>() + h * n_tokens, static_cast<size_t>(n_tokens));
-  };
-  ScorerCurve curve;
-  for (int64_t h = 0; h < n_heads; ++h) {
-    auto marginals =
-        lukv::marginal_losses(head(scores, h), head(importance, h), scorer.sink, scorer.window);
-    curve.hull.push_back(lukv::convex_minorant(marginals));
-    const auto free = head(scores, h).subspan(scorer.sink, marginals.size());
-    std::vector<float> ranked(free.begin(), free.end());
-    std::sort(ranked.begin(), ranked.end());
-    curve.groups.push_back(lukv::rank_groups(ranked, marginals));
-    if (!config.losses) continue;
-    curve.losses.push_back(std::move(marginals));
-    curve.scores.push_back(std::move(ranked));
-  }
-  const int64_t min_keep =
-      lukv::min_keep_tokens(config.min_keep, n_tokens, scorer.sink, scorer.window);
-  const auto scope = config.scope == "layer" ? lukv::Scope::kLayer : lukv::Scope::kGlobal;
-  for (const auto count :
-       lukv::discard_table(curve.hull, scores.size(1), n_tokens, min_keep, scope)) {
-    curve.prune_ratios.push_back(static_cast<float>(count) / static_cast<float>(n_tokens));
-  }
-  return curve;
-}
-
-// How many contexts from `first` on are decoded together: few enough for their caches to be small
-// beside a long context's. Without regard to the number of contexts, so that a run that was killed
-// continues with the same groups.
-size_t group_size(const std::vector<ProfileContext>& contexts, size_t first) {
-  constexpr size_t kMostTokens = 8192;
-  size_t n_tokens = contexts[first].tokens.size(), end = first + 1;
-  while (end < contexts.size() && n_tokens + contexts[end].tokens.size() <= kMostTokens) {
-    n_tokens += contexts[end++].tokens.size();
-  }
-  return end - first;
-}
-
-// Measures contexts [first, first + size) and appends their entries.
-void measure(const ProfileConfig& config, const Decoder& model, const std::vector<Policy>& scorers,
-             const std::vector<ProfileContext>& contexts, size_t first, size_t size,
-             ProfileData& data, Progress& progress) {
-  std::vector<const Policy*> policies;
-  for (const auto& scorer : scorers) policies.push_back(&scorer);
-  const auto norm =
-      config.oracle_norm == "none" ? lukv::OracleNorm::kNone : lukv::OracleNorm::kLayer;
-  const auto seed = [&](size_t i) { return config.sampling_seed + 1000 * i; };
-  std::vector<std::unique_ptr<ObservedContext>> group;
-  size_t most_questions = 0;
-  for (size_t i = first; i < first + size; ++i) {
-    group.push_back(
-        std::make_unique<ObservedContext>(model, contexts[i].tokens, policies, norm, seed(i)));
-    most_questions = std::max(most_questions, contexts[i].questions.size());
-    progress.advance(1, "contexts read");
-  }
-  for (size_t q = 0; q < most_questions; ++q) {
-    std::vector<ObservedContext::Ask> asks;
-    std::vector<size_t> asked;  // which context each ask belongs to
-    for (size_t i = first; i < first + size; ++i) {
-      if (q >= contexts[i].questions.size()) continue;
-      asks.push_back(
-          {group[i - first].get(), contexts[i].questions[q],
-           [&config, random = Random(seed(i) + q)](int64_t, const at::Tensor& logits) mutable {
-             return sample_token(logits, config.temperature, random);
-           }});
-      asked.push_back(i);
-    }
-    const auto importance = ObservedContext::importance(asks, config.decode_steps);
-    for (size_t a = 0; a < asks.size(); ++a) {
-      for (size_t s = 0; s < scorers.size(); ++s) {
-        data.scorers[s].curves.push_back(
-            solve(config, data.scorers[s], asks[a].context->scores(s), importance[a]));
-      }
-      data.entries.push_back({static_cast<int32_t>(asked[a]), static_cast<int32_t>(q),
-                              static_cast<int32_t>(contexts[asked[a]].tokens.size())});
-    }
-  }
-  progress.advance(static_cast<int64_t>(size), "contexts measured");
-}
-
 }  // namespace
 
 ProfileData make_profile(const ProfileConfig& config) {
@@ -238,7 +151,12 @@ ProfileData make_profile(const ProfileConfig& config) {
     Progress progress(2 * static_cast<int64_t>(contexts.size()), 2 * static_cast<int64_t>(n_done));
     while (n_done < contexts.size()) {
       const size_t size = group_size(contexts, n_done);
-      measure(config, model, scorers, contexts, n_done, size, data, progress);
+      for (auto& measured : measure(config, model, scorers, contexts, n_done, size, progress)) {
+        data.entries.push_back(measured.entry);
+        for (size_t s = 0; s < scorers.size(); ++s) {
+          data.scorers[s].curves.push_back(std::move(measured.curves[s]));
+        }
+      }
       n_done += size;
       data.complete = n_done == contexts.size();
       write_profile(config.output, data);

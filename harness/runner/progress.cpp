@@ -27,6 +27,7 @@ Progress::~Progress() {
 }
 
 void Progress::advance(int64_t units, const std::string& what) {
+  const std::lock_guard lock(mutex_);
   done_ += units;
   const auto now = Clock::now();
   const auto pause = std::chrono::seconds(terminal_ ? 0 : 15);

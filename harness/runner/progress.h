@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <mutex>
 #include <string>
 
 namespace kvbench {
@@ -14,12 +15,14 @@ class Progress {
   Progress(int64_t total, int64_t done);
   ~Progress();
 
+  // Any thread may call it.
   void advance(int64_t units, const std::string& what);
 
  private:
   void show(const std::string& what) const;
 
   using Clock = std::chrono::steady_clock;
+  std::mutex mutex_;
   int64_t total_, done_, done_before_;
   bool terminal_;
   Clock::time_point start_, shown_;

@@ -1,0 +1,31 @@
+// What a profile measures on its contexts. policies.md 4.1 to 4.4.
+#pragma once
+
+#include <vector>
+
+#include "harness/config/profile_config.h"
+#include "harness/model/decoder.h"
+#include "harness/profile/contexts.h"
+#include "harness/profile/profile_data.h"
+#include "harness/runner/policy.h"
+#include "harness/runner/progress.h"
+
+namespace kvbench {
+
+// How many contexts from `first` on are measured together: few enough for their caches to be small
+// beside a long context's. Without regard to the number of contexts, so that a run that was killed
+// continues with the same groups.
+size_t group_size(const std::vector<ProfileContext>& contexts, size_t first);
+
+struct Measurement {
+  ProfileEntry entry;
+  std::vector<ScorerCurve> curves;  // [scorers]
+};
+
+// Measures contexts [first, first + size), question by question; one prefill a context.
+std::vector<Measurement> measure(const ProfileConfig& config, const Decoder& model,
+                                 const std::vector<Policy>& scorers,
+                                 const std::vector<ProfileContext>& contexts, size_t first,
+                                 size_t size, Progress& progress);
+
+}  // namespace kvbench
