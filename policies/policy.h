@@ -1,7 +1,7 @@
 // What makes a policy: a scorer ranks the cached tokens of every KV head, an allocator says how
-// many each head keeps. Both are pure: tensors in, scores or counts out. They see one layer of one
-// prefilled context, never the question, the answer or the task (unless the experiment puts the
-// question into the context). Only the cache evicts.
+// many each head keeps. Both are pure: tensors in, scores or counts out; several threads ask them at
+// once. They see one layer of one prefilled context, never the question, the answer or the task
+// (unless the experiment puts the question into the context). Only the cache evicts.
 #pragma once
 
 #include <ATen/core/Tensor.h>
