@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Times `kvbench profile` beside a plain transformers version of the published step 1, in turn, on one text and model.
 
-usage: profile_side_by_side.py KVBENCH MODEL_DIR TEXT [--length 1000] [--steps 48] [--contexts 8]  (torch, transformers)
+usage: profile_side_by_side.py KVBENCH MODEL_DIR TEXT [--length 1000] [--steps 48] [--contexts 24]  (torch, transformers)
 
 The plain version: eager attention in float32, the context's scores for SnapKV, KeyDiff and expected attention, then greedy
 decoding with the full cache and the oracle importance out of each step's attention weights. It makes no loss curves, and
 its time to load is left out. kvbench's time is that of the whole process: loading, tokens, scores, curves, hulls, all
-budgets and the file. Prints seconds a context and the peak memory of both processes.
+budgets and the file, by default for as many contexts as the profile in configs/profiles has. Prints seconds a context and
+the peak memory of both processes.
 """
 
 import argparse
@@ -116,7 +117,7 @@ def main():
     parser.add_argument("kvbench", type=Path)
     parser.add_argument("model", type=Path)
     parser.add_argument("text", type=Path, help="prose, longer than the contexts")
-    for name, default in (("length", 1000), ("steps", 48), ("contexts", 8), ("threads", 2)):
+    for name, default in (("length", 1000), ("steps", 48), ("contexts", 24), ("threads", 2)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--plain", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
