@@ -12,8 +12,9 @@ class LinearTest : public testing::TestWithParam<at::ScalarType> {
 
   // Largest difference from the product in float64 over inputs in [-1, 1), relative to the number
   // of summands.
-  static double error(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-    const at::Tensor got = Linear(weight, bias, Linear::Rounding::kAny)(x);
+  static double error(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                      Linear::Rounding rounding = Linear::Rounding::kAny) {
+    const at::Tensor got = Linear(weight, bias, rounding)(x);
     const at::Tensor want = at::linear(x.to(at::kDouble), weight.to(at::kDouble),
                                        bias.defined() ? bias.to(at::kDouble) : at::Tensor());
     EXPECT_EQ(got.scalar_type(), x.scalar_type());
@@ -29,10 +30,12 @@ class LinearTest : public testing::TestWithParam<at::ScalarType> {
 };
 
 TEST_P(LinearTest, EqualsTheProductInDouble) {
-  for (const int64_t rows : {1, 2, 7, 64, 300}) {
+  for (const int64_t rows : {1, 2, 7, 64, 65, 300}) {
     for (const auto& [in, out] : {std::pair<int64_t, int64_t>{1, 1}, {33, 47}, {64, 96}}) {
-      EXPECT_LE(error(uniform({rows, in}), uniform({out, in}), {}), tolerance())
-          << rows << " " << in << " " << out;
+      for (const auto rounding : {Linear::Rounding::kAny, Linear::Rounding::kLikeLibTorch}) {
+        EXPECT_LE(error(uniform({rows, in}), uniform({out, in}), {}, rounding), tolerance())
+            << rows << " " << in << " " << out;
+      }
     }
   }
 }
