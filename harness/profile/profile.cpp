@@ -1,6 +1,5 @@
 #include "harness/profile/profile.h"
 
-#include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
 #include <algorithm>
