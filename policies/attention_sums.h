@@ -2,7 +2,7 @@
 // are float32 whatever the model's dtype, and no [T, T] matrix is ever made.
 #pragma once
 
-#include "policies/policy.h"
+#include "policies/scorer.h"
 
 namespace kvbench {
 

@@ -6,9 +6,11 @@
 #include <cmath>
 #include <filesystem>
 
+#include "policies/allocator.h"
 #include "policies/kept.h"
-#include "policies/policy.h"
+#include "policies/scorer.h"
 #include "policies/scorers/testing.h"
+#include "policies/weighting.h"
 
 namespace kvbench {
 namespace {

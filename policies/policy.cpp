@@ -1,53 +1,159 @@
 #include "policies/policy.h"
 
 #include <ATen/ATen.h>
+#include <fmt/ranges.h>
 
-#include <algorithm>
-#include <cmath>
+#include "harness/base/hash.h"
+#include "harness/base/paths.h"
 
 namespace kvbench {
+namespace {
 
-BudgetRule::BudgetRule(Params& p) {
-  p.choice("budget_rounding", rounding,
-           {{"kvpress", Rounding::kKvpress}, {"exact", Rounding::kExact}},
-           "T * (1 - ratio) in floating point, as kvpress, or in exact decimals");
-  p.get("capacity", capacity, "tokens kept per head instead of the ratio's share; 0 = the ratio's");
-  p.require_range("capacity", static_cast<double>(capacity), 0, 1 << 30);
+// Makes the part that `spec` names and the label of its name and parameters in effect.
+template <class Part>
+std::pair<std::unique_ptr<Part>, std::string> make_part(const PartSpec& spec) {
+  const std::string place =
+      spec.line > 0 ? fmt::format("{}:{}", spec.origin, spec.line) : spec.origin;
+  const auto& entry = Registry<Part>::instance().find(spec.name, place);
+  Params params(fmt::format("{} {}", Part::kind(), spec.name), spec.origin, spec.params);
+  auto part = entry.make(params);
+  params.finish();
+  const std::string values = params.canonical();
+  return {std::move(part), values.empty() ? spec.name : fmt::format("{}({})", spec.name, values)};
 }
 
-double LayerBudget::uniform_share(const BudgetRule& rule) const {
-  const int64_t n_tokens = this->n_tokens();
-  if (rule.capacity > 0) return static_cast<double>(std::min(rule.capacity, n_tokens));
-  if (rule.rounding == BudgetRule::Rounding::kKvpress) {
-    return static_cast<double>(n_tokens) * (1.0 - ratio);
+// Throws InputError when a scorer cannot rank what a cut cache holds, naming those that can.
+void require_decode_scorer(const Scorer& scorer, const PartSpec& spec, const char* phase) {
+  if (scorer.decode_needs()) return;
+  std::vector<std::string> able;
+  for (const auto& name : Registry<Scorer>::instance().names()) {
+    Params defaults;
+    if (Registry<Scorer>::instance().find(name).make(defaults)->decode_needs()) {
+      able.push_back(name);
+    }
   }
-  constexpr int64_t kParts = 1'000'000;  // six decimals of the ratio; whole percents are exact
-  const int64_t removed = std::llround(ratio * static_cast<double>(kParts));
-  return static_cast<double>(n_tokens * (kParts - removed)) / static_cast<double>(kParts);
+  throw_input_error("{}: {}: scorer {} needs the queries of the whole context; expected one of {}",
+                    spec.origin, phase, spec.name, fmt::join(able, ", "));
 }
 
-int64_t LayerBudget::uniform_count(const BudgetRule& rule) const {
-  return std::max<int64_t>(1, static_cast<int64_t>(uniform_share(rule)));
+}  // namespace
+
+Policy::Policy(const PolicySpec& spec) : name_(spec.name) {
+  if (spec.full) return;
+  std::tie(scorer_, scorer_label_) = make_part<Scorer>(spec.scorer);
+  std::tie(allocator_, allocator_label_) = make_part<Allocator>(spec.allocator);
+  if (!spec.weighting.name.empty()) {
+    std::tie(weighting_, weighting_label_) = make_part<Weighting>(spec.weighting);
+  }
+  for (const PartSpec* part : {&spec.scorer, &spec.allocator, &spec.weighting}) {
+    for (const auto& given : part->params) {
+      if (given.key != "profile") continue;
+      profile_hashes_ += fmt::format("{} {}\n", given.text, sha256_file(data_file(given.text)));
+    }
+  }
+  Params params("protect", spec.origin, spec.protect);
+  params.get("sink", sink_, "first tokens that outrank every other");
+  params.get("recent", recent_, "last tokens that outrank every other");
+  params.require_range("sink", static_cast<double>(sink_), 0, 1 << 20);
+  params.require_range("recent", static_cast<double>(recent_), 0, 1 << 20);
+  params.finish();
+  read_phases(spec);
 }
 
-at::Tensor Scorer::score_for_counts(const LayerView& /*layer*/, const at::Tensor& scores,
-                                    const std::vector<int64_t>& /*counts*/) const {
-  return scores;
+void Policy::read_phases(const PolicySpec& spec) {
+  Params prefill("prefill", spec.origin, spec.prefill);
+  prefill.get("chunk", chunk_, "tokens prefilled at a time, with a cut after each; 0 = all");
+  prefill.require_range("chunk", static_cast<double>(chunk_), 0, 1 << 20);
+  prefill.require(chunk_ == 0 || !allocator_->reads_scores(), "chunk",
+                  fmt::format("expected 0 with allocator {}, which needs the scores of the whole "
+                              "context for its budgets",
+                              spec.allocator.name));
+  prefill.finish();
+  if (chunk_ > 0) {
+    require_decode_scorer(*scorer_, spec.scorer, "prefill in chunks");
+    phases_label_ = fmt::format("+prefill({})", prefill.canonical());
+  }
+  if (!spec.decode.given) return;
+  EvictionRule& rule = decode_.emplace();
+  rule.scorer = scorer_.get();
+  rule.scorer_label = scorer_label_;
+  Params params("decode", spec.origin, spec.decode.params);
+  params.choice(
+      "when", rule.when,
+      {{"overflow", EvictionRule::When::kOverflow}, {"interval", EvictionRule::When::kInterval}},
+      "cut as soon as a head is above its budget, or every `interval` tokens");
+  params.get("interval", rule.interval, "tokens between cuts");
+  params.get("budget", rule.budget, "tokens a head keeps; 0 = what the prefill's cut left it");
+  params.require_range("interval", static_cast<double>(rule.interval), 1, 1 << 20);
+  params.require_range("budget", static_cast<double>(rule.budget), 0, 1 << 30);
+  params.finish();
+  const PartSpec& part = spec.decode.scorer.name.empty() ? spec.scorer : spec.decode.scorer;
+  if (!spec.decode.scorer.name.empty()) {
+    std::tie(decode_scorer_, rule.scorer_label) = make_part<Scorer>(part);
+    rule.scorer = decode_scorer_.get();
+    params.require(chunk_ == 0, "scorer",
+                   "expected the policy's own: a chunked prefill has begun with it");
+  }
+  require_decode_scorer(*rule.scorer, part, "decode");
+  phases_label_ += fmt::format("+decode({},{})", rule.scorer_label, params.canonical());
 }
 
-std::vector<std::vector<int64_t>> Allocator::allocate_layers(
-    const std::vector<LayerBudget>& budgets) const {
-  std::vector<std::vector<int64_t>> counts;
-  for (const auto& budget : budgets) counts.push_back(allocate(budget));
+EvictionRule Policy::chunk_rule() const {
+  EvictionRule rule;
+  rule.scorer = scorer_.get();
+  rule.scorer_label = scorer_label_;
+  return rule;
+}
+
+Scored Policy::score(const LayerView& layer) const {
+  const auto* carrying = dynamic_cast<const CarryingScorer*>(scorer_.get());
+  if (carrying == nullptr) return {scorer_->score(layer), {}};
+  const at::Tensor carried = carrying->carry(layer, {});
+  return {carrying->rank(layer, carried), carried};
+}
+
+std::string Policy::canonical() const {
+  if (is_full()) return "full";
+  // A profile is a file: its content belongs to the policy's identity, not only its name.
+  return fmt::format("{}+{}{}+protect(sink={},recent={}){}{}", scorer_label_, allocator_label_,
+                     weighting_ ? "+" + weighting_label_ : "", sink_, recent_, phases_label_,
+                     profile_hashes_);
+}
+
+at::Tensor Policy::protected_scores(const at::Tensor& scores) const {
+  if (sink_ == 0 && recent_ == 0) return scores;
+  at::Tensor raised = scores.clone();
+  protect(raised, sink_, recent_);
+  return raised;
+}
+
+std::vector<int64_t> Policy::allocate(const LayerView& layer, const at::Tensor& scores,
+                                      double ratio) const {
+  if (layer.index < scorer_->skip_layers()) {
+    return std::vector<int64_t>(static_cast<size_t>(scores.size(0)), scores.size(1));
+  }
+  return allocator_->allocate({layer.index, layer.n_layers, ratio, scores});
+}
+
+std::vector<std::vector<int64_t>> Policy::allocate_layers(const std::vector<at::Tensor>& scores,
+                                                          double ratio) const {
+  std::vector<LayerBudget> budgets;
+  const auto n_layers = static_cast<int64_t>(scores.size());
+  for (int64_t l = 0; l < n_layers; ++l) budgets.push_back({l, n_layers, ratio, scores[l]});
+  auto counts = allocator_->allocate_layers(budgets);
+  for (int64_t l = 0; l < std::min(n_layers, scorer_->skip_layers()); ++l) {
+    counts[l].assign(counts[l].size(), scores[l].size(1));
+  }
   return counts;
 }
 
-void protect(at::Tensor& scores, int64_t sink, int64_t recent) {
-  const int64_t n_tokens = scores.size(1);
-  const at::Tensor top = scores.max() + 1;
-  const int64_t first = std::min(sink, n_tokens), last = std::min(recent, n_tokens);
-  scores.narrow(1, 0, first).copy_(top.expand({scores.size(0), first}));
-  scores.narrow(1, n_tokens - last, last).copy_(top.expand({scores.size(0), last}));
+KeptTokens Policy::select(const LayerView& layer, const at::Tensor& scores,
+                          const std::vector<int64_t>& counts, const Scorer* scorer) const {
+  if (scorer == nullptr) scorer = scorer_.get();
+  const at::Tensor ranked = scorer->ranks_by_budget()
+                                ? protected_scores(scorer->score_for_counts(layer, scores, counts))
+                                : scores;
+  return select_top(weighting_ ? weighting_->weigh(layer, ranked, counts) : ranked, counts);
 }
 
 }  // namespace kvbench

@@ -1,160 +1,107 @@
-// What makes a policy: a scorer ranks the cached tokens of every KV head, an allocator says how
-// many each head keeps. Both are pure: tensors in, scores or counts out; several threads ask them at
-// once. They see one layer of one prefilled context, never the question, the answer or the task
-// (unless the experiment puts the question into the context). Only the cache evicts.
+// A policy ready to run: scorer, allocator and protection made from what the user wrote.
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
-#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
-#include <vector>
 
-#include "harness/base/registry.h"
+#include "policies/allocator.h"
+#include "policies/kept.h"
+#include "policies/policy_spec.h"
+#include "policies/scorer.h"
+#include "policies/weighting.h"
 
 namespace kvbench {
 
-// One layer of T cached tokens. After a prefill: the whole context right after its own (full)
-// attention, Q = T. While decoding: what one or several KV heads hold, and Q of the latest queries.
-struct LayerView {
-  int64_t index = 0, n_layers = 0;
-  at::Tensor keys, values;     // [H, T, d], model dtype; keys after RoPE
-  at::Tensor queries;          // [Hq, Q, d] after RoPE, those of the last Q tokens; query head q
-                               // serves KV head q / (Hq / H)
-  at::Tensor queries_prerope;  // [Hq, T, d] before RoPE; undefined while decoding
-  at::Tensor output_weight;    // W_O [D, Hq * d]
-  at::Tensor inverse_frequencies;  // of RoPE, float32 [d / 2]: position t turns pair i by t * f_i
-  double attention_scale = 0;      // 1 / sqrt(d)
-  at::Tensor importance;           // float32 [H, T], of the answer to come: for oracles alone, else
-                                   // undefined (policies/lukv/oracle.h)
-  uint64_t seed = 0;               // of the sample: the source of any randomness
-
-  int64_t n_tokens() const { return keys.size(1); }
-  int64_t n_kv_heads() const { return keys.size(0); }
+// Scores of a layer, float32 [H, T], and what its tokens carry on (CarryingScorer; else undefined).
+struct Scored {
+  at::Tensor scores, carried;
 };
 
-// What a scorer asks for to score while the model decodes (policies.md 6).
-struct DecodeNeeds {
-  int64_t queries = 0;       // how many of the latest queries, if there are as many
-  bool every_step = false;   // carry() takes part in every step, with that step's queries alone
-  bool same_tokens = false;  // compares heads token by token: all must hold the same ones
+// When the cache is cut while tokens keep coming, to how many per head, and by which scores.
+struct EvictionRule {
+  // kOverflow: after every pass that leaves a head above its budget. kInterval: after every pass
+  // that makes it `interval` tokens or more since the last cut.
+  enum class When { kOverflow, kInterval };
+  When when = When::kOverflow;
+  int64_t interval = 1;
+  int64_t budget = 0;  // tokens kept per head; 0 = as many as the prefill's cut left it
+  const Scorer* scorer = nullptr;
+  std::string scorer_label;
 };
 
-class Scorer {
+class Policy {
  public:
-  static const char* kind() { return "scorer"; }
-  virtual ~Scorer() = default;
+  // Throws InputError (with the place of the specification) for unknown scorers, allocators and
+  // parameters.
+  explicit Policy(const PolicySpec& spec);
 
-  // Importance of every token, float32 [H, T], higher = keep; no NaN. Float32 whatever the cache's
-  // dtype: in bfloat16 most norms and cosines tie. Protected tokens get a value above the layer's
-  // maximum. Throws InputError when the context is too short for the method.
-  virtual at::Tensor score(const LayerView& layer) const = 0;
+  const std::string& name() const { return name_; }
+  bool is_full() const { return scorer_ == nullptr; }
 
-  // True when the ranking depends on the budget (block-wise KeyDiff). Allocators then still read
-  // score(), and score_for_counts() decides once the keep counts [H] are known: scores [H, T] anew.
-  virtual bool ranks_by_budget() const { return false; }
-  virtual at::Tensor score_for_counts(const LayerView& layer, const at::Tensor& scores,
-                                      const std::vector<int64_t>& counts) const;
+  // Name and parameters in effect, "snapkv(kernel=7,...)"; "" for full. Policies with the same
+  // scorer share its scores.
+  const std::string& scorer() const { return scorer_label_; }
+  const std::string& allocator() const { return allocator_label_; }
+  // Scorer, allocator and protection together: the identity of the policy whatever its name.
+  std::string canonical() const;
 
-  // Absent: the scorer reads the whole context's queries, so it cannot score while decoding.
-  virtual std::optional<DecodeNeeds> decode_needs() const { return std::nullopt; }
+  // Throws InputError when the policy cannot run on a model of this shape.
+  void validate(int64_t n_layers, int64_t n_kv_heads) const {
+    if (allocator_) allocator_->validate(n_layers, n_kv_heads);
+  }
 
-  // True for an oracle: it ranks by LayerView::importance, which only a finished answer tells.
-  virtual bool needs_answer() const { return false; }
+  // Tokens that are prefilled at a time, the cache being cut after each of them; 0 = the whole
+  // context at once with full attention.
+  int64_t chunk() const { return chunk_; }
+  // The cut after every chunk: as soon as a head is above its budget, by the policy's own scorer.
+  EvictionRule chunk_rule() const;
+  // Eviction while decoding, if any.
+  const std::optional<EvictionRule>& decode() const { return decode_; }
 
-  // The first layers of a model that the method leaves whole, whatever the budget.
-  virtual int64_t skip_layers() const { return 0; }
+  // Scores of a layer before protection. Not for full.
+  Scored score(const LayerView& layer) const;
+
+  // "FILE sha256" of every profile that the policy reads, one a line.
+  const std::string& profile_hashes() const { return profile_hashes_; }
+
+  // Something besides the scores decides which tokens stay: a weighting, or the budget itself.
+  bool ranks_by_budget() const { return weighting_ != nullptr || scorer_->ranks_by_budget(); }
+  int64_t skip_layers() const { return scorer_->skip_layers(); }
+  // An oracle: its context is cut once the full cache has answered.
+  bool needs_answer() const { return scorer_ != nullptr && scorer_->needs_answer(); }
+  int64_t sink() const { return sink_; }
+  int64_t recent() const { return recent_; }
+
+  // Scores with the policy's own protection applied; `scores` itself is left as it is.
+  at::Tensor protected_scores(const at::Tensor& scores) const;
+
+  // The allocator wants the scores of all layers before the first is cut.
+  bool spans_layers() const { return allocator_ != nullptr && allocator_->spans_layers(); }
+
+  // Keep counts of one layer, or of all ([L][H]), given protected scores, 0 < ratio < 1.
+  std::vector<int64_t> allocate(const LayerView& layer, const at::Tensor& scores,
+                                double ratio) const;
+  std::vector<std::vector<int64_t>> allocate_layers(const std::vector<at::Tensor>& scores,
+                                                    double ratio) const;
+
+  // The tokens that stay, given protected scores and keep counts. `scorer`: whose scores they are,
+  // if not the policy's own.
+  KeptTokens select(const LayerView& layer, const at::Tensor& scores,
+                    const std::vector<int64_t>& counts, const Scorer* scorer = nullptr) const;
+
+ private:
+  void read_phases(const PolicySpec& spec);
+
+  std::string name_, scorer_label_, allocator_label_;
+  std::unique_ptr<Scorer> scorer_;
+  std::unique_ptr<Allocator> allocator_;
+  std::unique_ptr<Weighting> weighting_;  // may be empty
+  std::string weighting_label_, profile_hashes_;
+  int64_t sink_ = 0, recent_ = 0, chunk_ = 0;
+  std::unique_ptr<Scorer> decode_scorer_;  // empty = scorer_
+  std::optional<EvictionRule> decode_;
+  std::string phases_label_;
 };
-
-// A scorer that ranks by a value which every token carries along, through all later cuts: an
-// accumulated score (H2O, G-KV). The cache's owner keeps the values; the scorer stays pure.
-class CarryingScorer : public Scorer {
- public:
-  // New values, float32 [H, N], of the first N <= T tokens, given those of the first n <= N of
-  // them before, [H, n]; undefined = none yet. Tokens behind them begin the next time.
-  virtual at::Tensor carry(const LayerView& layer, const at::Tensor& before) const = 0;
-
-  // Scores [H, T] out of the values [H, N].
-  virtual at::Tensor rank(const LayerView& layer, const at::Tensor& carried) const = 0;
-
-  at::Tensor score(const LayerView& layer) const final { return rank(layer, carry(layer, {})); }
-};
-
-// How the compression ratio becomes a number of tokens (policies.md 0.1): parameters shared by
-// every allocator that starts from the uniform budget.
-struct BudgetRule {
-  // kKvpress: T * (1 - ratio) in floating point; kExact: the ratio as the decimal that was written.
-  enum class Rounding { kKvpress, kExact };
-
-  BudgetRule() = default;
-  explicit BudgetRule(Params& p);
-
-  Rounding rounding = Rounding::kKvpress;
-  int64_t capacity = 0;  // tokens kept by each head whatever the ratio; 0 = the ratio decides
-};
-
-// What an allocator knows when it cuts one layer.
-struct LayerBudget {
-  int64_t layer = 0, n_layers = 0;
-  double ratio = 0;   // share of entries removed, 0 < ratio < 1
-  at::Tensor scores;  // float32 [H, T]
-
-  int64_t n_tokens() const { return scores.size(1); }
-  int64_t n_kv_heads() const { return scores.size(0); }
-  // Tokens that a head keeps under the uniform rule, before rounding. By default T * (1 - ratio)
-  // with 1 - ratio rounded first, as kvpress does: T = 1000 at 0.8 is below 200.
-  double uniform_share(const BudgetRule& rule = {}) const;
-  // The keep count: the share truncated, at least 1.
-  int64_t uniform_count(const BudgetRule& rule = {}) const;
-};
-
-class Allocator {
- public:
-  static const char* kind() { return "allocator"; }
-  virtual ~Allocator() = default;
-
-  // Keep count of each KV head, [H], each in [1, T].
-  virtual std::vector<int64_t> allocate(const LayerBudget& budget) const = 0;
-
-  // Throws InputError when this allocator cannot serve a model of this shape; asked before the
-  // weights are loaded.
-  virtual void validate(int64_t /*n_layers*/, int64_t /*n_kv_heads*/) const {}
-
-  // True when the counts depend on the scores. A chunked prefill cuts before it has seen them all,
-  // so it takes only allocators that do not read them.
-  virtual bool reads_scores() const { return false; }
-
-  // True when the counts of a layer depend on the scores of all layers. Such an allocator is asked
-  // through allocate_layers(), once the prefill is through, so the whole full cache lives until
-  // then.
-  virtual bool spans_layers() const { return false; }
-  // Keep counts [L][H] of all layers at once; budgets[l] is layer l's.
-  virtual std::vector<std::vector<int64_t>> allocate_layers(
-      const std::vector<LayerBudget>& budgets) const;
-};
-
-// Changes a layer's scores once its keep counts are known: what a method does between ranking and
-// selection (CriticalKV). Optional third part of a policy.
-class Weighting {
- public:
-  static const char* kind() { return "weighting"; }
-  virtual ~Weighting() = default;
-
-  // New scores, float32 [H, T], of which the counts[h] highest of each head are kept.
-  virtual at::Tensor weigh(const LayerView& layer, const at::Tensor& scores,
-                           const std::vector<int64_t>& counts) const = 0;
-};
-
-#define KVB_REGISTER_SCORER(NAME, CLASS, DOC) KVB_REGISTER(::kvbench::Scorer, NAME, CLASS, DOC)
-#define KVB_REGISTER_ALLOCATOR(NAME, CLASS, DOC) \
-  KVB_REGISTER(::kvbench::Allocator, NAME, CLASS, DOC)
-#define KVB_REGISTER_WEIGHTING(NAME, CLASS, DOC) \
-  KVB_REGISTER(::kvbench::Weighting, NAME, CLASS, DOC)
-
-// Raises the first `sink` and the last `recent` tokens to the layer's maximum + 1, so that they
-// outrank every other token (as kvpress protects). scores: float32 [H, T], changed in place.
-void protect(at::Tensor& scores, int64_t sink, int64_t recent);
 
 }  // namespace kvbench

@@ -2,7 +2,7 @@
 //
 // Per layer one flat buffer of keys and one of values, [rows, head_dim]; each KV head has its own
 // start, length and capacity in them, so an appended token is written in place. A batch for the
-// attention operators is several such caches side by side (DecodeBatch), without padding.
+// attention operators is several such caches side by side (decode_batch.h), without padding.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -53,6 +53,9 @@ class KvCache {
   // A cache of its own with the same content.
   KvCache clone() const;
 
+  // Every head of the layer has room for `n_tokens` more.
+  bool has_room(int64_t layer, int64_t n_tokens) const;
+
   const Layer& layer(int64_t index) const { return layers_[index]; }
   int64_t n_layers() const { return static_cast<int64_t>(layers_.size()); }
 
@@ -64,33 +67,6 @@ class KvCache {
   std::vector<Layer> layers_;
   int64_t context_length_ = 0, next_position_ = 0, appended_ = 0;
   bool cut_since_store_ = false;
-};
-
-// Several caches that take the same number of new tokens together.
-class DecodeBatch {
- public:
-  explicit DecodeBatch(std::vector<KvCache*> caches);
-
-  int64_t size() const { return static_cast<int64_t>(caches_.size()); }
-  int64_t next_position(int64_t sequence) const { return caches_[sequence]->next_position(); }
-
-  // Makes room for m new tokens in every cache: call it before the first layer of a step.
-  void reserve(int64_t n_tokens);
-
-  // Appends rows [S, m, H, d] of `layer` to every cache and attends query [S, m, Hq, d] over them.
-  at::Tensor append_and_attend(int64_t layer, const at::Tensor& query, const at::Tensor& keys,
-                               const at::Tensor& values, double scale);
-
-  // Ends a step of m new tokens: all layers have appended theirs.
-  void advance(int64_t n_tokens);
-
-  // Looks at the caches anew: after one of them was cut.
-  void collect();
-
- private:
-  std::vector<KvCache*> caches_;
-  std::vector<std::vector<at::Tensor>> keys_, values_;  // [L][S]
-  at::Tensor starts_, lengths_;                         // int64 [L, S, H]
 };
 
 }  // namespace kvbench

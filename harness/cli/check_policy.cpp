@@ -5,10 +5,10 @@
 #include "harness/base/paths.h"
 #include "harness/cli/verbs.h"
 #include "harness/config/model_spec.h"
-#include "harness/config/policy_spec.h"
-#include "harness/model/model.h"
-#include "harness/runner/invariants.h"
-#include "harness/runner/plugins.h"
+#include "harness/config/policy_yaml.h"
+#include "harness/engine/invariants.h"
+#include "harness/model/open_model.h"
+#include "policies/plugins.h"
 
 namespace kvbench {
 namespace {
@@ -27,11 +27,9 @@ Decoder load(const std::string& model, const Policy& policy) {
     }
     return {folder, at::kFloat, at::kCPU};
   }
-  const ModelSpec spec = resolve_model(model);
-  ensure_model(spec);
-  const ModelConfig config = load_model_config(spec.path);
-  policy.validate(config.n_layers, config.n_kv_heads);
-  return {spec.path, at::kFloat, at::kCPU};
+  const OpenModel opened = open_model(resolve_model(model), "cpu");
+  policy.validate(opened.config.n_layers, opened.config.n_kv_heads);
+  return {opened.spec.path, at::kFloat, at::kCPU};
 }
 
 }  // namespace

@@ -3,7 +3,8 @@
 
 #include "harness/base/error.h"
 #include "harness/cli/verbs.h"
-#include "harness/model/model.h"
+#include "harness/model/open_model.h"
+#include "harness/model/prompt.h"
 #include "harness/results/store.h"
 #include "tasks/ruler/ruler_task.h"
 

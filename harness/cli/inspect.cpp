@@ -3,21 +3,22 @@
 #include <fmt/format.h>
 
 #include <charconv>
-#include <fstream>
 #include <optional>
 #include <sstream>
 
 #include "harness/base/error.h"
+#include "harness/base/files.h"
 #include "harness/base/hdf5.h"
 #include "harness/cli/verbs.h"
 #include "harness/config/model_spec.h"
-#include "harness/config/policy_spec.h"
-#include "harness/model/model.h"
+#include "harness/config/policy_yaml.h"
+#include "harness/engine/compress.h"
+#include "harness/engine/decode.h"
+#include "harness/model/device.h"
+#include "harness/model/open_model.h"
+#include "harness/model/prompt.h"
 #include "harness/results/store.h"
-#include "harness/runner/compress.h"
-#include "harness/runner/device.h"
-#include "harness/runner/generate.h"
-#include "harness/runner/plugins.h"
+#include "policies/plugins.h"
 
 namespace kvbench {
 namespace {
@@ -29,17 +30,9 @@ struct Options {
   int64_t generate = 0;
 };
 
-std::string read_text(const std::string& file) {
-  std::ifstream in(file, std::ios::binary);
-  if (!in) throw_input_error("{}: cannot be read", file);
-  std::ostringstream text;
-  text << in.rdbuf();
-  return text.str();
-}
-
 // Token ids, one a line; blank lines are skipped.
 std::vector<int32_t> read_ids(const std::string& file) {
-  std::istringstream in(read_text(file));
+  std::istringstream in(read_file(file));
   std::vector<int32_t> ids;
   int line_number = 0;
   for (std::string line; std::getline(in, line);) {
@@ -96,7 +89,7 @@ void inspect(const Options& options) {
   }
   load_plugins(options.plugins);
   const Policy policy(parse_policy_text(options.policy));
-  ResultsStore::check_writable(options.output);
+  check_writable(options.output);
   if (std::filesystem::exists(options.output) &&
       h5::exists(h5::File(options.output, h5::Mode::kRead), "samples")) {
     throw_input_error("--output {}: holds the results of a sweep; inspect would overwrite it",
@@ -104,11 +97,9 @@ void inspect(const Options& options) {
   }
   ModelSpec spec = resolve_model(options.model);
   if (!options.dtype.empty()) spec.dtype = options.dtype;
-  const c10::Device device = resolve_device(options.device);
-  ensure_model(spec);
-  const ModelConfig config = load_model_config(spec.path);
+  const OpenModel opened = open_model(spec, options.device);
+  const ModelConfig& config = opened.config;
   policy.validate(config.n_layers, config.n_kv_heads);
-  const at::ScalarType dtype = model_dtype(spec, config);
 
   // Token ids need no tokenizer, so a folder without one will do for them.
   std::optional<PromptFormat> format;
@@ -116,16 +107,16 @@ void inspect(const Options& options) {
     if (!format) format.emplace(spec.path, /*chat=*/false);
     return format->tokenizer();
   };
-  const auto context = options.tokens.empty() ? tokenizer().encode(read_text(options.text))
+  const auto context = options.tokens.empty() ? tokenizer().encode(read_file(options.text))
                                               : read_ids(options.tokens);
   std::vector<int32_t> question;
   if (!options.question.empty()) {
     question = options.question.ends_with(".ids") ? read_ids(options.question)
-                                                  : tokenizer().encode(read_text(options.question));
+                                                  : tokenizer().encode(read_file(options.question));
   }
   check_prompt("inspect", config, context, question, options.generate);
 
-  const Decoder model(spec.path, dtype, device);
+  const Decoder model(spec.path, opened.dtype, opened.device);
   std::vector<at::Tensor> scores;
   CompressOptions compress;
   compress.keep_positions = true;
@@ -139,7 +130,7 @@ void inspect(const Options& options) {
   const h5::File file(options.output, h5::Mode::kCreate);
   h5::write_attribute(file, "/", "policy", policy.canonical());
   h5::write_attribute(file, "/", "ratio", options.ratio);
-  h5::write_attribute(file, "/", "dtype", dtype_name(dtype));
+  h5::write_attribute(file, "/", "dtype", dtype_name(opened.dtype));
   const int64_t allocated = cut.cache->bytes_allocated();  // before the question makes it grow
   h5::write_attribute(file, "/", "kv_bytes_allocated", allocated);
   h5::write_attribute(file, "/", "kv_bytes_logical", cut.cache->bytes_logical());

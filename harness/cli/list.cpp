@@ -3,8 +3,10 @@
 
 #include "harness/cli/verbs.h"
 #include "harness/config/model_spec.h"
-#include "harness/config/policy_spec.h"
-#include "policies/policy.h"
+#include "harness/config/policy_yaml.h"
+#include "policies/allocator.h"
+#include "policies/scorer.h"
+#include "policies/weighting.h"
 #include "tasks/metrics.h"
 #include "tasks/task.h"
 

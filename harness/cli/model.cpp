@@ -1,6 +1,4 @@
 // model fetch NAME, model check DIR.
-#include "harness/model/model.h"
-
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -8,10 +6,12 @@
 #include "harness/base/error.h"
 #include "harness/base/names.h"
 #include "harness/cli/verbs.h"
+#include "harness/engine/compress.h"
+#include "harness/engine/decode.h"
+#include "harness/model/device.h"
+#include "harness/model/open_model.h"
+#include "harness/model/prompt.h"
 #include "harness/model/safetensors.h"
-#include "harness/runner/compress.h"
-#include "harness/runner/device.h"
-#include "harness/runner/generate.h"
 
 namespace kvbench {
 namespace {
@@ -31,8 +31,8 @@ void fetch(const std::string& name) {
 void check(const std::string& text, const std::string& dtype) {
   ModelSpec spec = resolve_model(text);
   if (!dtype.empty()) spec.dtype = dtype;
-  ensure_model(spec);
-  const ModelConfig config = load_model_config(spec.path);
+  const OpenModel opened = open_model(spec, "cpu");
+  const ModelConfig& config = opened.config;
   const Weights weights(spec.path);
   fmt::print("folder       {}\n", spec.path.string());
   fmt::print("family       {}{}{}{}\n", config.model_type, config.qkv_bias ? ", q/k/v biases" : "",
@@ -48,8 +48,8 @@ void check(const std::string& text, const std::string& dtype) {
   fmt::print("weights      {} tensors, {} parameters, {} bytes stored as {}\n",
              weights.names().size(), weights.n_parameters(), weights.n_bytes(),
              config.stored_dtype);
-  const at::ScalarType scalar = model_dtype(spec, config);
-  const Decoder model(spec.path, scalar, at::kCPU);
+  const at::ScalarType scalar = opened.dtype;
+  const Decoder model(spec.path, scalar, opened.device);
   fmt::print("loaded       {} bytes as {}\n", model.weight_bytes(), dtype_name(scalar));
   const auto kv_token = 2 * config.n_layers * config.n_kv_heads * config.head_dim *
                         static_cast<int64_t>(c10::elementSize(scalar));

@@ -5,11 +5,12 @@
 #include <fmt/ranges.h>
 
 #include "harness/base/error.h"
+#include "harness/base/files.h"
 #include "harness/base/hash.h"
+#include "harness/cli/progress_bar.h"
 #include "harness/cli/verbs.h"
 #include "harness/profile/gap_report.h"
 #include "harness/profile/npy.h"
-#include "harness/results/store.h"
 #include "policies/lukv/allocation.h"
 
 namespace kvbench {
@@ -32,7 +33,7 @@ std::filesystem::path npy_name(const std::filesystem::path& given, const std::st
 // A table of the official layout becomes a file that the lukv allocator reads.
 void import_table(const Options& options) {
   if (options.output.empty()) throw InputError("--import-npy: expected --output F.h5 as well");
-  ResultsStore::check_writable(options.output);
+  check_writable(options.output);
   const auto table = read_npy(options.import_npy);
   if (table.dims.size() != 3 || table.dims[0] != lukv::kRatios) {
     throw_input_error("{}: expected shape ({}, layers, KV heads), found ({})", options.import_npy,
@@ -84,7 +85,7 @@ void profile(const Options& options) {
   if (options.gap && !config.losses) {
     throw_input_error("{}: --gap needs `losses: true`", options.config);
   }
-  ProfileData data = make_profile(config);
+  ProfileData data = make_profile(config, show_progress());
   for (const ScorerProfile& scorer : data.scorers) {
     fmt::print("{}: {}/table, {} of {} questions\n", config.output.string(), scorer.name,
                scorer.scorer, data.entries.size());

@@ -1,5 +1,5 @@
 // report: tables and plots out of results files and profiles; nothing is recomputed.
-#include "harness/results/report.h"
+#include "harness/report/report.h"
 
 #include <fmt/format.h>
 
@@ -33,7 +33,7 @@ void report_results(const Options& options, const std::vector<std::string>& file
   if (what.format == Format::kCsv) {  // the other forms carry them at the top
     for (const auto& warning : made.warnings) fmt::print(stderr, "{}\n", warning);
   }
-  if (!options.plots.empty()) plot("harness/results/plots.py", options.plots, files);
+  if (!options.plots.empty()) plot("harness/report/plots.py", options.plots, files);
 }
 
 void report_profiles(const Options& options, const std::vector<std::string>& files) {

@@ -1,8 +1,9 @@
 #include <fmt/format.h>
 
+#include "harness/cli/progress_bar.h"
 #include "harness/cli/verbs.h"
-#include "harness/results/report.h"
-#include "harness/runner/sweep.h"
+#include "harness/report/report.h"
+#include "harness/sweep/sweep.h"
 
 namespace kvbench {
 
@@ -23,9 +24,13 @@ void add_run(CLI::App& app) {
   verb->callback([options] {
     SweepConfig config = load_sweep(options->config, options->sets);
     if (!options->output.empty()) config.output = options->output;
-    const auto file = run_sweep(config, options->sweep);
-    if (options->sweep.dry_run) return;
-    fmt::print("{}\n{}\n", report({file}, {}).text, file.string());
+    options->sweep.start_progress = show_progress();
+    const SweepResult done = run_sweep(config, options->sweep);
+    if (options->sweep.dry_run) {
+      fmt::print("{}", done.plan);
+      return;
+    }
+    fmt::print("{}\n{}\n", report({done.file}, {}).text, done.file.string());
   });
 }
 

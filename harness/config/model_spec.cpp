@@ -5,7 +5,7 @@
 #include "harness/base/error.h"
 #include "harness/base/names.h"
 #include "harness/base/paths.h"
-#include "harness/config/yaml_map.h"
+#include "harness/base/yaml_map.h"
 
 namespace kvbench {
 namespace {

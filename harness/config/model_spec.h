@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "harness/config/yaml.h"
+#include "harness/base/yaml.h"
 
 namespace kvbench {
 

@@ -5,9 +5,9 @@
 #include <map>
 
 #include "harness/base/error.h"
+#include "harness/base/yaml_map.h"
+#include "harness/base/yaml_write.h"
 #include "harness/config/yaml_files.h"
-#include "harness/config/yaml_map.h"
-#include "harness/config/yaml_write.h"
 
 namespace kvbench {
 namespace {

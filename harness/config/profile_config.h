@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "harness/config/model_spec.h"
-#include "harness/config/policy_spec.h"
+#include "harness/config/policy_yaml.h"
 
 namespace kvbench {
 

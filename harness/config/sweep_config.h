@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "harness/base/yaml.h"
 #include "harness/config/model_spec.h"
-#include "harness/config/policy_spec.h"
-#include "harness/config/yaml.h"
+#include "harness/config/policy_yaml.h"
 #include "tasks/task.h"
 
 namespace kvbench {
@@ -50,9 +50,9 @@ struct SweepConfig {
   std::optional<LatencySpec> latency;
   bool fidelity = false;
   std::vector<std::filesystem::path> plugins;  // shared libraries that register policies' parts
-  int64_t threads = 0;           // 0 = all cores
-  std::filesystem::path output;  // results/NAME.h5 unless given
-  std::string origin;            // the file it was read from
+  int64_t threads = 0;                         // 0 = all cores
+  std::filesystem::path output;                // results/NAME.h5 unless given
+  std::string origin;                          // the file it was read from
 };
 
 using TaskNames = std::function<std::vector<std::string>()>;

@@ -5,6 +5,7 @@
 
 #include "harness/base/paths.h"
 #include "harness/config/config_test_util.h"
+#include "harness/config/policy_yaml.h"
 
 namespace kvbench {
 namespace {

@@ -6,7 +6,7 @@
 #include <charconv>
 
 #include "harness/base/error.h"
-#include "harness/config/yaml_map.h"
+#include "harness/base/yaml_map.h"
 
 namespace kvbench {
 namespace {

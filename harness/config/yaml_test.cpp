@@ -1,10 +1,10 @@
-#include "harness/config/yaml.h"
+#include "harness/base/yaml.h"
 
 #include <gtest/gtest.h>
 
+#include "harness/base/yaml_map.h"
 #include "harness/config/config_test_util.h"
 #include "harness/config/yaml_files.h"
-#include "harness/config/yaml_map.h"
 
 namespace kvbench {
 namespace {

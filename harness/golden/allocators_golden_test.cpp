@@ -8,7 +8,8 @@
 
 #include "harness/base/hdf5.h"
 #include "harness/golden/golden.h"
-#include "policies/policy.h"
+#include "policies/allocator.h"
+#include "policies/scorer.h"
 
 namespace kvbench {
 namespace {

@@ -4,8 +4,8 @@
 #include <gtest/gtest.h>
 
 #include "harness/base/hdf5.h"
+#include "harness/engine/observed_context.h"
 #include "harness/golden/golden.h"
-#include "harness/profile/observed_context.h"
 
 namespace kvbench {
 namespace {

@@ -14,12 +14,14 @@
 #include <set>
 
 #include "harness/base/hdf5.h"
+#include "harness/config/policy_yaml.h"
+#include "harness/engine/compress.h"
+#include "harness/engine/decode.h"
+#include "harness/engine/fidelity.h"
 #include "harness/golden/golden.h"
 #include "harness/model/decoder.h"
-#include "harness/runner/compress.h"
-#include "harness/runner/fidelity.h"
-#include "harness/runner/generate.h"
 #include "policies/attention_sums.h"
+#include "policies/weighting.h"
 
 namespace kvbench {
 namespace {

@@ -7,17 +7,16 @@
 #include <nlohmann/json.hpp>
 
 #include "harness/base/hash.h"
+#include "harness/base/json_view.h"
 #include "harness/base/text.h"
 #include "harness/golden/golden.h"
 #include "harness/text/chat_template.h"
-#include "harness/text/json_view.h"
 #include "harness/text/tokenizer.h"
 
 namespace kvbench {
 namespace {
 
 using Json = nlohmann::json;
-using text::read_json;
 
 #define SKIP_WITHOUT(file) \
   if (!std::filesystem::exists(file)) GTEST_SKIP() << (file) << " is absent"

@@ -8,10 +8,10 @@
 #include <functional>
 #include <vector>
 
-#include "harness/cache/kv_cache.h"
+#include "harness/cache/decode_batch.h"
 #include "harness/model/linear.h"
 #include "harness/model/model_config.h"
-#include "policies/policy.h"
+#include "policies/scorer.h"
 
 namespace kvbench {
 

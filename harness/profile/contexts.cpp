@@ -7,7 +7,9 @@
 #include <sstream>
 
 #include "harness/base/error.h"
+#include "harness/base/files.h"
 #include "harness/base/hash.h"
+#include "harness/base/names.h"
 #include "harness/base/paths.h"
 #include "harness/base/random.h"
 #include "tasks/ruler/haystack.h"
@@ -16,14 +18,6 @@ namespace kvbench {
 namespace {
 
 constexpr const char* kAnswerPrefix = "Answer:";
-
-std::string read_file(const std::filesystem::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  if (!in) throw_input_error("{}: cannot be read", file.string());
-  std::ostringstream text;
-  text << in.rdbuf();
-  return text.str();
-}
 
 // ---- prose --------------------------------------------------------------------------------------
 // A seed of its own for each context, whatever the number of contexts.

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "harness/config/profile_config.h"
-#include "harness/model/model.h"
+#include "harness/model/prompt.h"
 
 namespace kvbench {
 

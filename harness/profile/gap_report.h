@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "harness/profile/profile_data.h"
-#include "harness/results/grid.h"
+#include "harness/report/grid.h"
 
 namespace kvbench {
 

@@ -8,8 +8,8 @@
 #include <functional>
 #include <memory>
 
-#include "harness/profile/observed_context.h"
-#include "harness/profile/sample_token.h"
+#include "harness/engine/next_token.h"
+#include "harness/engine/observed_context.h"
 #include "policies/lukv/allocation.h"
 #include "policies/lukv/loss_curve.h"
 
@@ -68,7 +68,7 @@ size_t group_size(const std::vector<ProfileContext>& contexts, size_t first) {
 std::vector<Measurement> measure(const ProfileConfig& config, const Decoder& model,
                                  const std::vector<Policy>& scorers,
                                  const std::vector<ProfileContext>& contexts, size_t first,
-                                 size_t size, Progress& progress) {
+                                 size_t size, const Advance& advance) {
   std::vector<const Policy*> policies;
   for (const auto& scorer : scorers) policies.push_back(&scorer);
   const auto norm =
@@ -84,7 +84,7 @@ std::vector<Measurement> measure(const ProfileConfig& config, const Decoder& mod
   share_out(n_workers, size, [&](size_t i) {
     group[i] = std::make_unique<ObservedContext>(model, contexts[first + i].tokens, policies, norm,
                                                  seed(first + i));
-    progress.advance(1, "contexts read");
+    if (advance) advance(1, "contexts read");
   });
   size_t most_questions = 0;
   for (size_t i = 0; i < size; ++i) {
@@ -120,7 +120,7 @@ std::vector<Measurement> measure(const ProfileConfig& config, const Decoder& mod
       }
     });
   }
-  progress.advance(static_cast<int64_t>(size), "contexts measured");
+  if (advance) advance(static_cast<int64_t>(size), "contexts measured");
   return results;
 }
 

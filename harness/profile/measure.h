@@ -3,12 +3,12 @@
 
 #include <vector>
 
+#include "harness/base/progress.h"
 #include "harness/config/profile_config.h"
 #include "harness/model/decoder.h"
 #include "harness/profile/contexts.h"
 #include "harness/profile/profile_data.h"
-#include "harness/runner/policy.h"
-#include "harness/runner/progress.h"
+#include "policies/policy.h"
 
 namespace kvbench {
 
@@ -26,6 +26,6 @@ struct Measurement {
 std::vector<Measurement> measure(const ProfileConfig& config, const Decoder& model,
                                  const std::vector<Policy>& scorers,
                                  const std::vector<ProfileContext>& contexts, size_t first,
-                                 size_t size, Progress& progress);
+                                 size_t size, const Advance& advance);
 
 }  // namespace kvbench

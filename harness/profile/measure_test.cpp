@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "harness/base/error.h"
+#include "harness/config/policy_yaml.h"
 
 namespace kvbench {
 namespace {
@@ -32,8 +33,7 @@ class MeasureTest : public testing::Test {
 
   std::vector<Measurement> measured(int n_threads, size_t first, size_t size) {
     at::set_num_threads(n_threads);
-    Progress progress(1000, 0);
-    return measure(config_, model_, policies_, contexts_, first, size, progress);
+    return measure(config_, model_, policies_, contexts_, first, size, {});
   }
 
   const int threads_before_ = at::get_num_threads();

@@ -6,16 +6,14 @@
 #include <sstream>
 
 #include "harness/base/error.h"
-#include "harness/model/safetensors.h"
+#include "harness/base/file_lock.h"
+#include "harness/base/files.h"
+#include "harness/model/open_model.h"
+#include "harness/model/prompt.h"
+#include "harness/model/provenance.h"
 #include "harness/profile/contexts.h"
 #include "harness/profile/measure.h"
-#include "harness/results/file_lock.h"
-#include "harness/results/store.h"
-#include "harness/runner/device.h"
-#include "harness/runner/generate.h"
-#include "harness/runner/plugins.h"
-#include "harness/runner/progress.h"
-#include "harness/runner/run_info.h"
+#include "policies/plugins.h"
 
 namespace kvbench {
 namespace {
@@ -57,8 +55,7 @@ std::string identity(ProfileConfig config) {
 }
 
 ProfileData new_profile(const ProfileConfig& config, const std::vector<Policy>& scorers,
-                        const ModelConfig& model, const std::string& data_hash, c10::Device device,
-                        at::ScalarType dtype) {
+                        const OpenModel& model, const std::string& data_hash) {
   ProfileData data;
   data.attributes = {{"name", config.name},
                      {"config", resolved_yaml(config)},
@@ -68,12 +65,12 @@ ProfileData new_profile(const ProfileConfig& config, const std::vector<Policy>& 
                      {"data_hash", data_hash},
                      {"plugin_hashes", plugin_hashes()},
                      {"git_commit", git_commit()},
-                     {"model", fmt::format("{} ({})", config.model.name, dtype_name(dtype))},
-                     {"device", device.str()},
+                     {"model", fmt::format("{} ({})", config.model.name, dtype_name(model.dtype))},
+                     {"device", model.device.str()},
                      {"versions", library_versions()}};
   data.has_losses = config.losses;
-  data.n_layers = model.n_layers;
-  data.n_kv_heads = model.n_kv_heads;
+  data.n_layers = model.config.n_layers;
+  data.n_kv_heads = model.config.n_kv_heads;
   for (size_t i = 0; i < scorers.size(); ++i) {
     const ProfiledScorer& asked = config.scorers[i];
     data.scorers.push_back({asked.name, scorers[i].scorer(), asked.sink, asked.window, {}, {}});
@@ -119,22 +116,18 @@ void resume(const std::filesystem::path& file, ProfileData& data) {
 
 }  // namespace
 
-ProfileData make_profile(const ProfileConfig& config) {
+ProfileData make_profile(const ProfileConfig& config, const StartProgress& start_progress) {
   load_plugins(config.plugins);
   const std::vector<Policy> scorers = make_scorers(config);
-  ResultsStore::check_writable(config.output);
-  const c10::Device device = resolve_device(config.device);
-  ensure_model(config.model);
+  check_writable(config.output);
   if (config.threads > 0) at::set_num_threads(static_cast<int>(config.threads));
-  const ModelConfig model_config = load_model_config(config.model.path);
-  const at::ScalarType dtype = model_dtype(config.model, model_config);
+  const OpenModel opened = open_model(config.model, config.device);
   const PromptFormat format(config.model.path, config.chat_template);
   const auto [contexts, data_hash] = load_contexts(config.contexts, format);
-  check_contexts(config, model_config, contexts);
-  const Weights headers(config.model.path);  // missing or truncated ones are found here
+  check_contexts(config, opened.config, contexts);
 
   const FileLock lock(config.output);
-  ProfileData data = new_profile(config, scorers, model_config, data_hash, device, dtype);
+  ProfileData data = new_profile(config, scorers, opened, data_hash);
   if (std::filesystem::exists(config.output)) resume(config.output, data);
   size_t n_done = 0;  // entries of a group stand question by question
   for (const auto& entry : data.entries) {
@@ -145,12 +138,15 @@ ProfileData make_profile(const ProfileConfig& config) {
                       config.output.string(), n_done, contexts.size());
   }
   if (n_done < contexts.size()) {
-    const Decoder model(config.model.path, dtype, device);
+    const Decoder model(config.model.path, opened.dtype, opened.device);
     // Half of a context's work is reading it, the other half decoding and solving.
-    Progress progress(2 * static_cast<int64_t>(contexts.size()), 2 * static_cast<int64_t>(n_done));
+    const Advance advance = start_progress
+                                ? start_progress(2 * static_cast<int64_t>(contexts.size()),
+                                                 2 * static_cast<int64_t>(n_done))
+                                : Advance();
     while (n_done < contexts.size()) {
       const size_t size = group_size(contexts, n_done);
-      for (auto& measured : measure(config, model, scorers, contexts, n_done, size, progress)) {
+      for (auto& measured : measure(config, model, scorers, contexts, n_done, size, advance)) {
         data.entries.push_back(measured.entry);
         for (size_t s = 0; s < scorers.size(); ++s) {
           data.scorers[s].curves.push_back(std::move(measured.curves[s]));

@@ -1,6 +1,7 @@
 // Making an LU-KV profile. policies.md 4.1 to 4.5.
 #pragma once
 
+#include "harness/base/progress.h"
 #include "harness/config/profile_config.h"
 #include "harness/profile/profile_data.h"
 
@@ -11,6 +12,6 @@ namespace kvbench {
 // goes on behind the last finished group, and a larger `count` adds to what is there.
 // Returns the complete profile. Throws InputError for bad requests before the weights are loaded,
 // and when the file holds something else.
-ProfileData make_profile(const ProfileConfig& config);
+ProfileData make_profile(const ProfileConfig& config, const StartProgress& start_progress = {});
 
 }  // namespace kvbench

@@ -6,7 +6,8 @@
 
 #include "harness/base/error.h"
 #include "harness/profile/gap_report.h"
-#include "policies/policy.h"
+#include "policies/allocator.h"
+#include "policies/scorer.h"
 
 namespace kvbench {
 namespace {

@@ -1,32 +1,16 @@
 #include "harness/results/results_file.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <set>
 
 #include "harness/base/error.h"
+#include "harness/base/files.h"
 #include "harness/results/append_table.h"
 
 namespace kvbench {
 namespace {
 
 using h5::Id;
-
-class Descriptor {
- public:
-  Descriptor(const std::filesystem::path& path, int flags) : fd_(open(path.c_str(), flags)) {}
-  ~Descriptor() {
-    if (fd_ >= 0) close(fd_);
-  }
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 void write_empty_budgets(const h5::File& file, const std::vector<CellRow>& cells, int64_t n_layers,
                          int64_t n_kv_heads) {
@@ -53,31 +37,6 @@ void create_table(const h5::File& file, const char* name, const std::vector<Row>
   const Layout layout = Layout::of<Row>(widths);
   AppendTable::create(file, name, layout, std::max(capacity, static_cast<int64_t>(rows.size())),
                       pack_all(rows, layout));
-}
-
-[[noreturn]] void fail(const std::filesystem::path& path, const char* what, int reason) {
-  throw std::runtime_error(fmt::format("{}: {}: {}", path.string(), what, std::strerror(reason)));
-}
-
-// Brings a closed file to the disk, with the room that its size promises.
-void settle(const std::filesystem::path& path) {
-  const Descriptor file(path, O_RDWR);
-  if (file.get() < 0) fail(path, "cannot be opened", errno);
-  const auto size = static_cast<off_t>(std::filesystem::file_size(path));
-  if (fallocate(file.get(), 0, 0, size) != 0 && (errno == ENOSPC || errno == EDQUOT)) {
-    fail(path,
-         fmt::format("{:.1f} MiB cannot be reserved", static_cast<double>(size) / 1048576).c_str(),
-         errno);
-  }
-  if (fsync(file.get()) != 0) fail(path, "cannot be written", errno);
-}
-
-void replace(const std::filesystem::path& from, const std::filesystem::path& to) {
-  std::filesystem::rename(from, to);
-  const auto folder = to.parent_path();
-  const Descriptor directory(folder.empty() ? "." : folder, O_RDONLY | O_DIRECTORY);
-  // Not every file system can; the rename itself has happened.
-  if (directory.get() >= 0) (void)!fsync(directory.get());
 }
 
 }  // namespace
@@ -130,8 +89,8 @@ void write_results(const std::filesystem::path& path, const Results& content, co
       write_empty_budgets(file, content.cells, n_layers, n_kv_heads);
     }
     file.close();
-    settle(fresh);
-    replace(fresh, path);
+    settle_file(fresh);
+    replace_file(fresh, path);
   } catch (...) {
     std::error_code ignored;
     std::filesystem::remove(fresh, ignored);

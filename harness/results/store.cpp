@@ -1,57 +1,16 @@
 #include "harness/results/store.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <bit>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 
 #include "harness/base/error.h"
+#include "harness/base/files.h"
 #include "harness/results/stats.h"
 
 namespace kvbench {
 namespace {
 
 namespace fs = std::filesystem;
-
-bool can_open(const fs::path& path, int flags) {
-  const int descriptor = ::open(path.c_str(), flags | O_CLOEXEC, 0666);
-  return descriptor >= 0 && close(descriptor) == 0;
-}
-
-void check_folder(const fs::path& path) {
-  const fs::path folder = path.has_parent_path() ? path.parent_path() : ".";
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (!error && !fs::is_directory(folder)) error = std::make_error_code(std::errc::not_a_directory);
-  if (error) {
-    throw_input_error("{}: its folder {} cannot be created: {}", path.string(), folder.string(),
-                      error.message());
-  }
-  // Tried rather than asked: permissions alone do not tell, least of all to root.
-  const std::string probe = path.string() + ".probe";
-  if (!can_open(probe, O_RDWR | O_CREAT)) {
-    throw_input_error("{}: its folder {} cannot be written: {}", path.string(), folder.string(),
-                      std::strerror(errno));
-  }
-  unlink(probe.c_str());
-}
-
-void check_existing(const fs::path& path) {
-  if (fs::is_directory(path)) throw_input_error("{}: is a folder, expected a file", path.string());
-  if (!fs::is_regular_file(path)) throw_input_error("{}: is not a regular file", path.string());
-  if (!can_open(path, O_RDWR)) {
-    throw_input_error("{}: cannot be read and written: {}", path.string(), std::strerror(errno));
-  }
-  char signature[8] = {};
-  std::ifstream(path, std::ios::binary).read(signature, sizeof(signature));
-  if (std::memcmp(signature, "\x89HDF\r\n\x1a\n", sizeof(signature)) != 0) {
-    throw_input_error("{}: exists and is not an HDF5 file; choose another --output", path.string());
-  }
-}
 
 void set_aside(const fs::path& path) {
   const std::string stem = path.string() + ".bak-" + utc_now("%Y%m%d-%H%M%S");
@@ -61,12 +20,6 @@ void set_aside(const fs::path& path) {
 }
 
 }  // namespace
-
-void ResultsStore::check_writable(const fs::path& path) {
-  if (path.filename().empty()) throw_input_error("{}: expected a file name", path.string());
-  check_folder(path);
-  if (fs::exists(path)) check_existing(path);
-}
 
 ResultsStore::ResultsStore(fs::path path, RunInfo info, const std::vector<Cell>& cells,
                            int64_t n_layers, int64_t n_kv_heads, bool fresh)

@@ -10,8 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "harness/base/file_lock.h"
 #include "harness/results/append_table.h"
-#include "harness/results/file_lock.h"
 #include "harness/results/results_file.h"
 
 namespace kvbench {
@@ -20,10 +20,6 @@ namespace kvbench {
 // any moment, and a later store of the same run goes on behind it. See results/README.md.
 class ResultsStore {
  public:
-  // Throws InputError with path and reason when a run could not write `path`: an unwritable folder
-  // (missing ones are created), a folder, a file that is not HDF5. Cheap; changes no file.
-  static void check_writable(const std::filesystem::path& path);
-
   // Creates `path`, or goes on with the file there when it holds the same run; `fresh` first
   // renames a file there to PATH.bak-YYYYmmdd-HHMMSS. `cells` are in configuration order.
   // Throws InputError when the file holds another configuration (naming the first difference), is

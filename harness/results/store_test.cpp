@@ -4,6 +4,7 @@
 
 #include <fstream>
 
+#include "harness/base/files.h"
 #include "harness/results/test_run.h"
 
 namespace kvbench {
@@ -188,7 +189,7 @@ TEST(Store, UnwritablePlacesAreNamed) {
   const test_run::Folder folder;
   std::ofstream(folder / "notes.txt") << "notes";
   const auto check = [](const fs::path& path) {
-    return input_error([&] { ResultsStore::check_writable(path); });
+    return input_error([&] { check_writable(path); });
   };
   EXPECT_TRUE(contains(check(folder / "notes.txt/run.h5"), "cannot be created"));
   EXPECT_TRUE(contains(check(folder / "notes.txt"), "exists and is not an HDF5 file"));

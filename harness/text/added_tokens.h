@@ -11,8 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "harness/base/json_view.h"
 #include "harness/text/bpe.h"
-#include "harness/text/json_view.h"
 #include "harness/text/normalizer.h"
 
 namespace kvbench::text {

@@ -12,7 +12,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "harness/text/json_view.h"
+#include "harness/base/json_view.h"
 
 namespace kvbench::text {
 

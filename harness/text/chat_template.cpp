@@ -7,18 +7,16 @@
 #include <vector>
 
 #include "harness/base/error.h"
+#include "harness/base/files.h"
+#include "harness/base/json_view.h"
 #include "harness/text/jinja.h"
-#include "harness/text/json_view.h"
 
 namespace kvbench {
 
 using text::canonical_jinja;
 using text::jinja_literal;
-using text::JsonView;
 using text::kLiteralBegin;
 using text::kLiteralEnd;
-using text::read_json;
-using text::read_text;
 
 namespace {
 
@@ -192,7 +190,7 @@ std::string token_text(const JsonView& config, const std::string& key) {
 
 std::string template_source(const std::filesystem::path& model_dir) {
   const auto file = model_dir / "chat_template.jinja";
-  if (std::filesystem::exists(file)) return read_text(file);
+  if (std::filesystem::exists(file)) return read_file(file);
   const auto config_file = model_dir / "tokenizer_config.json";
   if (!std::filesystem::exists(config_file)) return "";
   const nlohmann::json document = read_json(config_file);

@@ -6,7 +6,7 @@
 #include <variant>
 #include <vector>
 
-#include "harness/text/json_view.h"
+#include "harness/base/json_view.h"
 #include "harness/text/regex.h"
 
 namespace kvbench::text {

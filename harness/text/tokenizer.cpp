@@ -4,10 +4,10 @@
 #include <utility>
 
 #include "harness/base/error.h"
+#include "harness/base/json_view.h"
 #include "harness/text/added_tokens.h"
 #include "harness/text/bpe.h"
-#include "harness/text/decoder.h"
-#include "harness/text/json_view.h"
+#include "harness/text/detokenizer.h"
 #include "harness/text/normalizer.h"
 #include "harness/text/pretokenizer.h"
 #include "harness/text/unicode.h"
@@ -16,7 +16,6 @@ namespace kvbench {
 
 using text::AddedTokens;
 using text::Bpe;
-using text::JsonView;
 using text::Normalizer;
 using text::Piece;
 using text::PreTokenizer;
@@ -89,7 +88,7 @@ Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
 Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
 
 Tokenizer Tokenizer::load(const std::filesystem::path& tokenizer_json) {
-  const nlohmann::json document = text::read_json(tokenizer_json);
+  const nlohmann::json document = read_json(tokenizer_json);
   return Tokenizer(std::make_unique<Impl>(JsonView(document, tokenizer_json.string())));
 }
 

@@ -11,15 +11,14 @@
 #include <thread>
 
 #include "harness/base/error.h"
+#include "harness/base/files.h"
+#include "harness/base/json_view.h"
 #include "harness/base/random.h"
-#include "harness/text/json_view.h"
 
 namespace kvbench {
 namespace {
 
 using nlohmann::json;
-using text::read_json;
-using text::read_text;
 
 std::filesystem::path testdata(const std::string& name) {
   return std::filesystem::path(KVBENCH_TEST_ROOT) / "harness/text/testdata" / name;
@@ -284,7 +283,7 @@ void survives(const std::string& text, int& loaded) {
 
 TEST(TokenizerFile, TruncatedAndMutatedFilesDoNotCrash) {
   for (const char* family : {"llama3", "spm_metaspace"}) {
-    const std::string whole = read_text(testdata(std::string(family) + ".json"));
+    const std::string whole = read_file(testdata(std::string(family) + ".json"));
     int loaded = 0;
     for (size_t i = 0; i < 150; ++i) survives(whole.substr(0, i * whole.size() / 150), loaded);
     EXPECT_EQ(loaded, 0);

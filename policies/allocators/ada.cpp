@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "policies/allocator.h"
 #include "policies/allocators/flattened.h"
-#include "policies/policy.h"
 
 namespace kvbench {
 namespace {

@@ -3,8 +3,8 @@
 #include <ATen/ATen.h>
 
 #include "harness/base/error.h"
+#include "policies/allocator.h"
 #include "policies/allocators/flattened.h"
-#include "policies/policy.h"
 
 namespace kvbench {
 namespace {

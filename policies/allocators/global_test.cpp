@@ -1,6 +1,7 @@
 // Competition over layers on scores worked by hand.
 #include <gtest/gtest.h>
 
+#include "policies/allocator.h"
 #include "policies/allocators/test_allocator.h"
 
 namespace kvbench {

@@ -3,11 +3,11 @@
 #include <algorithm>
 
 #include "harness/base/error.h"
-#include "policies/allocators/apportion.h"
+#include "policies/allocator.h"
+#include "policies/apportion.h"
 #include "policies/lukv/allocation.h"
+#include "policies/lukv/profile_array.h"
 #include "policies/lukv/profile_counts.h"
-#include "policies/lukv/profile_file.h"
-#include "policies/policy.h"
 
 namespace kvbench {
 namespace {

@@ -6,12 +6,12 @@
 #include <limits>
 
 #include "harness/base/error.h"
+#include "policies/allocator.h"
 #include "policies/lukv/allocation.h"
 #include "policies/lukv/calibration.h"
 #include "policies/lukv/mean_curve.h"
 #include "policies/lukv/online.h"
-#include "policies/lukv/profile_file.h"
-#include "policies/policy.h"
+#include "policies/lukv/profile_array.h"
 
 namespace kvbench {
 namespace {

@@ -3,6 +3,7 @@
 
 #include <numeric>
 
+#include "policies/allocator.h"
 #include "policies/allocators/test_profile_file.h"
 #include "policies/lukv/calibration.h"
 #include "policies/lukv/mean_curve.h"

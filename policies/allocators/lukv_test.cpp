@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "harness/base/hdf5.h"
+#include "policies/allocator.h"
 #include "policies/allocators/test_allocator.h"
 
 namespace kvbench {

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <numeric>
 
-#include "policies/allocators/apportion.h"
-#include "policies/policy.h"
+#include "policies/allocator.h"
+#include "policies/apportion.h"
 
 namespace kvbench {
 namespace {

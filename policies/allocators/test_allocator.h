@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "policies/policy.h"
+#include "policies/allocator.h"
 
 namespace kvbench {
 

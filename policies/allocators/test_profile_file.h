@@ -10,6 +10,7 @@
 
 #include "harness/base/error.h"
 #include "harness/base/hdf5.h"
+#include "policies/allocator.h"
 #include "policies/allocators/test_allocator.h"
 
 namespace kvbench {

@@ -1,5 +1,5 @@
 // The same budget for every layer and KV head. policies.md 3.1.
-#include "policies/policy.h"
+#include "policies/allocator.h"
 
 namespace kvbench {
 namespace {

@@ -4,7 +4,7 @@
 #include <numeric>
 
 #include "harness/base/error.h"
-#include "policies/allocators/apportion.h"
+#include "policies/apportion.h"
 
 namespace kvbench::lukv {
 

@@ -2,7 +2,7 @@
 // after it. policies.md 4.1. Accumulated a decode step at a time; no [T, T] matrix is ever made.
 #pragma once
 
-#include "policies/policy.h"
+#include "policies/scorer.h"
 
 namespace kvbench::lukv {
 

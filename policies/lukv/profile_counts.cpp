@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "policies/allocators/apportion.h"
+#include "policies/apportion.h"
 #include "policies/lukv/allocation.h"
 
 namespace kvbench::lukv {

@@ -12,7 +12,7 @@
 // checks it in seconds. An allocator works the same way, with KVB_REGISTER_ALLOCATOR.
 #include <ATen/ATen.h>
 
-#include "policies/policy.h"
+#include "policies/scorer.h"
 
 namespace {
 

@@ -5,7 +5,7 @@
 
 #include <cmath>
 
-#include "policies/policy.h"
+#include "policies/scorer.h"
 
 namespace kvbench {
 namespace {

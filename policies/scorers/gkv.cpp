@@ -3,7 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "policies/attention_sums.h"
-#include "policies/policy.h"
+#include "policies/scorer.h"
 
 namespace kvbench {
 namespace {

@@ -4,7 +4,7 @@
 #include <ATen/ATen.h>
 
 #include "policies/attention_sums.h"
-#include "policies/policy.h"
+#include "policies/scorer.h"
 
 namespace kvbench {
 namespace {

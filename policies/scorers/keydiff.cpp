@@ -5,7 +5,7 @@
 
 #include "policies/attention_sums.h"
 #include "policies/kept.h"
-#include "policies/policy.h"
+#include "policies/scorer.h"
 
 namespace kvbench {
 namespace {

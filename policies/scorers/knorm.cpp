@@ -2,7 +2,7 @@
 // policies.md 2.3; kvpress 0.5.5, KnormPress.
 #include <ATen/ATen.h>
 
-#include "policies/policy.h"
+#include "policies/scorer.h"
 
 namespace kvbench {
 namespace {

@@ -1,7 +1,7 @@
 // The ceiling: tokens ranked by what they turn out to be worth to the full cache's own answer. It
 // sees the future, so it bounds what a scorer could reach and is no policy to deploy.
 // policies.md 4.1.
-#include "policies/policy.h"
+#include "policies/scorer.h"
 
 namespace kvbench {
 namespace {

@@ -2,7 +2,7 @@
 // policies.md 2.2. Keys keep their rotation, as in the peers.
 #include <ATen/ATen.h>
 
-#include "policies/policy.h"
+#include "policies/scorer.h"
 
 namespace kvbench {
 namespace {

@@ -2,7 +2,7 @@
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
 
-#include "policies/policy.h"
+#include "policies/scorer.h"
 
 namespace kvbench {
 namespace {

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "policies/policy.h"
+#include "policies/scorer.h"
 
 namespace kvbench::testing {
 

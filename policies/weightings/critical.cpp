@@ -7,7 +7,7 @@
 #include <limits>
 
 #include "policies/kept.h"
-#include "policies/policy.h"
+#include "policies/weighting.h"
 
 namespace kvbench {
 namespace {

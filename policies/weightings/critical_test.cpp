@@ -2,6 +2,7 @@
 
 #include "policies/kept.h"
 #include "policies/scorers/testing.h"
+#include "policies/weighting.h"
 
 namespace kvbench {
 namespace {

@@ -2,7 +2,7 @@
 // is half heavy hitters, half recent ones. policies.md 6.
 #include <ATen/ATen.h>
 
-#include "policies/policy.h"
+#include "policies/weighting.h"
 
 namespace kvbench {
 namespace {

@@ -1,0 +1,40 @@
+// Several caches side by side as one batch of the attention operators, without padding.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "harness/cache/kv_cache.h"
+
+namespace kvbench {
+
+// Several caches that take the same number of new tokens together.
+class DecodeBatch {
+ public:
+  explicit DecodeBatch(std::vector<KvCache*> caches);
+
+  int64_t size() const { return static_cast<int64_t>(caches_.size()); }
+  int64_t next_position(int64_t sequence) const { return caches_[sequence]->next_position(); }
+
+  // Makes room for m new tokens in every cache: call it before the first layer of a step.
+  void reserve(int64_t n_tokens);
+
+  // Appends rows [S, m, H, d] of `layer` to every cache and attends query [S, m, Hq, d] over them.
+  at::Tensor append_and_attend(int64_t layer, const at::Tensor& query, const at::Tensor& keys,
+                               const at::Tensor& values, double scale);
+
+  // Ends a step of m new tokens: all layers have appended theirs.
+  void advance(int64_t n_tokens);
+
+  // Looks at the caches anew: after one of them was cut.
+  void collect();
+
+ private:
+  std::vector<KvCache*> caches_;
+  std::vector<std::vector<at::Tensor>> keys_, values_;  // [L][S]
+  at::Tensor starts_, lengths_;                         // int64 [L, S, H]
+};
+
+}  // namespace kvbench

@@ -1,0 +1,111 @@
+#include "harness/engine/chunked_prefill.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+#include "harness/base/error.h"
+#include "harness/engine/decode.h"
+#include "harness/engine/stopwatch.h"
+
+namespace kvbench {
+namespace {
+
+at::Tensor ids_of(const std::vector<int32_t>& tokens, int64_t first, int64_t n) {
+  return at::tensor(std::vector<int64_t>(tokens.begin() + first, tokens.begin() + first + n),
+                    at::kLong)
+      .unsqueeze(0);
+}
+
+class ChunkedPrefill {
+ public:
+  ChunkedPrefill(const Decoder& model, const PolicyAtRatio& asked, const CompressOptions& options)
+      : model_(model), asked_(asked), options_(options) {
+    out_.cache = std::make_unique<KvCache>(model.config().n_layers);
+    out_.eviction = std::make_unique<Eviction>(*asked.policy, asked.policy->chunk_rule());
+  }
+
+  CompressedCache run(const std::vector<int32_t>& context) {
+    n_tokens_ = static_cast<int64_t>(context.size());
+    const int64_t chunk = asked_.policy->chunk();
+    const Stopwatch watch(model_.device());
+    out_.last_logits =
+        model_.prefill({context.begin(), context.begin() + std::min(chunk, n_tokens_)},
+                       [this](const LayerView& view) { start(view); });
+    cut();
+    for (int64_t first = chunk; first < n_tokens_; first += chunk) {
+      DecodeBatch batch({out_.cache.get()});
+      const auto observe = [this](int64_t layer, const at::Tensor& queries) {
+        out_.eviction->observe(layer, queries.select(0, 0));
+      };
+      out_.last_logits = model_
+                             .extend(ids_of(context, first, std::min(chunk, n_tokens_ - first)),
+                                     batch, Decoder::Logits::kLast, observe)
+                             .squeeze(0);
+      cut();
+    }
+    out_.prefill_ms = watch.ms() - out_.compact_ms;
+    finish();
+    return std::move(out_);
+  }
+
+ private:
+  void start(const LayerView& view) {
+    LayerView layer = view;
+    layer.seed = options_.seed;
+    // The allocator does not read scores, only how many tokens and heads there are.
+    const at::Tensor shape = at::zeros({1, 1}).expand({layer.n_kv_heads(), n_tokens_});
+    const auto budgets = asked_.policy->allocate(layer, shape, asked_.ratio);
+    const KeptTokens all = keep_all(layer.n_kv_heads(), layer.n_tokens());
+    out_.cache->store(layer.index, layer.keys, layer.values, all);
+    const auto* carrying = dynamic_cast<const CarryingScorer*>(asked_.policy->chunk_rule().scorer);
+    out_.eviction->add_layer(layer, all, budgets,
+                             carrying == nullptr ? at::Tensor() : carrying->carry(layer, {}));
+  }
+
+  // Ranking, selection and compaction are one step here: they all count as compaction.
+  void cut() {
+    out_.peak_kv_bytes = std::max(out_.peak_kv_bytes, out_.cache->bytes_allocated());
+    const Stopwatch watch(model_.device());
+    out_.eviction->end_step(*out_.cache);
+    out_.compact_ms += watch.ms();
+  }
+
+  void finish() {
+    out_.cache->commit();
+    for (int64_t l = 0; l < model_.config().n_layers; ++l) {
+      KeptTokens kept = out_.eviction->kept(l);
+      for (const auto count : kept.counts()) {
+        out_.keep_counts.push_back(static_cast<int32_t>(count));
+      }
+      if (options_.keep_positions) out_.kept.push_back(std::move(kept));
+    }
+    if (const auto& rule = asked_.policy->decode()) {
+      out_.eviction->set_rule(*rule);
+    } else {
+      out_.eviction.reset();
+    }
+  }
+
+  const Decoder& model_;
+  const PolicyAtRatio& asked_;
+  const CompressOptions& options_;
+  CompressedCache out_;
+  int64_t n_tokens_ = 0;
+};
+
+}  // namespace
+
+CompressedCache prefill_in_chunks(const Decoder& model, const std::vector<int32_t>& context,
+                                  const PolicyAtRatio& asked, const CompressOptions& options) {
+  const c10::InferenceMode no_autograd;
+  try {
+    return ChunkedPrefill(model, asked, options).run(context);
+  } catch (const std::exception& e) {
+    CompressedCache failed;
+    failed.error = first_line(e);
+    return failed;
+  }
+}
+
+}  // namespace kvbench

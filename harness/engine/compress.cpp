@@ -1,0 +1,235 @@
+#include "harness/engine/compress.h"
+
+#include <ATen/ATen.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <exception>
+#include <map>
+
+#include "harness/base/error.h"
+#include "harness/engine/chunked_prefill.h"
+#include "harness/engine/stopwatch.h"
+
+namespace kvbench {
+namespace {
+
+// The scores of one scorer for the layer at hand.
+struct LayerScores {
+  Scored scored;
+  std::exception_ptr failure;
+  double ms = 0;
+};
+
+// One compression of a context under way: fed layer by layer, then finished.
+class Compressor {
+ public:
+  Compressor(const Decoder& model, const std::vector<PolicyAtRatio>& policies,
+             const CompressOptions& options)
+      : policies_(policies),
+        options_(options),
+        spans_layers_(std::any_of(policies.begin(), policies.end(),
+                                  [](const auto& asked) { return asked.policy->spans_layers(); })),
+        pending_(policies.size()),
+        caches_(policies.size()) {
+    for (auto& out : caches_) {
+      out.cache = std::make_unique<KvCache>(model.config().n_layers);
+    }
+  }
+
+  void add_layer(const LayerView& view) {
+    LayerView layer = view;
+    layer.seed = options_.seed;
+    if (!options_.importance.empty()) layer.importance = options_.importance.at(layer.index);
+    by_scorer_.clear();
+    for (size_t i = 0; i < policies_.size(); ++i) {
+      guarded(i, [&] {
+        if (!keeps_all(i)) return take(i, layer);
+        if (options_.on_scores && !policies_[i].policy->is_full()) score(i, layer);
+        store(layer, keep_all(layer.n_kv_heads(), layer.n_tokens()), i);
+      });
+      note_peak(i, layer);
+    }
+    if (spans_layers_) layers_.push_back(layer);
+  }
+
+  // Policies whose allocator spans layers are cut here, all others have been already.
+  std::vector<CompressedCache> finish(const at::Tensor& last_logits, double prefill_ms) {
+    by_scorer_.clear();
+    for (size_t i = 0; i < policies_.size(); ++i) {
+      if (pending_[i].empty()) continue;
+      guarded(i, [&] {
+        const Stopwatch watch(layers_.front().keys.device());
+        const auto counts = policies_[i].policy->allocate_layers(pending_[i], policies_[i].ratio);
+        caches_[i].allocate_ms += watch.ms();
+        for (size_t l = 0; l < layers_.size(); ++l) cut(layers_[l], pending_[i][l], counts[l], i);
+      });
+    }
+    for (auto& out : caches_) {
+      out.last_logits = last_logits;
+      out.prefill_ms = prefill_ms;
+    }
+    return std::move(caches_);
+  }
+
+ private:
+  bool keeps_all(size_t i) const {
+    return policies_[i].policy->is_full() || policies_[i].ratio == 0;
+  }
+  // Whatever goes wrong in one policy's part stays with that policy.
+  template <class F>
+  void guarded(size_t i, F&& work) {
+    CompressedCache& out = caches_[i];
+    if (!out.error.empty()) return;
+    try {
+      work();
+    } catch (const std::exception& e) {
+      out.error = first_line(e);
+      out.cache.reset();
+    }
+  }
+
+  // Scores of the policy's scorer, made once a layer. An exception is kept for all who share them.
+  const at::Tensor& score(size_t i, const LayerView& layer) {
+    const Policy& policy = *policies_[i].policy;
+    const auto [it, is_new] = by_scorer_.try_emplace(policy.scorer());
+    LayerScores& scored = it->second;
+    if (is_new) {
+      const Stopwatch watch(layer.keys.device());
+      try {
+        scored.scored = policy.score(layer);
+        check_scores(policy, layer, scored.scored.scores);
+      } catch (...) {
+        scored.failure = std::current_exception();
+      }
+      scored.ms = watch.ms();
+      if (options_.on_scores && !scored.failure) {
+        options_.on_scores(policy.scorer(), layer.index, scored.scored.scores);
+      }
+    }
+    caches_[i].score_ms += scored.ms;
+    if (scored.failure) std::rethrow_exception(scored.failure);
+    return scored.scored.scores;
+  }
+
+  static void check_scores(const Policy& policy, const LayerView& layer, const at::Tensor& scores) {
+    KVB_CHECK(scores.scalar_type() == at::kFloat && scores.dim() == 2 &&
+                  scores.size(0) == layer.n_kv_heads() && scores.size(1) == layer.n_tokens(),
+              "{} must give float32 scores [H, T]", policy.scorer());
+  }
+
+  void take(size_t i, const LayerView& layer) {
+    const at::Tensor scores = policies_[i].policy->protected_scores(score(i, layer));
+    if (policies_[i].policy->spans_layers()) {
+      pending_[i].push_back(scores);
+      return;
+    }
+    const Stopwatch watch(layer.keys.device());
+    const auto counts = policies_[i].policy->allocate(layer, scores, policies_[i].ratio);
+    caches_[i].allocate_ms += watch.ms();
+    cut(layer, scores, counts, i);
+  }
+
+  void cut(const LayerView& layer, const at::Tensor& scores, const std::vector<int64_t>& counts,
+           size_t i) {
+    const Stopwatch watch(layer.keys.device());
+    KVB_CHECK(static_cast<int64_t>(counts.size()) == layer.n_kv_heads() &&
+                  std::all_of(counts.begin(), counts.end(),
+                              [&](int64_t n) { return n >= 1 && n <= layer.n_tokens(); }),
+              "{} gave keep counts [{}] for {} KV heads of {} tokens",
+              policies_[i].policy->allocator(), fmt::join(counts, ", "), layer.n_kv_heads(),
+              layer.n_tokens());
+    store(layer, policies_[i].policy->select(layer, scores, counts), i);
+    caches_[i].compact_ms += watch.ms();
+  }
+
+  void store(const LayerView& layer, KeptTokens kept, size_t i) {
+    CompressedCache& out = caches_[i];
+    out.cache->store(layer.index, layer.keys, layer.values, kept);
+    for (const auto count : kept.counts()) out.keep_counts.push_back(static_cast<int32_t>(count));
+    if (const auto& rule = policies_[i].policy->decode()) {
+      if (!out.eviction) out.eviction = std::make_unique<Eviction>(*policies_[i].policy, *rule);
+      out.eviction->add_layer(layer, kept, kept.counts(), carried(i, layer));
+    }
+    if (options_.keep_positions) out.kept.push_back(std::move(kept));
+  }
+
+  // What the tokens carry into decoding: made along with the scores where the scorer is the same.
+  at::Tensor carried(size_t i, const LayerView& layer) const {
+    const EvictionRule& rule = *policies_[i].policy->decode();
+    if (const auto it = by_scorer_.find(rule.scorer_label); it != by_scorer_.end()) {
+      return it->second.scored.carried;
+    }
+    const auto* carrying = dynamic_cast<const CarryingScorer*>(rule.scorer);
+    return carrying == nullptr ? at::Tensor() : carrying->carry(layer, {});
+  }
+
+  // The layer at hand in full, beside the cut ones before it, or all of them where none is cut yet.
+  void note_peak(size_t i, const LayerView& layer) {
+    CompressedCache& out = caches_[i];
+    if (!out.cache) return;
+    const auto layer_bytes = static_cast<int64_t>(layer.keys.nbytes() + layer.values.nbytes());
+    const int64_t whole = pending_[i].empty() ? layer_bytes : (layer.index + 1) * layer_bytes;
+    out.peak_kv_bytes = std::max(out.peak_kv_bytes, whole + out.cache->bytes_allocated());
+  }
+
+  const std::vector<PolicyAtRatio>& policies_;
+  const CompressOptions& options_;
+  bool spans_layers_;
+  std::map<std::string, LayerScores> by_scorer_;  // of the layer at hand
+  std::vector<std::vector<at::Tensor>> pending_;  // protected scores of each layer, where wanted
+  std::vector<LayerView> layers_;                 // whole layers, where an allocator spans them
+  std::vector<CompressedCache> caches_;
+};
+
+}  // namespace
+
+Compressed compress_context(const Decoder& model, const std::vector<int32_t>& context,
+                            const std::vector<PolicyAtRatio>& policies,
+                            const CompressOptions& options) {
+  Compressed result;
+  result.caches.resize(policies.size());
+  std::vector<PolicyAtRatio> together;
+  std::vector<size_t> index;  // of those in `policies`
+  for (size_t i = 0; i < policies.size(); ++i) {
+    if (policies[i].is_chunked()) {
+      result.caches[i] = prefill_in_chunks(model, context, policies[i], options);
+    } else {
+      together.push_back(policies[i]);
+      index.push_back(i);
+    }
+  }
+  if (!together.empty() || options.keep_prefill) {
+    Compressor compressor(model, together, options);
+    double observed_ms = 0;
+    const Stopwatch watch(model.device());
+    const at::Tensor last_logits = model.prefill(context, [&](const LayerView& layer) {
+      const Stopwatch observed(model.device());
+      compressor.add_layer(layer);
+      if (options.keep_prefill) result.prefilled.layers.push_back(layer);
+      observed_ms += observed.ms();
+    });
+    const double prefill_ms = watch.ms() - observed_ms;
+    if (options.keep_prefill) {
+      result.prefilled.last_logits = last_logits;
+      result.prefilled.ms = prefill_ms;
+    }
+    auto caches = compressor.finish(last_logits, prefill_ms);
+    for (size_t i = 0; i < caches.size(); ++i) result.caches[index[i]] = std::move(caches[i]);
+  }
+  return result;
+}
+
+std::vector<CompressedCache> compress_prefilled(const Decoder& model, const Prefilled& prefilled,
+                                                const std::vector<PolicyAtRatio>& policies,
+                                                const CompressOptions& options) {
+  for (const PolicyAtRatio& asked : policies) {
+    KVB_CHECK(!asked.is_chunked(), "{} prefills by itself", asked.policy->name());
+  }
+  const c10::InferenceMode no_autograd;
+  Compressor compressor(model, policies, options);
+  for (const LayerView& layer : prefilled.layers) compressor.add_layer(layer);
+  return compressor.finish(prefilled.last_logits, prefilled.ms);
+}
+
+}  // namespace kvbench

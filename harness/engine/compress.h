@@ -1,0 +1,76 @@
+// One prefill of a context, and the caches of any number of policies cut from it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "harness/cache/kv_cache.h"
+#include "harness/engine/decode.h"
+#include "harness/engine/eviction.h"
+#include "harness/model/decoder.h"
+#include "policies/policy.h"
+
+namespace kvbench {
+
+// What one policy at one ratio left of a context.
+struct CompressedCache {
+  std::unique_ptr<KvCache> cache;      // empty when `error` is not
+  std::unique_ptr<Eviction> eviction;  // of a policy that goes on evicting while decoding
+  std::vector<int32_t> keep_counts;    // [L, H]
+  std::vector<KeptTokens> kept;        // [L], only when asked for
+  std::string error;                   // why this policy cannot cut this context
+  at::Tensor last_logits;              // of the last context token, float32 [vocab]
+  double prefill_ms = 0;               // scoring and compaction not counted
+  double score_ms = 0, allocate_ms = 0, compact_ms = 0;  // selection counts as compaction
+  // Most bytes of keys and values that lived at once, were this policy alone: the layer at work in
+  // full and the cut ones before it.
+  int64_t peak_kv_bytes = 0;
+
+  GrowingCache growing() const { return {cache.get(), last_logits, eviction.get()}; }
+};
+
+struct PolicyAtRatio {
+  const Policy* policy = nullptr;
+  double ratio = 0;
+
+  bool is_chunked() const { return policy->chunk() > 0 && ratio > 0; }
+};
+
+struct CompressOptions {
+  uint64_t seed = 0;  // of the sample, for scorers that draw
+  bool keep_positions = false;
+  bool keep_prefill = false;
+  std::vector<at::Tensor> importance;  // [L] of [H, T]: LayerView::importance, for oracles
+  // Told the scores of each layer of each scorer (by Policy::scorer()), float32 [H, T].
+  std::function<void(const std::string& scorer, int64_t layer, const at::Tensor&)> on_scores;
+};
+
+// A whole context as the model read it: other caches can be cut from it later.
+struct Prefilled {
+  std::vector<LayerView> layers;  // [L]
+  at::Tensor last_logits;
+  double ms = 0;
+};
+
+struct Compressed {
+  std::vector<CompressedCache> caches;  // in the order asked for
+  Prefilled prefilled;                  // only when asked for
+};
+
+// Prefill attention is never changed by eviction (a layer is cut after its own attention), so
+// every policy's scores come from the same pass; policies with the same scorer share them. Each
+// layer is cut at once and its full keys and values are let go, unless an allocator spans layers. A
+// policy that prefills in chunks makes passes of its own (chunked_prefill.h). What goes wrong in
+// one policy (a scorer that refuses the context) fails that one only.
+Compressed compress_context(const Decoder& model, const std::vector<int32_t>& context,
+                            const std::vector<PolicyAtRatio>& policies,
+                            const CompressOptions& options);
+
+// The same without another prefill, for policies that do not prefill in chunks.
+std::vector<CompressedCache> compress_prefilled(const Decoder& model, const Prefilled& prefilled,
+                                                const std::vector<PolicyAtRatio>& policies,
+                                                const CompressOptions& options);
+
+}  // namespace kvbench

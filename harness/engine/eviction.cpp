@@ -1,0 +1,214 @@
+#include "harness/engine/eviction.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "harness/base/error.h"
+
+namespace kvbench {
+namespace {
+
+// How many of the last rows are the last tokens of the text, without a gap: only their queries can
+// be told which rows they may see.
+int64_t n_latest(const std::vector<int64_t>& positions, int64_t next_position) {
+  int64_t n = 0;
+  while (n < static_cast<int64_t>(positions.size()) &&
+         positions[positions.size() - 1 - n] == next_position - 1 - n) {
+    ++n;
+  }
+  return n;
+}
+
+at::Tensor last(const at::Tensor& queries, int64_t n) {
+  const int64_t taken = std::min(n, queries.size(1));
+  return queries.narrow(1, queries.size(1) - taken, taken);
+}
+
+}  // namespace
+
+Eviction::Eviction(const Policy& policy, EvictionRule rule)
+    : policy_(&policy), rule_(std::move(rule)) {
+  const auto needs = rule_.scorer->decode_needs();
+  KVB_CHECK(needs.has_value(), "{} cannot score while decoding", rule_.scorer_label);
+  needs_ = *needs;
+  carrying_ = dynamic_cast<const CarryingScorer*>(rule_.scorer);
+}
+
+void Eviction::set_rule(EvictionRule rule) {
+  KVB_CHECK(rule.scorer == rule_.scorer, "another scorer knows nothing of what is carried");
+  rule_ = std::move(rule);
+}
+
+void Eviction::add_layer(const LayerView& view, const KeptTokens& kept,
+                         const std::vector<int64_t>& budgets, const at::Tensor& carried) {
+  KVB_CHECK(view.index == static_cast<int64_t>(layers_.size()), "layer {} comes after {}",
+            view.index, layers_.size());
+  next_position_ = view.n_tokens();
+  Layer& layer = layers_.emplace_back();
+  layer.constants = view;
+  for (at::Tensor* of_prefill : {&layer.constants.keys, &layer.constants.values,
+                                 &layer.constants.queries, &layer.constants.queries_prerope}) {
+    of_prefill->reset();
+  }
+  layer.queries = last(view.queries, needs_.queries).clone();
+  for (int64_t h = 0; h < kept.n_kv_heads(); ++h) {
+    Head& head = layer.heads.emplace_back();
+    head.budget = budgets[h];
+    head.positions = {kept.positions.begin() + kept.offsets[h],
+                      kept.positions.begin() + kept.offsets[h + 1]};
+    if (!carried.defined()) continue;
+    const auto n = std::lower_bound(head.positions.begin(), head.positions.end(), carried.size(1));
+    const at::Tensor known =
+        at::tensor(std::vector<int64_t>(head.positions.begin(), n), at::kLong).to(carried.device());
+    head.carried = carried.narrow(0, h, 1).index_select(1, known);
+  }
+}
+
+void Eviction::observe(int64_t layer, const at::Tensor& queries) {
+  layers_.at(layer).observed = queries.transpose(0, 1);
+}
+
+bool Eviction::is_due() const {
+  return rule_.when == EvictionRule::When::kOverflow || since_cut_ >= rule_.interval;
+}
+
+bool Eviction::end_step(KvCache& cache) {
+  const c10::InferenceMode no_autograd;
+  const int64_t m = cache.next_position() - next_position_;
+  next_position_ = cache.next_position();
+  since_cut_ += m;
+  bool cut = false;
+  for (size_t l = 0; l < layers_.size(); ++l) {
+    Layer& layer = layers_[l];
+    const KvCache::Layer& rows = cache.layer(static_cast<int64_t>(l));
+    for (auto& head : layer.heads) {
+      head.positions.resize(head.positions.size() + m);
+      std::iota(head.positions.end() - m, head.positions.end(), next_position_ - m);
+    }
+    if (m > 0 && needs_.queries > 0) {
+      layer.queries = last(at::cat({layer.queries, layer.observed}, 1), needs_.queries).clone();
+    }
+    if (m > 0 && needs_.every_step) {
+      for (size_t h = 0; h < layer.heads.size(); ++h) {
+        const auto head = static_cast<int64_t>(h);
+        layer.heads[h].carried =
+            carrying_->carry(view(layer, rows, head, layer.observed), layer.heads[h].carried);
+      }
+    }
+    const bool above = std::any_of(layer.heads.begin(), layer.heads.end(), [&](const Head& head) {
+      const int64_t budget = rule_.budget > 0 ? rule_.budget : head.budget;
+      return static_cast<int64_t>(head.positions.size()) > budget;
+    });
+    if (!above || !is_due()) continue;
+    const KeptTokens kept_rows = select(layer, rows);
+    cache.cut(static_cast<int64_t>(l), kept_rows);
+    keep(layer, kept_rows);
+    cut = true;
+  }
+  if (cut) since_cut_ = 0;
+  return cut;
+}
+
+// One head's cached rows, with the latest of `queries` [Hq, Q, d] that see them in order.
+LayerView Eviction::view(const Layer& layer, const KvCache::Layer& rows, int64_t head,
+                         const at::Tensor& queries) const {
+  const Head& h = layer.heads[head];
+  const auto n_heads = static_cast<int64_t>(layer.heads.size());
+  const int64_t group = queries.size(0) / n_heads, d = rows.keys.size(1);
+  const auto n_tokens = static_cast<int64_t>(h.positions.size());
+  LayerView view = layer.constants;
+  view.keys = rows.keys.narrow(0, rows.starts[head], n_tokens).unsqueeze(0);
+  view.values = rows.values.narrow(0, rows.starts[head], n_tokens).unsqueeze(0);
+  view.queries =
+      last(queries.narrow(0, head * group, group), n_latest(h.positions, next_position_));
+  view.output_weight = layer.constants.output_weight.narrow(1, head * group * d, group * d);
+  // Another draw for every head and step.
+  view.seed += static_cast<uint64_t>(next_position_ * n_heads + head) * 0x9e3779b97f4a7c15ULL;
+  return view;
+}
+
+LayerView Eviction::view_of_all(const Layer& layer, const KvCache::Layer& rows) const {
+  std::vector<at::Tensor> keys, values;
+  for (size_t h = 0; h < layer.heads.size(); ++h) {
+    if (layer.heads[h].positions != layer.heads[0].positions) {
+      throw_input_error(
+          "{}: compares the heads of a layer while decoding, but they hold different tokens",
+          rule_.scorer_label);
+    }
+    const LayerView one = view(layer, rows, static_cast<int64_t>(h), layer.queries);
+    keys.push_back(one.keys);
+    values.push_back(one.values);
+  }
+  LayerView all = layer.constants;
+  all.keys = at::cat(keys);
+  all.values = at::cat(values);
+  all.queries = last(layer.queries, n_latest(layer.heads[0].positions, next_position_));
+  return all;
+}
+
+// The rows of a layer that stay: its heads above their budget are ranked, the others stay whole.
+KeptTokens Eviction::select(Layer& layer, const KvCache::Layer& rows) const {
+  const auto n_heads = static_cast<int64_t>(layer.heads.size());
+  std::vector<int64_t> counts;
+  for (const auto& head : layer.heads) {
+    counts.push_back(std::min(static_cast<int64_t>(head.positions.size()),
+                              rule_.budget > 0 ? rule_.budget : head.budget));
+  }
+  if (needs_.same_tokens) {
+    const LayerView all = view_of_all(layer, rows);
+    const at::Tensor scores = policy_->protected_scores(rule_.scorer->score(all));
+    return policy_->select(all, scores, counts, rule_.scorer);
+  }
+  KeptTokens kept;
+  kept.offsets.push_back(0);
+  for (int64_t h = 0; h < n_heads; ++h) {
+    Head& head = layer.heads[h];
+    KeptTokens of_head;
+    if (counts[h] == static_cast<int64_t>(head.positions.size())) {
+      of_head = keep_all(1, counts[h]);
+    } else {
+      const LayerView one = view(layer, rows, h, layer.queries);
+      if (carrying_ != nullptr && !needs_.every_step) {
+        head.carried = carrying_->carry(one, head.carried);
+      }
+      const at::Tensor scores = policy_->protected_scores(
+          carrying_ != nullptr ? carrying_->rank(one, head.carried) : rule_.scorer->score(one));
+      of_head = policy_->select(one, scores, {counts[h]}, rule_.scorer);
+    }
+    kept.positions.insert(kept.positions.end(), of_head.positions.begin(), of_head.positions.end());
+    kept.offsets.push_back(static_cast<int64_t>(kept.positions.size()));
+  }
+  return kept;
+}
+
+// What the tokens carry follows them.
+void Eviction::keep(Layer& layer, const KeptTokens& kept_rows) const {
+  for (size_t h = 0; h < layer.heads.size(); ++h) {
+    Head& head = layer.heads[h];
+    const std::vector<int64_t> rows(kept_rows.positions.begin() + kept_rows.offsets[h],
+                                    kept_rows.positions.begin() + kept_rows.offsets[h + 1]);
+    if (head.carried.defined()) {
+      const auto known = std::lower_bound(rows.begin(), rows.end(), head.carried.size(1));
+      head.carried = head.carried.index_select(
+          1, at::tensor(std::vector<int64_t>(rows.begin(), known), at::kLong)
+                 .to(head.carried.device()));
+    }
+    std::vector<int64_t> positions;
+    for (const auto row : rows) positions.push_back(head.positions[row]);
+    head.positions = std::move(positions);
+  }
+}
+
+KeptTokens Eviction::kept(int64_t layer) const {
+  KeptTokens kept;
+  kept.offsets.push_back(0);
+  for (const auto& head : layers_.at(layer).heads) {
+    kept.positions.insert(kept.positions.end(), head.positions.begin(), head.positions.end());
+    kept.offsets.push_back(static_cast<int64_t>(kept.positions.size()));
+  }
+  return kept;
+}
+
+}  // namespace kvbench

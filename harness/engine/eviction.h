@@ -1,0 +1,65 @@
+// Eviction while tokens keep coming, in decoding and in a chunked prefill (policies.md 6): what the
+// tokens of one cache carry from cut to cut, and when it is cut.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "harness/cache/kv_cache.h"
+#include "policies/policy.h"
+
+namespace kvbench {
+
+// Belongs to one cache. Copies are cheap and independent: tensors are replaced, never written.
+class Eviction {
+ public:
+  // `policy` gives protection and weighting to the rule's scores; it must outlive this.
+  Eviction(const Policy& policy, EvictionRule rule);
+
+  // One layer after its prefill, in layer order: which tokens are cached now, how many each head
+  // may hold (unless the rule says so), and what all T of them carry ([H, n], undefined = nothing).
+  void add_layer(const LayerView& layer, const KeptTokens& kept,
+                 const std::vector<int64_t>& budgets, const at::Tensor& carried);
+
+  // Told by every layer of a forward pass: its queries, [m, Hq, d] after RoPE.
+  void observe(int64_t layer, const at::Tensor& queries);
+
+  // After the pass, its rows being in the cache: cuts what is due. Returns whether anything was.
+  // Throws InputError when the scorer cannot rank what is there.
+  bool end_step(KvCache& cache);
+
+  // Goes on by another rule of the same scorer.
+  void set_rule(EvictionRule rule);
+
+  // Positions in the text of what a layer holds now.
+  KeptTokens kept(int64_t layer) const;
+
+ private:
+  struct Head {
+    std::vector<int64_t> positions;  // of the cached rows, ascending
+    at::Tensor carried;              // [1, n] of the first n rows; undefined = nothing
+    int64_t budget = 0;
+  };
+  struct Layer {
+    LayerView constants;  // what does not change: scale, frequencies, weights
+    at::Tensor queries;   // [Hq, Q, d], the latest
+    at::Tensor observed;  // [Hq, m, d] of the pass under way
+    std::vector<Head> heads;
+  };
+
+  bool is_due() const;
+  LayerView view(const Layer& layer, const KvCache::Layer& rows, int64_t head,
+                 const at::Tensor& queries) const;
+  LayerView view_of_all(const Layer& layer, const KvCache::Layer& rows) const;
+  KeptTokens select(Layer& layer, const KvCache::Layer& rows) const;
+  void keep(Layer& layer, const KeptTokens& kept_rows) const;
+
+  const Policy* policy_;
+  EvictionRule rule_;
+  DecodeNeeds needs_;
+  const CarryingScorer* carrying_;  // the rule's scorer, if it is one
+  std::vector<Layer> layers_;
+  int64_t next_position_ = 0, since_cut_ = 0;
+};
+
+}  // namespace kvbench

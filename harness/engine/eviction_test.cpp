@@ -1,0 +1,302 @@
+// Eviction while decoding, against the plain formulae applied to an uncut copy at every step.
+#include "harness/engine/eviction.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <functional>
+#include <set>
+
+#include "harness/config/policy_yaml.h"
+#include "harness/engine/compress.h"
+
+namespace kvbench {
+namespace {
+
+// Two layers of two KV heads.
+const Decoder& model() {
+  static const Decoder decoder(
+      std::filesystem::path(KVBENCH_TEST_ROOT) / "harness/model/testdata/llama31", at::kFloat,
+      at::kCPU);
+  return decoder;
+}
+
+std::vector<int32_t> some_tokens(int64_t n, int64_t factor = 37) {
+  std::vector<int32_t> tokens;
+  for (int64_t i = 0; i < n; ++i) {
+    tokens.push_back(static_cast<int32_t>((i * factor + i / 7) % 96));
+  }
+  return tokens;
+}
+
+Policy policy(const std::string& text) { return Policy(parse_policy_text(text)); }
+
+CompressedCache cut(const Policy& policy, const std::vector<int32_t>& context, double ratio) {
+  CompressOptions options;
+  options.keep_positions = true;
+  Compressed made = compress_context(model(), context, {{&policy, ratio}}, options);
+  EXPECT_EQ(made.caches[0].error, "");
+  return std::move(made.caches[0]);
+}
+
+at::Tensor keys_of(const KvCache& cache, int64_t layer, int64_t head) {
+  const KvCache::Layer& l = cache.layer(layer);
+  return l.keys.narrow(0, l.starts[head], l.lengths[head]);
+}
+
+// Attention of m queries [m, G, d] over one head's rows, the last m of them theirs: [G, m, n].
+at::Tensor attention(const at::Tensor& queries, const at::Tensor& keys) {
+  const int64_t m = queries.size(0), n = keys.size(0), d = keys.size(1);
+  const at::Tensor logits =
+      at::matmul(queries.transpose(0, 1).to(at::kDouble), keys.to(at::kDouble).t()) /
+      std::sqrt(static_cast<double>(d));
+  const at::Tensor hidden = at::ones({m, n}, at::kBool).triu(n - m + 1);
+  return logits.masked_fill(hidden, -INFINITY).softmax(-1);
+}
+
+// One step as the plain reference sees it: the cache with the new rows, nothing cut, and the
+// queries of every layer.
+struct Uncut {
+  KvCache cache;
+  std::vector<at::Tensor> queries;  // [L] of [m, Hq, d]
+
+  at::Tensor group_queries(int64_t layer, int64_t head) const {
+    const int64_t group = model().config().n_heads / model().config().n_kv_heads;
+    return queries[layer].narrow(1, head * group, group);
+  }
+};
+
+Uncut uncut_step(const KvCache& cache, const std::vector<int64_t>& tokens) {
+  Uncut step{cache.clone(), {}};
+  DecodeBatch batch({&step.cache});
+  model().extend(at::tensor(tokens).unsqueeze(0), batch, Decoder::Logits::kLast,
+                 [&](int64_t, const at::Tensor& q) { step.queries.push_back(q.select(0, 0)); });
+  return step;
+}
+
+// Row numbers that the plain reference keeps of one head.
+using Reference = std::function<std::vector<int64_t>(const Uncut&, int64_t layer, int64_t head)>;
+
+// Decodes with the policy's eviction and compares every head's rows with the reference's choice at
+// every step.
+void follow(const Policy& policy, double ratio, const Reference& reference, int64_t n_steps) {
+  CompressedCache made = cut(policy, some_tokens(60), ratio);
+  ASSERT_NE(made.eviction, nullptr);
+  DecodeBatch batch({made.cache.get()});
+  std::vector<std::string> errors;
+  for (int64_t i = 0; i < n_steps; ++i) {
+    // A question of three tokens first, then one token at a time.
+    const std::vector<int64_t> tokens =
+        i == 0 ? std::vector<int64_t>{5, 6, 7} : std::vector<int64_t>{(i * 11) % 96};
+    const Uncut before = uncut_step(*made.cache, tokens);
+    extend_and_evict(model(), at::tensor(tokens).unsqueeze(0), batch, {made.growing()}, errors);
+    ASSERT_EQ(errors[0], "");
+    for (int64_t l = 0; l < model().config().n_layers; ++l) {
+      for (int64_t h = 0; h < model().config().n_kv_heads; ++h) {
+        const auto rows = reference(before, l, h);
+        const at::Tensor want =
+            keys_of(before.cache, l, h).index_select(0, at::tensor(rows, at::kLong));
+        ASSERT_TRUE(at::equal(keys_of(*made.cache, l, h), want))
+            << "step " << i << ", layer " << l << ", head " << h;
+      }
+    }
+  }
+}
+
+// The `n` highest of double scores, ascending.
+std::vector<int64_t> highest(const at::Tensor& scores, int64_t n) {
+  std::vector<int64_t> order(static_cast<size_t>(scores.numel()));
+  for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int64_t>(i);
+  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
+    return scores[a].item<double>() > scores[b].item<double>();
+  });
+  order.resize(static_cast<size_t>(n));
+  std::sort(order.begin(), order.end());
+  return order;
+}
+
+TEST(Eviction, TovaDropsWhatTheLastTokenAttendsToLeast) {
+  follow(
+      policy("tova_decode"), 0.5,
+      [](const Uncut& step, int64_t l, int64_t) {
+        at::Tensor sum = at::zeros({keys_of(step.cache, l, 0).size(0)}, at::kDouble);
+        for (int64_t h = 0; h < 2; ++h) {
+          const at::Tensor last = step.group_queries(l, h).slice(0, -1);
+          sum += attention(last, keys_of(step.cache, l, h)).sum({0, 1});
+        }
+        return highest(sum, 30);
+      },
+      12);
+}
+
+TEST(Eviction, H2oAccumulatesAndKeepsTheRecentHalf) {
+  // The sums as the reference carries them, begun with those of the whole prefill.
+  const Policy h2o = policy("h2o_decode");
+  std::vector<std::vector<at::Tensor>> sums(2, std::vector<at::Tensor>(2));
+  const CompressedCache start = cut(h2o, some_tokens(60), 0.5);
+  model().prefill(some_tokens(60), [&](const LayerView& layer) {
+    for (int64_t h = 0; h < 2; ++h) {
+      const int64_t group = layer.queries.size(0) / 2;
+      const at::Tensor weights = attention(
+          layer.queries.narrow(0, h * group, group).transpose(0, 1), layer.keys[h]);  // [G, T, T]
+      const KeptTokens& kept = start.kept[layer.index];
+      const std::vector<int64_t> positions(kept.positions.begin() + kept.offsets[h],
+                                           kept.positions.begin() + kept.offsets[h + 1]);
+      sums[layer.index][h] = weights.sum(1).mean(0).index_select(0, at::tensor(positions));
+    }
+  });
+  follow(
+      h2o, 0.5,
+      [&](const Uncut& step, int64_t l, int64_t h) {
+        const at::Tensor keys = keys_of(step.cache, l, h);
+        at::Tensor sum = attention(step.group_queries(l, h), keys).sum(1).mean(0);
+        sum.narrow(0, 0, sums[l][h].size(0)).add_(sums[l][h]);
+        at::Tensor ranked = sum.clone();
+        ranked.slice(0, -15).add_(1000);  // half of 30
+        const auto rows = highest(ranked, 30);
+        sums[l][h] = sum.index_select(0, at::tensor(rows, at::kLong));
+        return rows;
+      },
+      12);
+}
+
+TEST(Eviction, GkvCarriesItsGlobalScoreFromCutToCut) {
+  const int64_t window = 8, budget = 24, interval = 5;
+  const Policy gkv = policy(
+      "{scorer: gkv, allocator: uniform, decode: {when: interval, interval: 5, budget: 24}}");
+  // By token: its global score at the last cut of its head. Begun by the prefill's own cut.
+  std::vector<std::vector<at::Tensor>> global(2, std::vector<at::Tensor>(2)), latest = global;
+  const CompressedCache start = cut(gkv, some_tokens(60), 0.5);
+  model().prefill(some_tokens(60), [&](const LayerView& layer) {
+    for (int64_t h = 0; h < 2; ++h) {
+      const int64_t group = layer.queries.size(0) / 2;
+      const at::Tensor queries = layer.queries.narrow(0, h * group, group).transpose(0, 1);
+      latest[layer.index][h] = queries.slice(0, -window).clone();
+      const at::Tensor f = attention(queries, layer.keys[h])
+                               .amax(0)
+                               .slice(0, -window)
+                               .mean(0)
+                               .slice(0, 0, 60 - window);
+      const KeptTokens& kept = start.kept[layer.index];
+      const std::vector<int64_t> positions(kept.positions.begin() + kept.offsets[h],
+                                           kept.positions.begin() + kept.offsets[h + 1] - window);
+      global[layer.index][h] = (f / f.max()).index_select(0, at::tensor(positions));
+    }
+  });
+  std::vector<int64_t> since_cut(2, 0);  // tokens, by layer
+  follow(
+      gkv, 0.5,
+      [&](const Uncut& step, int64_t l, int64_t h) {
+        const at::Tensor keys = keys_of(step.cache, l, h);
+        const int64_t n = keys.size(0);
+        at::Tensor& queries = latest[l][h];
+        queries = at::cat({queries, step.group_queries(l, h)}).slice(0, -window);
+        if (h == 0) since_cut[l] += step.queries[l].size(0);
+        std::vector<int64_t> rows(static_cast<size_t>(n));
+        for (int64_t i = 0; i < n; ++i) rows[static_cast<size_t>(i)] = i;
+        if (since_cut[l] < interval || n <= budget) return rows;
+        if (h == 1) since_cut[l] = 0;
+        at::Tensor f = attention(queries, keys).amax(0).mean(0).slice(0, 0, n - window);
+        f = f / f.max();
+        const int64_t known = global[l][h].size(0);
+        f = at::cat({at::max(f.slice(0, 0, known), global[l][h] * 0.8), f.slice(0, known)});
+        rows = highest(f, budget - window);
+        global[l][h] = f.index_select(0, at::tensor(rows, at::kLong));
+        for (int64_t i = n - window; i < n; ++i) rows.push_back(i);
+        return rows;
+      },
+      25);
+}
+
+TEST(Eviction, AScorerWithoutStateEvictsToo) {
+  // KeyDiff at every step: the row closest to the anchor of those present goes.
+  follow(
+      policy("{scorer: keydiff, allocator: ada, decode: {when: overflow, budget: 20}}"), 0.5,
+      [](const Uncut& step, int64_t l, int64_t h) {
+        const at::Tensor keys = keys_of(step.cache, l, h).to(at::kDouble);
+        const at::Tensor unit = keys / keys.norm(2, {-1}, true);
+        const at::Tensor anchor = unit.mean(0);
+        return highest(-at::mv(unit, anchor) / anchor.norm(), std::min<int64_t>(20, keys.size(0)));
+      },
+      10);
+}
+
+TEST(Eviction, ABatchEvictsAsEachSequenceAlone) {
+  std::vector<Policy> policies;
+  for (const char* text : {"tova_decode", "h2o_decode", "snapkv", "full",
+                           "{scorer: {name: gkv, window: 4}, allocator: ada, decode: {when: "
+                           "interval, interval: 4}}"}) {
+    policies.push_back(policy(text));
+  }
+  const auto answer = [](std::vector<CompressedCache>& caches) {
+    std::vector<GrowingCache> growing;
+    for (auto& cache : caches) growing.push_back(cache.growing());
+    return generate(model(), growing, {5, 6, 7}, {16, {}});
+  };
+  std::vector<CompressedCache> together;
+  for (size_t i = 0; i < policies.size(); ++i) {
+    // Contexts of their own, and of different lengths.
+    const auto length = static_cast<int64_t>(60 + 13 * i);
+    together.push_back(cut(policies[i], some_tokens(length, static_cast<int64_t>(31 + i)), 0.5));
+  }
+  const auto of_batch = answer(together);
+  for (size_t i = 0; i < policies.size(); ++i) {
+    std::vector<CompressedCache> alone;
+    const auto length = static_cast<int64_t>(60 + 13 * i);
+    alone.push_back(cut(policies[i], some_tokens(length, static_cast<int64_t>(31 + i)), 0.5));
+    for (size_t l = 0; l < alone[0].kept.size(); ++l) {
+      EXPECT_EQ(alone[0].kept[l].positions, together[i].kept[l].positions);
+    }
+    EXPECT_EQ(answer(alone)[0].tokens, of_batch[i].tokens) << policies[i].name();
+    if (alone[0].eviction == nullptr) continue;
+    for (int64_t l = 0; l < 2; ++l) {
+      EXPECT_EQ(alone[0].eviction->kept(l).positions, together[i].eviction->kept(l).positions);
+    }
+  }
+}
+
+TEST(Eviction, FailsItsOwnSequenceOnly) {
+  // Heads that keep different tokens cannot be compared token by token.
+  const Policy tova =
+      policy("{scorer: knorm, allocator: ada, decode: {when: overflow, scorer: tova}}");
+  const Policy full = policy("full");
+  CompressedCache broken = cut(tova, some_tokens(60), 0.5), whole = cut(full, some_tokens(60), 0);
+  const auto answers = generate(model(), {broken.growing(), whole.growing()}, {5, 6}, {6, {}});
+  EXPECT_NE(answers[0].error.find("different tokens"), std::string::npos) << answers[0].error;
+  EXPECT_EQ(answers[1].error, "");
+  EXPECT_EQ(answers[1].tokens.size(), 6u);
+}
+
+TEST(Eviction, PhasesAreChecked) {
+  const auto error = [](const std::string& text) -> std::string {
+    try {
+      policy(text);
+    } catch (const InputError& e) {
+      return e.what();
+    }
+    return "no error";
+  };
+  EXPECT_NE(error("{scorer: expected_attention, allocator: uniform, decode: {when: overflow}}")
+                .find("expected one of"),
+            std::string::npos);
+  EXPECT_NE(error("{scorer: keydiff, allocator: uniform, decode: {when: overflw}}")
+                .find("did you mean overflow?"),
+            std::string::npos);
+  EXPECT_NE(error("{scorer: keydiff, allocator: uniform, decode: {budgt: 3}}").find("budget"),
+            std::string::npos);
+  EXPECT_NE(error("{scorer: keydiff, allocator: uniform, decode: {interval: 0}}").find("interval"),
+            std::string::npos);
+  EXPECT_NE(error("{scorer: keydiff, allocator: ada, prefill: {chunk: 8}}").find("allocator ada"),
+            std::string::npos);
+  EXPECT_NE(error("{scorer: expected_attention, allocator: uniform, prefill: {chunk: 8}}")
+                .find("expected one of"),
+            std::string::npos);
+  EXPECT_NE(error("{scorer: keydiff, allocator: uniform, prefill: {chunk: 8}, decode: {scorer: "
+                  "knorm}}")
+                .find("the policy's own"),
+            std::string::npos);
+}
+
+}  // namespace
+}  // namespace kvbench

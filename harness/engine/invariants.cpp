@@ -1,0 +1,223 @@
+#include "harness/engine/invariants.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "harness/base/error.h"
+#include "harness/base/random.h"
+#include "harness/engine/compress.h"
+#include "harness/engine/decode.h"
+
+namespace kvbench {
+namespace {
+
+constexpr int64_t kTokens = 400;  // longer than any default window
+
+std::vector<int32_t> random_context(const Decoder& model, uint64_t seed) {
+  Random random(seed);
+  std::vector<int32_t> tokens;
+  for (int64_t i = 0; i < kTokens; ++i) {
+    tokens.push_back(
+        static_cast<int32_t>(random.below(static_cast<uint64_t>(model.config().vocab_size))));
+  }
+  return tokens;
+}
+
+// One compression with everything that the checks look at.
+struct Cut {
+  Compressed result;
+  std::vector<at::Tensor> scores;  // of each layer, without the policy's protection
+
+  const CompressedCache& cache() const { return result.caches[0]; }
+};
+
+Cut cut(const Decoder& model, const Policy& policy, double ratio,
+        const std::vector<int32_t>& context) {
+  Cut made;
+  CompressOptions options;
+  options.keep_positions = true;
+  options.seed = 1;
+  const ModelConfig& config = model.config();
+  at::manual_seed(1);  // for oracles: some answer's needs, by chance
+  options.importance =
+      at::rand({config.n_layers, config.n_kv_heads, static_cast<int64_t>(context.size())}).unbind();
+  options.on_scores = [&](const std::string&, int64_t, const at::Tensor& scores) {
+    made.scores.push_back(scores);
+  };
+  made.result = compress_context(model, context, {{&policy, ratio}}, options);
+  if (!made.cache().error.empty()) throw std::runtime_error(made.cache().error);
+  return made;
+}
+
+class Checker {
+ public:
+  Checker(const Decoder& model, const Policy& policy)
+      : model_(model), policy_(policy), context_(random_context(model, 1)) {}
+
+  std::vector<InvariantResult> run() {
+    check("ratio 0 equals the full cache", [&] { return ratio_zero(); });
+    check("generates tokens", [&] { return generates(); });
+    if (policy_.is_full()) return results_;
+    for (const double ratio : {0.5, 0.8}) {
+      const std::string at = fmt::format(" at {}", ratio);
+      check("budget met" + at, [&] { return budget(ratio); });
+      check("kept are the top-scored" + at, [&] { return top_scored(ratio); });
+    }
+    check("protected tokens are kept", [&] { return protects(); });
+    check("no state leaks between samples", [&] { return no_leak(); });
+    check("is not a no-op", [&] { return not_a_no_op(); });
+    if (policy_.decode()) check("budget met while decoding", [&] { return decode_budget(); });
+    return results_;
+  }
+
+ private:
+  // `body` returns what was measured and throws what is wrong.
+  template <class F>
+  void check(const std::string& name, F&& body) {
+    try {
+      results_.push_back({name, body(), true});
+    } catch (const std::exception& e) {
+      results_.push_back({name, first_line(e), false});
+    }
+  }
+
+  static void require(bool ok, const std::string& what) {
+    if (!ok) throw std::runtime_error(what);
+  }
+
+  std::string ratio_zero() const {
+    const Cut zero = cut(model_, policy_, 0, context_);
+    const auto& cache = *zero.cache().cache;
+    at::Tensor logits = model_.prefill(context_, [&](const LayerView& layer) {
+      const auto& stored = cache.layer(layer.index);
+      require(at::equal(stored.keys, layer.keys.flatten(0, 1)) &&
+                  at::equal(stored.values, layer.values.flatten(0, 1)),
+              fmt::format("layer {} differs from the full cache", layer.index));
+    });
+    require(at::equal(logits, zero.cache().last_logits), "the logits differ");
+    return fmt::format("{} tokens in every head", kTokens);
+  }
+
+  std::string budget(double ratio) const {
+    const auto counts = cut(model_, policy_, ratio, context_).cache().keep_counts;
+    const auto skipped = std::min<size_t>(
+        counts.size(), static_cast<size_t>(policy_.skip_layers() * model_.config().n_kv_heads));
+    const double kept = std::accumulate(counts.begin() + skipped, counts.end(), 0.0);
+    const double share = kept / (static_cast<double>(counts.size() - skipped) * kTokens);
+    // Published methods round per layer or add a window to a budget: their realised share may miss
+    // the nominal one, but not by more than this.
+    require(std::abs(share - (1 - ratio)) <= 0.02,
+            fmt::format("kept {:.4f} of the entries, asked for {:.4f}", share, 1 - ratio));
+    return fmt::format("kept {:.4f} of the entries, asked for {:.4f}", share, 1 - ratio);
+  }
+
+  std::string top_scored(double ratio) const {
+    if (policy_.ranks_by_budget()) return "the budget changes the ranking; not checked";
+    if (policy_.chunk() > 0) return "each chunk has a ranking of its own; not checked";
+    const Cut made = cut(model_, policy_, ratio, context_);
+    for (size_t l = 0; l < made.scores.size(); ++l) {
+      const at::Tensor scores = policy_.protected_scores(made.scores[l]);
+      const KeptTokens& kept = made.cache().kept[l];
+      for (int64_t h = 0; h < kept.n_kv_heads(); ++h) {
+        at::Tensor dropped = scores[h].clone();
+        float lowest = std::numeric_limits<float>::infinity();
+        for (int64_t i = kept.offsets[h]; i < kept.offsets[h + 1]; ++i) {
+          const int64_t position = kept.positions[i];
+          lowest = std::min(lowest, scores[h][position].item<float>());
+          dropped[position] = -std::numeric_limits<float>::infinity();
+        }
+        require(dropped.max().item<float>() <= lowest,
+                fmt::format("layer {}, head {}: a dropped token scores above a kept one", l, h));
+      }
+    }
+    return "in every layer and head";
+  }
+
+  // The policy's own protection: its positions outrank all, so they stay while there is room.
+  std::string protects() const {
+    if (policy_.sink() + policy_.recent() == 0) return "protects nothing itself";
+    const auto cache = cut(model_, policy_, 0.5, context_);
+    for (const auto& kept : cache.cache().kept) {
+      for (int64_t h = 0; h < kept.n_kv_heads(); ++h) {
+        if (kept.count(h) < policy_.sink() + policy_.recent()) continue;
+        const auto begin = kept.positions.begin() + kept.offsets[h];
+        const auto end = kept.positions.begin() + kept.offsets[h + 1];
+        for (int64_t j = 0; j < kTokens; ++j) {
+          const bool is_protected = j < policy_.sink() || j >= kTokens - policy_.recent();
+          require(!is_protected || std::binary_search(begin, end, j),
+                  fmt::format("protected token {} of head {} was dropped", j, h));
+        }
+      }
+    }
+    return fmt::format("sink {}, recent {}", policy_.sink(), policy_.recent());
+  }
+
+  std::string no_leak() const {
+    const Cut first = cut(model_, policy_, 0.5, context_);
+    cut(model_, policy_, 0.8, random_context(model_, 2));
+    const Cut again = cut(model_, policy_, 0.5, context_);
+    for (size_t l = 0; l < first.cache().kept.size(); ++l) {
+      require(first.cache().kept[l].positions == again.cache().kept[l].positions,
+              fmt::format("layer {} keeps other tokens after another sample", l));
+    }
+    return "the same tokens before and after another sample";
+  }
+
+  std::string not_a_no_op() const {
+    const Cut half = cut(model_, policy_, 0.5, context_);
+    require(half.cache().cache->bytes_allocated() <
+                cut(model_, policy_, 0, context_).cache().cache->bytes_allocated(),
+            "no memory is freed at 0.5");
+    const auto other = cut(model_, policy_, 0.8, context_).cache().cache->bytes_allocated();
+    require(other < half.cache().cache->bytes_allocated(), "0.8 frees no more than 0.5");
+    return fmt::format("{} bytes at 0.5, {} at 0.8", half.cache().cache->bytes_allocated(), other);
+  }
+
+  std::string generates() const {
+    const double ratio = policy_.is_full() ? 0 : 0.5;
+    Cut made = cut(model_, policy_, ratio, context_);
+    const auto answer = generate(model_, {made.cache().growing()}, {1, 2, 3}, {8, {}});
+    require(answer[0].tokens.size() == 8, "fewer than 8 tokens came out");
+    return "8 tokens after a question";
+  }
+
+  // No head ever holds more than its budget and what may come between two cuts.
+  std::string decode_budget() const {
+    constexpr int64_t kAsked = 3, kSaid = 24;
+    const EvictionRule& rule = *policy_.decode();
+    Cut made = cut(model_, policy_, 0.5, context_);
+    const auto& counts = made.cache().keep_counts;
+    const auto answer = generate(model_, {made.cache().growing()}, {1, 2, 3}, {kSaid, {}});
+    require(answer[0].error.empty(), answer[0].error);
+    const int64_t slack =
+        rule.when == EvictionRule::When::kOverflow ? 0 : rule.interval - 1 + kAsked;
+    const KvCache& cache = *made.cache().cache;
+    int64_t n_evicted = 0;
+    for (size_t i = 0; i < counts.size(); ++i) {
+      const auto n_heads = static_cast<size_t>(model_.config().n_kv_heads);
+      const int64_t budget = rule.budget > 0 ? rule.budget : counts[i];
+      const int64_t held = cache.layer(static_cast<int64_t>(i / n_heads)).lengths[i % n_heads];
+      require(held <= budget + slack,
+              fmt::format("a head holds {} tokens, its budget is {}", held, budget));
+      n_evicted += counts[i] + kAsked + kSaid - 1 - held;
+    }
+    return fmt::format("{} entries evicted over {} tokens", n_evicted, kSaid);
+  }
+
+  const Decoder& model_;
+  const Policy& policy_;
+  std::vector<int32_t> context_;
+  std::vector<InvariantResult> results_;
+};
+
+}  // namespace
+
+std::vector<InvariantResult> check_invariants(const Decoder& model, const Policy& policy) {
+  return Checker(model, policy).run();
+}
+
+}  // namespace kvbench

@@ -1,0 +1,110 @@
+// Every preset holds to the invariants; policies that break one are found out.
+#include "harness/engine/invariants.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "harness/config/policy_yaml.h"
+#include "harness/engine/test_profile.h"
+#include "policies/allocator.h"
+
+namespace kvbench {
+namespace {
+
+const Decoder& tiny_model() {
+  static const Decoder model(
+      std::filesystem::path(KVBENCH_TEST_ROOT) / "harness/model/testdata/llama31", at::kFloat,
+      at::kCPU);
+  return model;
+}
+
+// Names of the invariants that do not hold.
+std::vector<std::string> broken(const PolicySpec& policy) {
+  std::vector<std::string> names;
+  for (const auto& result : check_invariants(tiny_model(), Policy(policy))) {
+    if (!result.holds) names.push_back(result.name);
+  }
+  return names;
+}
+
+std::vector<std::string> broken(const std::string& policy) {
+  return broken(parse_policy_text(policy));
+}
+
+// Profiles belong to one model: those of presets are replaced by one of the tiny model.
+TEST(Invariants, HoldForEveryPreset) {
+  const auto profile = write_test_profile("presets", tiny_model().config(), 4, 32);
+  for (const auto& name : preset_names()) {
+    PolicySpec preset = parse_policy_text(name);
+    for (auto& given : preset.allocator.params) {
+      if (given.key == "profile") given.text = profile.string();
+      if (given.key == "table") given.text = "table";
+      if (given.key == "group") given.text = "";
+    }
+    EXPECT_EQ(broken(preset), std::vector<std::string>{}) << name;
+  }
+  std::filesystem::remove(profile);
+}
+
+TEST(Invariants, HoldWithProtection) {
+  EXPECT_EQ(broken("{scorer: keydiff, allocator: ada, protect: {sink: 4, recent: 16}}"),
+            std::vector<std::string>{});
+}
+
+// Scores that are no numbers.
+class NanScorer : public Scorer {
+ public:
+  explicit NanScorer(Params&) {}
+  at::Tensor score(const LayerView& layer) const override {
+    return at::full({layer.n_kv_heads(), layer.n_tokens()}, NAN);
+  }
+};
+
+// Scores that depend on how often it was called.
+class ForgetfulScorer : public Scorer {
+ public:
+  explicit ForgetfulScorer(Params&) {}
+  at::Tensor score(const LayerView& layer) const override {
+    at::manual_seed(static_cast<uint64_t>(++calls_));
+    return at::rand({layer.n_kv_heads(), layer.n_tokens()});
+  }
+
+ private:
+  mutable int calls_ = 0;
+};
+
+// Keeps everything whatever is asked.
+class Hoarder : public Allocator {
+ public:
+  explicit Hoarder(Params&) {}
+  std::vector<int64_t> allocate(const LayerBudget& budget) const override {
+    return std::vector<int64_t>(budget.n_kv_heads(), budget.n_tokens());
+  }
+};
+
+template <class Base, class Part>
+void add_part(const std::string& name) {
+  Registry<Base>::instance().add(
+      name, [](Params& p) -> std::unique_ptr<Base> { return std::make_unique<Part>(p); }, "", "");
+}
+
+TEST(Invariants, BrokenPoliciesAreFoundOut) {
+  // Registered only now: the test matrix of all parts must not meet them.
+  add_part<Scorer, NanScorer>("test_nan");
+  add_part<Scorer, ForgetfulScorer>("test_stateful");
+  add_part<Allocator, Hoarder>("test_hoarder");
+  const auto contains = [](const std::vector<std::string>& names, const std::string& name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  EXPECT_TRUE(contains(broken("{scorer: test_nan, allocator: uniform}"), "generates tokens"));
+  EXPECT_TRUE(contains(broken("{scorer: test_stateful, allocator: uniform}"),
+                       "no state leaks between samples"));
+  const auto hoarder = broken("{scorer: keydiff, allocator: test_hoarder}");
+  EXPECT_TRUE(contains(hoarder, "budget met at 0.5"));
+  EXPECT_TRUE(contains(hoarder, "is not a no-op"));
+}
+
+}  // namespace
+}  // namespace kvbench

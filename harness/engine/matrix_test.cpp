@@ -1,0 +1,202 @@
+// Every registered scorer with every registered allocator, on a tiny random model. Nothing is
+// listed here: a new file in policies/ is picked up.
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <numeric>
+
+#include "harness/config/policy_yaml.h"
+#include "harness/engine/compress.h"
+#include "harness/engine/decode.h"
+#include "harness/engine/test_profile.h"
+#include "policies/allocator.h"
+
+namespace kvbench {
+namespace {
+
+constexpr int64_t kTokens = 200;
+constexpr int64_t kSink = 2, kRecent = 4;
+
+// Two layers of two KV heads: heads and layers have something to compete for.
+const Decoder& model() {
+  static const Decoder decoder(
+      std::filesystem::path(KVBENCH_TEST_ROOT) / "harness/model/testdata/llama31", at::kFloat,
+      at::kCPU);
+  return decoder;
+}
+
+std::vector<int32_t> some_tokens(int64_t factor) {
+  std::vector<int32_t> tokens;
+  for (int64_t i = 0; i < kTokens; ++i) {
+    tokens.push_back(static_cast<int32_t>((i * factor + i / 7) % 96));
+  }
+  return tokens;
+}
+
+// What an answer might turn out to need, for oracles.
+std::vector<at::Tensor> some_importance(int64_t n_layers, int64_t n_heads, int64_t n_tokens) {
+  at::manual_seed(5);
+  return at::rand({n_layers, n_heads, n_tokens}).unbind();
+}
+
+// Made with the defaults, or with a profile where the allocator has such a parameter.
+std::string allocator_text(const std::string& name, const std::string& profile) {
+  Params params;
+  Registry<Allocator>::instance().find(name).make(params);
+  for (const auto& parameter : params.described()) {
+    if (parameter.key == "profile") return fmt::format("{{name: {}, profile: {}}}", name, profile);
+  }
+  return name;
+}
+
+class Matrix : public testing::TestWithParam<std::tuple<std::string, std::string>> {
+ protected:
+  void SetUp() override {
+    const auto& [scorer, allocator] = GetParam();
+    profile_ = write_test_profile(scorer + "_" + allocator, model().config(), kSink, kRecent);
+    policy_ = std::make_unique<Policy>(parse_policy_text(
+        fmt::format("{{scorer: {}, allocator: {}, protect: {{sink: {}, recent: {}}}}}", scorer,
+                    allocator_text(allocator, profile_.string()), kSink, kRecent)));
+    policy_->validate(model().config().n_layers, model().config().n_kv_heads);
+  }
+  void TearDown() override { std::filesystem::remove(profile_); }
+
+  // One cut; `scores`, if given, receives the protected scores of each layer.
+  CompressedCache cut(const std::vector<int32_t>& tokens, double ratio,
+                      std::vector<at::Tensor>* scores = nullptr) const {
+    CompressOptions options;
+    options.keep_positions = true;
+    options.seed = 7;
+    options.importance = some_importance(model().config().n_layers, model().config().n_kv_heads,
+                                         static_cast<int64_t>(tokens.size()));
+    if (scores != nullptr) {
+      options.on_scores = [this, scores](const std::string&, int64_t, const at::Tensor& layer) {
+        scores->push_back(policy_->protected_scores(layer));
+      };
+    }
+    Compressed result = compress_context(model(), tokens, {{policy_.get(), ratio}}, options);
+    EXPECT_EQ(result.caches[0].error, "");
+    return std::move(result.caches[0]);
+  }
+
+  // What the allocator answers for these scores, [L * H].
+  std::vector<int32_t> promised(const std::vector<at::Tensor>& scores, double ratio) const {
+    std::vector<std::vector<int64_t>> layers;
+    if (policy_->spans_layers()) {
+      layers = policy_->allocate_layers(scores, ratio);
+    } else {
+      for (size_t l = 0; l < scores.size(); ++l) {
+        LayerView layer;
+        layer.index = static_cast<int64_t>(l);
+        layer.n_layers = static_cast<int64_t>(scores.size());
+        layers.push_back(policy_->allocate(layer, scores[l], ratio));
+      }
+    }
+    std::vector<int32_t> all;
+    for (const auto& layer : layers) all.insert(all.end(), layer.begin(), layer.end());
+    return all;
+  }
+
+  std::filesystem::path profile_;
+  std::unique_ptr<Policy> policy_;
+};
+
+// The kept keys and values of one head, as stored.
+std::vector<at::Tensor> rows(const KvCache& cache, int64_t layer, int64_t head) {
+  const KvCache::Layer& l = cache.layer(layer);
+  return {l.keys.narrow(0, l.starts[head], l.lengths[head]),
+          l.values.narrow(0, l.starts[head], l.lengths[head])};
+}
+
+void expect_same_cache(const CompressedCache& a, const CompressedCache& b) {
+  ASSERT_EQ(a.keep_counts, b.keep_counts);
+  for (size_t l = 0; l < a.kept.size(); ++l) {
+    EXPECT_EQ(a.kept[l].positions, b.kept[l].positions);
+    for (int64_t h = 0; h < a.kept[l].n_kv_heads(); ++h) {
+      const auto x = rows(*a.cache, static_cast<int64_t>(l), h);
+      const auto y = rows(*b.cache, static_cast<int64_t>(l), h);
+      EXPECT_TRUE(at::equal(x[0], y[0]) && at::equal(x[1], y[1])) << "layer " << l << " head " << h;
+    }
+  }
+}
+
+TEST_P(Matrix, KeepsWhatWasPromisedNearTheUniformTotal) {
+  for (const double ratio : {0.5, 0.9}) {
+    std::vector<at::Tensor> scores;
+    const CompressedCache result = cut(some_tokens(37), ratio, &scores);
+    ASSERT_NE(result.cache, nullptr);
+    EXPECT_EQ(result.keep_counts, promised(scores, ratio));
+    for (const auto count : result.keep_counts) {
+      EXPECT_GE(count, 1);
+      EXPECT_LE(count, kTokens);
+    }
+    // policies.md 0.1: uniform truncates, pyramid rounds each layer, lukv each layer's total. None
+    // of them moves a head by more than one token.
+    const auto n_heads = static_cast<double>(result.keep_counts.size());
+    const auto kept = std::accumulate(result.keep_counts.begin(), result.keep_counts.end(), 0.0);
+    EXPECT_NEAR(kept, n_heads * kTokens * (1 - ratio), n_heads);
+  }
+}
+
+TEST_P(Matrix, KeepsTheTopScoredAndTheProtected) {
+  for (const double ratio : {0.5, 0.9}) {
+    std::vector<at::Tensor> scores;
+    const CompressedCache result = cut(some_tokens(37), ratio, &scores);
+    ASSERT_NE(result.cache, nullptr);
+    for (size_t l = 0; l < result.kept.size(); ++l) {
+      const KeptTokens& kept = result.kept[l];
+      for (int64_t h = 0; h < kept.n_kv_heads(); ++h) {
+        std::vector<bool> stays(kTokens, false);
+        for (int64_t k = kept.offsets[h]; k < kept.offsets[h + 1]; ++k) {
+          stays[static_cast<size_t>(kept.positions[static_cast<size_t>(k)])] = true;
+        }
+        float lowest = INFINITY, highest_gone = -INFINITY;
+        for (int64_t t = 0; t < kTokens; ++t) {
+          const auto score = scores[l][h][t].item<float>();
+          if (stays[static_cast<size_t>(t)]) {
+            lowest = std::min(lowest, score);
+          } else {
+            highest_gone = std::max(highest_gone, score);
+          }
+          const bool is_protected = t < kSink || t >= kTokens - kRecent;
+          if (is_protected && kept.count(h) >= kSink + kRecent) {
+            EXPECT_TRUE(stays[static_cast<size_t>(t)]) << "token " << t;
+          }
+        }
+        EXPECT_GE(lowest, highest_gone);
+      }
+    }
+  }
+}
+
+TEST_P(Matrix, RatioZeroIsTheFullCache) {
+  const Policy full(parse_policy_text("full"));
+  CompressOptions options;
+  options.keep_positions = true;
+  Compressed both =
+      compress_context(model(), some_tokens(37), {{&full, 0.0}, {policy_.get(), 0.0}}, options);
+  expect_same_cache(both.caches[0], both.caches[1]);
+  const auto answers =
+      generate(model(), {both.caches[0].growing(), both.caches[1].growing()}, {5, 6, 7}, {8, {}});
+  EXPECT_EQ(answers[0].tokens, answers[1].tokens);
+}
+
+TEST_P(Matrix, NothingIsRemembered) {
+  const CompressedCache first = cut(some_tokens(37), 0.5);
+  const CompressedCache other = cut(some_tokens(11), 0.9);
+  const CompressedCache again = cut(some_tokens(37), 0.5);
+  ASSERT_NE(other.cache, nullptr);
+  expect_same_cache(first, again);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Parts, Matrix,
+    testing::Combine(testing::ValuesIn(Registry<Scorer>::instance().names()),
+                     testing::ValuesIn(Registry<Allocator>::instance().names())),
+    [](const auto& pair) { return std::get<0>(pair.param) + "_" + std::get<1>(pair.param); });
+
+}  // namespace
+}  // namespace kvbench

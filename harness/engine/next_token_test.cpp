@@ -1,0 +1,37 @@
+#include "harness/engine/next_token.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+namespace kvbench {
+namespace {
+
+TEST(SampleToken, GreedyTakesTheFirstOfEqualMaxima) {
+  Random random(1);
+  EXPECT_EQ(sample_token(at::tensor({1.F, 3.F, 3.F}), 0, random), 1);
+}
+
+TEST(SampleToken, FrequenciesFollowTheSoftmax) {
+  constexpr int kDraws = 20000;
+  const double temperature = 0.5;
+  const at::Tensor logits = at::tensor({0.F, 0.5F, -1.F});
+  Random random(7);
+  std::vector<int> counts(3, 0);
+  for (int i = 0; i < kDraws; ++i) ++counts[sample_token(logits, temperature, random)];
+  const at::Tensor want = (logits / temperature).softmax(0);
+  // Four standard deviations of a frequency of one half.
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_NEAR(counts[i] / static_cast<double>(kDraws), want[i].item<double>(),
+                2 / std::sqrt(kDraws));
+  }
+}
+
+TEST(SampleToken, RefusesNaN) {
+  Random random(1);
+  EXPECT_THROW(sample_token(at::tensor({0.F, NAN}), 1, random), std::logic_error);
+}
+
+}  // namespace
+}  // namespace kvbench

@@ -1,0 +1,98 @@
+#include "harness/engine/observed_context.h"
+
+#include <ATen/ATen.h>
+
+#include "harness/base/error.h"
+
+namespace kvbench {
+namespace {
+
+// Keys of all heads of a full cache while a token is being appended, [H, length + 1, d]: its heads
+// have the same length and room, so they are one tensor.
+at::Tensor keys_in_use(const KvCache::Layer& layer) {
+  const auto n_heads = static_cast<int64_t>(layer.starts.size());
+  for (size_t h = 0; h < layer.starts.size(); ++h) {
+    KVB_CHECK(layer.starts[h] == static_cast<int64_t>(h) * layer.capacities[0] &&
+                  layer.lengths[h] == layer.lengths[0],
+              "the heads of a full cache differ");
+  }
+  return layer.keys.view({n_heads, layer.capacities[0], -1}).narrow(1, 0, layer.lengths[0] + 1);
+}
+
+}  // namespace
+
+ObservedContext::ObservedContext(const Decoder& model, const std::vector<int32_t>& context,
+                                 const std::vector<const Policy*>& policies, lukv::OracleNorm norm,
+                                 uint64_t seed)
+    : model_(model),
+      cache_(model.config().n_layers),
+      n_tokens_(static_cast<int64_t>(context.size())) {
+  std::vector<std::vector<at::Tensor>> by_scorer(policies.size());
+  model.prefill(context, [&](const LayerView& view) {
+    LayerView layer = view;
+    layer.seed = seed;
+    for (size_t i = 0; i < policies.size(); ++i) {
+      by_scorer[i].push_back(policies[i]->score(layer).scores.to(at::kCPU));
+    }
+    add_layer(layer, norm);
+  });
+  for (const auto& layers : by_scorer) scores_.push_back(at::stack(layers));
+}
+
+ObservedContext::ObservedContext(const Decoder& model, const std::vector<LayerView>& layers,
+                                 lukv::OracleNorm norm)
+    : model_(model), cache_(model.config().n_layers), n_tokens_(layers.at(0).n_tokens()) {
+  const c10::InferenceMode no_autograd;
+  for (const LayerView& layer : layers) add_layer(layer, norm);
+}
+
+void ObservedContext::add_layer(const LayerView& layer, lukv::OracleNorm norm) {
+  attention_scale_ = layer.attention_scale;
+  norms_.push_back(lukv::value_norms(layer, norm));
+  cache_.store(layer.index, layer.keys, layer.values,
+               keep_all(layer.n_kv_heads(), layer.n_tokens()));
+}
+
+std::vector<at::Tensor> ObservedContext::importance(const std::vector<Ask>& asks, int64_t n_steps) {
+  const c10::InferenceMode no_autograd;
+  const Decoder& model = asks.at(0).context->model_;
+  const auto n_asks = static_cast<int64_t>(asks.size());
+  std::vector<KvCache*> caches;
+  std::vector<at::Tensor> logits;                                // of each ask, [vocab]
+  std::vector<std::vector<at::Tensor>> importance(asks.size());  // [n_asks][L] of [H, T]
+  for (size_t i = 0; i < asks.size(); ++i) {
+    ObservedContext& context = *asks[i].context;
+    context.cache_.rewind();
+    caches.push_back(&context.cache_);
+    DecodeBatch alone({&context.cache_});
+    const at::Tensor ids = at::tensor(
+        std::vector<int64_t>(asks[i].question.begin(), asks[i].question.end()), at::kLong);
+    logits.push_back(model.extend(ids.unsqueeze(0), alone)[0]);
+    for (const at::Tensor& norms : context.norms_) {
+      importance[i].push_back(
+          at::zeros({model.config().n_kv_heads, context.n_tokens_}, norms.options()));
+    }
+  }
+  DecodeBatch batch(caches);
+  const auto observe = [&](int64_t l, const at::Tensor& queries) {
+    for (size_t i = 0; i < asks.size(); ++i) {
+      const ObservedContext& context = *asks[i].context;
+      lukv::add_decode_step(importance[i][l], queries[static_cast<int64_t>(i)][0],
+                            keys_in_use(context.cache_.layer(l)), context.norms_[l],
+                            context.attention_scale_);
+    }
+  };
+  for (int64_t step = 0; step < n_steps; ++step) {
+    std::vector<int64_t> tokens;
+    for (size_t i = 0; i < asks.size(); ++i) tokens.push_back(asks[i].next_token(step, logits[i]));
+    logits = model
+                 .extend(at::tensor(tokens, at::kLong).view({n_asks, 1}), batch,
+                         Decoder::Logits::kLast, observe)
+                 .unbind();
+  }
+  std::vector<at::Tensor> results;
+  for (const auto& layers : importance) results.push_back(at::stack(layers).to(at::kCPU));
+  return results;
+}
+
+}  // namespace kvbench

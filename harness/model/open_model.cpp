@@ -1,0 +1,52 @@
+#include "harness/model/open_model.h"
+
+#include <ATen/ATen.h>
+
+#include <cstdlib>
+
+#include "harness/base/error.h"
+#include "harness/base/paths.h"
+#include "harness/base/process.h"
+#include "harness/model/device.h"
+#include "harness/model/safetensors.h"
+
+namespace kvbench {
+namespace {
+
+namespace fs = std::filesystem;
+
+at::ScalarType find_dtype(const ModelSpec& spec, const ModelConfig& config) {
+  const std::string& name = spec.dtype.empty() ? config.stored_dtype : spec.dtype;
+  if (name == "float32") return at::kFloat;
+  if (name == "bfloat16") return at::kBFloat16;
+  if (name == "float16") return at::kHalf;
+  throw_input_error("{}: dtype {}: expected float32, bfloat16 or float16", spec.path.string(),
+                    name);
+}
+
+}  // namespace
+
+void ensure_model(const ModelSpec& spec) {
+  if (fs::exists(spec.path / "config.json")) return;
+  if (spec.fetch.empty()) {
+    throw_input_error("model {}: {} does not exist; expected a Hugging Face model folder",
+                      spec.name, (spec.path / "config.json").string());
+  }
+  ::setenv("KVBENCH_DEPS", deps_dir().c_str(), 1);  // where the script puts it
+  run_program({(project_root() / "harness/toolchain/setup.sh").string(), "model", spec.fetch});
+}
+
+OpenModel open_model(const ModelSpec& spec, const std::string& device) {
+  const c10::Device resolved = resolve_device(device);
+  ensure_model(spec);
+  const ModelConfig config = load_model_config(spec.path);
+  const at::ScalarType dtype = find_dtype(spec, config);
+  const Weights headers(spec.path);  // missing or truncated ones are found here
+  return {spec, config, dtype, resolved};
+}
+
+std::string dtype_name(at::ScalarType dtype) {
+  return dtype == at::kFloat ? "float32" : dtype == at::kBFloat16 ? "bfloat16" : "float16";
+}
+
+}  // namespace kvbench

@@ -1,0 +1,32 @@
+// From a model's specification to what a run needs of it: one call, before any weight is loaded.
+#pragma once
+
+#include <c10/core/Device.h>
+#include <c10/core/ScalarType.h>
+
+#include <string>
+
+#include "harness/config/model_spec.h"
+#include "harness/model/model_config.h"
+
+namespace kvbench {
+
+// Makes a fetchable model's folder when it is missing (runs set-up, which shows its progress).
+// Throws InputError when the folder is missing and cannot be made.
+void ensure_model(const ModelSpec& spec);
+
+struct OpenModel {
+  ModelSpec spec;
+  ModelConfig config;
+  at::ScalarType dtype;
+  c10::Device device;
+};
+
+// Reads the folder's configuration and the headers of its weights (made first when it is missing),
+// and finds the device (device.h). The dtype is the specification's, else the one that the weights
+// are stored in. Throws InputError.
+OpenModel open_model(const ModelSpec& spec, const std::string& device);
+
+std::string dtype_name(at::ScalarType dtype);
+
+}  // namespace kvbench

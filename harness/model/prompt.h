@@ -1,0 +1,39 @@
+// A text as the model sees it: what the chat template writes around it, and its token ids.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "harness/model/model_config.h"
+#include "harness/text/tokenizer.h"
+
+namespace kvbench {
+
+// What stands around a context in the prompt, and how a text becomes ids.
+class PromptFormat {
+ public:
+  // Reads tokenizer.json, and the chat template when `chat`. Throws InputError.
+  PromptFormat(const std::filesystem::path& model_dir, bool chat);
+
+  const Tokenizer& tokenizer() const { return tokenizer_; }
+
+  // PREFIX + context; the question follows in a second piece, so both are tokenised apart
+  // (ruler.md 7).
+  std::vector<int32_t> context(const std::string& text) const;
+  // question + SUFFIX + answer prefix. Without a chat template SUFFIX is a newline.
+  std::vector<int32_t> question(const std::string& text, const std::string& answer_prefix) const;
+
+ private:
+  Tokenizer tokenizer_;
+  std::string prefix_, suffix_;
+};
+
+// Throws InputError, beginning with `place`, when a prompt with its answer is longer than the
+// model's positions, or holds a token id that the model does not have. Needs no weights.
+void check_prompt(const std::string& place, const ModelConfig& model,
+                  const std::vector<int32_t>& context, const std::vector<int32_t>& question,
+                  int64_t max_new_tokens);
+
+}  // namespace kvbench

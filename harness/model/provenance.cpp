@@ -1,0 +1,52 @@
+#include "harness/model/provenance.h"
+
+#include <H5public.h>
+#include <torch/version.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <memory>
+#include <vector>
+
+#include "harness/base/error.h"
+#include "harness/base/hash.h"
+#include "harness/base/paths.h"
+
+namespace kvbench {
+namespace fs = std::filesystem;
+
+std::string model_hash(const fs::path& model_dir) {
+  std::vector<fs::path> files = {model_dir / "config.json"};
+  for (const auto& entry : fs::directory_iterator(model_dir)) {
+    if (entry.path().extension() == ".safetensors") files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  std::string parts;
+  for (const auto& file : files) parts += file.filename().string() + " " + sha256_file(file) + "\n";
+  return sha256_hex(parts);
+}
+
+std::string tokenizer_hash(const fs::path& model_dir) {
+  const auto file = model_dir / "tokenizer.json";
+  return fs::exists(file) ? sha256_file(file) : "";
+}
+
+std::string git_commit() {
+  const std::string command =
+      fmt::format("git -C '{}' describe --always --dirty --abbrev=40 --exclude '*' 2>/dev/null",
+                  project_root().string());
+  const std::unique_ptr<FILE, int (*)(FILE*)> pipe(::popen(command.c_str(), "r"), &::pclose);
+  std::array<char, 128> line{};
+  if (!pipe || std::fgets(line.data(), line.size(), pipe.get()) == nullptr) return "unknown";
+  std::string commit(line.data());
+  while (!commit.empty() && commit.back() == '\n') commit.pop_back();
+  return commit;
+}
+
+std::string library_versions() {
+  return fmt::format("torch {}\nhdf5 {}.{}.{}\n", TORCH_VERSION, H5_VERS_MAJOR, H5_VERS_MINOR,
+                     H5_VERS_RELEASE);
+}
+
+}  // namespace kvbench

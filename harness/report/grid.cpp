@@ -1,0 +1,161 @@
+#include "harness/report/grid.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <functional>
+
+#include "harness/base/error.h"
+#include "harness/base/names.h"
+
+namespace kvbench {
+namespace {
+
+using Row = std::vector<std::string>;
+using Escape = std::function<std::string(const std::string&)>;
+
+Row header(const Grid& grid) {
+  Row names;
+  for (const auto& column : grid.columns) names.push_back(column.name);
+  return names;
+}
+
+// Characters, counting UTF-8 sequences once.
+size_t width_of(const std::string& text) {
+  return static_cast<size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
+}
+
+// Every cell padded to its column's width, escaped first.
+std::vector<Row> aligned(const Grid& grid, const Escape& escape, size_t least) {
+  std::vector<Row> rows = {header(grid)};
+  rows.insert(rows.end(), grid.rows.begin(), grid.rows.end());
+  for (Row& row : rows) std::transform(row.begin(), row.end(), row.begin(), escape);
+  for (size_t i = 0; i < grid.columns.size(); ++i) {
+    size_t width = least;
+    for (const Row& row : rows) width = std::max(width, width_of(row[i]));
+    for (Row& row : rows) {
+      const std::string gap(width - width_of(row[i]), ' ');
+      row[i] = grid.columns[i].is_number ? gap + row[i] : row[i] + gap;
+    }
+  }
+  return rows;
+}
+
+std::string text(const Grid& grid) {
+  const auto rows = aligned(
+      grid, [](const std::string& cell) { return cell; }, 0);
+  std::string out = grid.title.empty() ? "" : grid.title + "\n";
+  for (size_t i = 0; i < rows.size(); ++i) {
+    std::string line = fmt::format("{}", fmt::join(rows[i], "  "));
+    const size_t width = width_of(line);
+    line.erase(line.find_last_not_of(' ') + 1);
+    out += line + "\n";
+    if (i == 0) out += std::string(width, '-') + "\n";
+  }
+  return out;
+}
+
+std::string markdown(const Grid& grid) {
+  const auto escape = [](const std::string& cell) {
+    std::string escaped;
+    for (const char c : cell) escaped += c == '|' ? "\\|" : std::string(1, c);
+    return escaped;
+  };
+  const auto rows = aligned(grid, escape, 3);
+  std::string out = grid.title.empty() ? "" : "**" + grid.title + "**\n\n";
+  for (size_t i = 0; i < rows.size(); ++i) {
+    out += fmt::format("| {} |\n", fmt::join(rows[i], " | "));
+    if (i > 0) continue;
+    for (size_t j = 0; j < rows[0].size(); ++j) {
+      std::string rule(width_of(rows[0][j]), '-');
+      if (grid.columns[j].is_number) rule.back() = ':';
+      out += "| " + rule + " ";
+    }
+    out += "|\n";
+  }
+  return out;
+}
+
+std::string csv(const Grid& grid) {
+  std::string out;
+  const auto line = [&](const Row& row) {
+    Row cells;
+    for (const auto& cell : row) {
+      std::string quoted;
+      for (const char c : cell) quoted += c == '"' ? "\"\"" : std::string(1, c);
+      const bool plain = cell.find_first_of(",\"\r\n") == std::string::npos;
+      cells.push_back(plain ? cell : "\"" + quoted + "\"");
+    }
+    out += fmt::format("{}\n", fmt::join(cells, ","));
+  };
+  line(header(grid));
+  for (const Row& row : grid.rows) line(row);
+  return out;
+}
+
+std::string escape_latex(const std::string& cell) {
+  std::string escaped;
+  for (const char c : cell) {
+    if (std::string_view("&%$#_{}").find(c) != std::string_view::npos) {
+      escaped += fmt::format("\\{}", c);
+    } else if (c == '\\') {
+      escaped += "\\textbackslash{}";
+    } else if (c == '~' || c == '^') {
+      escaped += fmt::format("\\{}{{}}", c);
+    } else {
+      escaped += c;
+    }
+  }
+  return escaped;
+}
+
+std::string latex(const Grid& grid) {
+  const auto rows = aligned(grid, escape_latex, 0);
+  std::string spec;
+  for (const auto& column : grid.columns) spec += column.is_number ? 'r' : 'l';
+  std::string out = grid.title.empty() ? "" : "% " + grid.title + "\n";
+  out += fmt::format("\\begin{{tabular}}{{{}}}\n\\toprule\n", spec);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    out += fmt::format("{} \\\\\n", fmt::join(rows[i], " & "));
+    if (i == 0) out += "\\midrule\n";
+  }
+  return out + "\\bottomrule\n\\end{tabular}\n";
+}
+
+}  // namespace
+
+Format parse_format(const std::string& name) {
+  if (name == "text") return Format::kText;
+  if (name == "md") return Format::kMarkdown;
+  if (name == "csv") return Format::kCsv;
+  if (name == "latex") return Format::kLatex;
+  throw_input_error("--format: {}", unknown_name("format", name, {"text", "md", "csv", "latex"}));
+}
+
+void Grid::drop_columns_of(const std::string& value) {
+  for (size_t i = columns.size(); i-- > 0;) {
+    const auto holds = [&](const Row& row) { return row[i] == value; };
+    if (!std::all_of(rows.begin(), rows.end(), holds)) continue;
+    const auto at = static_cast<std::ptrdiff_t>(i);
+    columns.erase(columns.begin() + at);
+    for (Row& row : rows) row.erase(row.begin() + at);
+  }
+}
+
+std::string render(const Grid& grid, Format format) {
+  switch (format) {
+    case Format::kText:
+      return text(grid);
+    case Format::kMarkdown:
+      return markdown(grid);
+    case Format::kCsv:
+      return csv(grid);
+    case Format::kLatex:
+      return latex(grid);
+  }
+  KVB_CHECK(false, "format {}", static_cast<int>(format));
+}
+
+}  // namespace kvbench

@@ -1,0 +1,31 @@
+// What `report` prints: made from results files alone.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "harness/report/grid.h"
+
+namespace kvbench {
+
+struct ReportOptions {
+  // summary, cells, samples, latency, memory or paired; empty = all but samples and paired (CSV:
+  // cells)
+  std::string table;
+  Format format = Format::kText;
+  std::string against = {};  // paired: the policy that the others are compared with
+};
+
+struct Report {
+  std::string text;
+  // What a reader must know before the numbers: unfinished files, failed samples. Also at the top
+  // of `text`, but not in CSV, which holds the table alone.
+  std::vector<std::string> warnings;
+};
+
+// The rows of all files together. Throws InputError for an unknown table, a file that cannot be
+// read, and a sample that is in two of the files.
+Report report(const std::vector<std::filesystem::path>& files, const ReportOptions& options);
+
+}  // namespace kvbench

@@ -1,0 +1,33 @@
+// Isolated measurements: one policy alone, each layer cut as soon as it is prefilled, so that the
+// peak holds one full layer and the cut ones before it.
+#pragma once
+
+#include <vector>
+
+#include "harness/config/sweep_config.h"
+#include "harness/model/decoder.h"
+#include "harness/results/rows.h"
+#include "harness/sweep/cells.h"
+#include "policies/policy.h"
+
+namespace kvbench {
+
+// What is run: a context as long as asked, out of the sweep's own texts, and a question.
+struct LatencyInput {
+  std::vector<int32_t> context, question;
+};
+
+// The first `length` tokens of the contexts of `groups`, one after the other and from the start
+// again when they do not suffice; the question of the first sample.
+LatencyInput latency_input(const std::vector<SampleGroup>& groups, int64_t length);
+
+// Repeats of every policy at every ratio and length of `spec`, in turn, so that a drift of the
+// machine hits all alike; warm-up rounds come first and are not kept. `identity` goes into the cell
+// ids. Times are wall times, the device's queue drained.
+std::vector<LatencyRow> measure_latency(const Decoder& model, const LatencySpec& spec,
+                                        const std::vector<Policy>& policies,
+                                        const std::vector<double>& ratios,
+                                        const std::vector<SampleGroup>& groups,
+                                        const std::string& identity);
+
+}  // namespace kvbench

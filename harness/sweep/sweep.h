@@ -1,0 +1,27 @@
+// A sweep from configuration to results file.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "harness/base/progress.h"
+#include "harness/config/sweep_config.h"
+
+namespace kvbench {
+
+struct SweepOptions {
+  bool fresh = false;    // move an existing results file aside and start anew
+  bool dry_run = false;  // check everything, say what would run, run nothing
+  StartProgress start_progress = {};
+};
+
+struct SweepResult {
+  std::filesystem::path file;
+  std::string plan;  // of a dry run: the cells, one a line
+};
+
+// Runs what is not in the results file yet. Everything that can be wrong with
+// the request is found before the weights are loaded: settings, policies, data, lengths, output.
+SweepResult run_sweep(const SweepConfig& config, const SweepOptions& options);
+
+}  // namespace kvbench

@@ -1,0 +1,92 @@
+// The first part of a policy: a scorer ranks the cached tokens of every KV head, an allocator
+// (allocator.h) says how many each head keeps. Both are pure: tensors in, scores or counts out;
+// several threads ask them at once. They see one layer of one prefilled context, never the
+// question, the answer or the task (unless the experiment puts the question into the context). Only
+// the cache evicts.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "harness/base/registry.h"
+
+namespace kvbench {
+
+// One layer of T cached tokens. After a prefill: the whole context right after its own (full)
+// attention, Q = T. While decoding: what one or several KV heads hold, and Q of the latest queries.
+struct LayerView {
+  int64_t index = 0, n_layers = 0;
+  at::Tensor keys, values;     // [H, T, d], model dtype; keys after RoPE
+  at::Tensor queries;          // [Hq, Q, d] after RoPE, those of the last Q tokens; query head q
+                               // serves KV head q / (Hq / H)
+  at::Tensor queries_prerope;  // [Hq, T, d] before RoPE; undefined while decoding
+  at::Tensor output_weight;    // W_O [D, Hq * d]
+  at::Tensor inverse_frequencies;  // of RoPE, float32 [d / 2]: position t turns pair i by t * f_i
+  double attention_scale = 0;      // 1 / sqrt(d)
+  at::Tensor importance;           // float32 [H, T], of the answer to come: for oracles alone, else
+                                   // undefined (policies/lukv/oracle.h)
+  uint64_t seed = 0;               // of the sample: the source of any randomness
+
+  int64_t n_tokens() const { return keys.size(1); }
+  int64_t n_kv_heads() const { return keys.size(0); }
+};
+
+// What a scorer asks for to score while the model decodes (policies.md 6).
+struct DecodeNeeds {
+  int64_t queries = 0;       // how many of the latest queries, if there are as many
+  bool every_step = false;   // carry() takes part in every step, with that step's queries alone
+  bool same_tokens = false;  // compares heads token by token: all must hold the same ones
+};
+
+class Scorer {
+ public:
+  static const char* kind() { return "scorer"; }
+  virtual ~Scorer() = default;
+
+  // Importance of every token, float32 [H, T], higher = keep; no NaN. Float32 whatever the cache's
+  // dtype: in bfloat16 most norms and cosines tie. Protected tokens get a value above the layer's
+  // maximum. Throws InputError when the context is too short for the method.
+  virtual at::Tensor score(const LayerView& layer) const = 0;
+
+  // True when the ranking depends on the budget (block-wise KeyDiff). Allocators then still read
+  // score(), and score_for_counts() decides once the keep counts [H] are known: scores [H, T] anew.
+  virtual bool ranks_by_budget() const { return false; }
+  virtual at::Tensor score_for_counts(const LayerView& layer, const at::Tensor& scores,
+                                      const std::vector<int64_t>& counts) const;
+
+  // Absent: the scorer reads the whole context's queries, so it cannot score while decoding.
+  virtual std::optional<DecodeNeeds> decode_needs() const { return std::nullopt; }
+
+  // True for an oracle: it ranks by LayerView::importance, which only a finished answer tells.
+  virtual bool needs_answer() const { return false; }
+
+  // The first layers of a model that the method leaves whole, whatever the budget.
+  virtual int64_t skip_layers() const { return 0; }
+};
+
+// A scorer that ranks by a value which every token carries along, through all later cuts: an
+// accumulated score (H2O, G-KV). The cache's owner keeps the values; the scorer stays pure.
+class CarryingScorer : public Scorer {
+ public:
+  // New values, float32 [H, N], of the first N <= T tokens, given those of the first n <= N of
+  // them before, [H, n]; undefined = none yet. Tokens behind them begin the next time.
+  virtual at::Tensor carry(const LayerView& layer, const at::Tensor& before) const = 0;
+
+  // Scores [H, T] out of the values [H, N].
+  virtual at::Tensor rank(const LayerView& layer, const at::Tensor& carried) const = 0;
+
+  at::Tensor score(const LayerView& layer) const final { return rank(layer, carry(layer, {})); }
+};
+
+#define KVB_REGISTER_SCORER(NAME, CLASS, DOC) KVB_REGISTER(::kvbench::Scorer, NAME, CLASS, DOC)
+
+// Raises the first `sink` and the last `recent` tokens to the layer's maximum + 1, so that they
+// outrank every other token (as kvpress protects). scores: float32 [H, T], changed in place.
+void protect(at::Tensor& scores, int64_t sink, int64_t recent);
+
+}  // namespace kvbench
