@@ -1,5 +1,7 @@
 #include "harness/results/layout.h"
 
+#include <set>
+
 namespace kvbench {
 namespace {
 
@@ -15,12 +17,23 @@ Id member_type(Layout::Kind kind, size_t bytes) {
   return text;
 }
 
-// Columns that files of schema version 1 do not have: they read as 0.
+// Columns that files of earlier schema versions lack: they keep their defaults.
+const std::set<std::string>& later_columns() {
+  static const std::set<std::string> columns = {
+      // since version 2
+      "kv_bytes_end", "kv_bytes_full", "kv_bytes_logical", "peak_kv_bytes",
+      // since version 3
+      "sample_hash", "occurrence", "context_id", "source", "seed", "protocol", "metric", "group_id",
+      "policy_id", "n_contexts", "repeat"};
+  return columns;
+}
+
 template <class Row>
-bool is_since_version_2(const std::string& column) {
-  if (std::is_same_v<Row, SampleRow>) return column == "kv_bytes_end";
-  return std::is_same_v<Row, LatencyRow> &&
-         (column == "kv_bytes_full" || column == "kv_bytes_logical" || column == "peak_kv_bytes");
+bool may_be_missing(const std::string& column) {
+  if (std::is_same_v<Row, LatencyRow> && column == "error") return true;
+  const bool is_older = !std::is_same_v<Row, LatencyRow> &&
+                        (column == "kv_bytes_full" || column == "kv_bytes_logical");
+  return !is_older && later_columns().contains(column);
 }
 
 Id open_dataset(const h5::File& file, const std::string& name) {
@@ -75,8 +88,8 @@ std::vector<Row> read_rows(const h5::File& file, const std::string& dataset) {
   const Id stored = open_dataset(file, dataset);
   const Id stored_type = file.own(H5Dget_type(stored.get()), dataset);
   for (const auto& field : layout.fields()) {
-    if (is_since_version_2<Row>(field.name)) continue;
-    if (H5Tget_member_index(stored_type.get(), field.name.c_str()) < 0) {
+    if (H5Tget_member_index(stored_type.get(), field.name.c_str()) >= 0) continue;
+    if (!may_be_missing<Row>(field.name)) {
       file.fail(dataset, "column " + field.name + " is missing");
     }
   }

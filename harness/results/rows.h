@@ -9,14 +9,39 @@
 
 namespace kvbench {
 
-// One sample of one cell: a row of /samples.
-struct SampleRow {
-  std::string cell_id, task;
-  int64_t max_length = 0;
+// What is asked of one cell of a sweep: one policy at one ratio over the samples of one source.
+struct Cell {
+  // Hash of everything that decides the cell's answers: model, prompt rule, task, source of the
+  // samples, policy, ratio, compress, dtype, numerics. Not in it: how many samples were asked for,
+  // names, paths.
+  std::string cell_id;
+  std::string group_id;   // the same without policy and ratio: cells that have it answer one prompt
+  std::string policy_id;  // hash of the policy alone, whatever its name
+  std::string task;
+  std::string source;  // "generated", or the file as the configuration first named it
+  int64_t seed = 0;
+  int64_t max_length = 0;  // tokens: the generator's; of a file the longest sample's own
+  std::string protocol, metric;
   std::string policy, scorer, allocator;
-  double ratio = 0;      // share of KV entries to remove, [0, 1)
-  std::string compress;  // "context" or "prompt"
-  int64_t sample_id = 0;
+  double ratio = 0;  // share of KV entries to remove, [0, 1); nan: the policy has its own budget
+  std::string compress;   // "context" or "prompt"
+  int64_t n_planned = 0;  // samples
+};
+
+// One sample of one cell: a row of /samples. (cell_id, sample_hash, occurrence) is its key.
+struct SampleRow {
+  std::string cell_id;
+  std::string sample_hash;  // of the token ids of context and question
+  int64_t occurrence = 0;   // 0, 1, ... of samples with the same hash in the source
+  std::string context_id;   // hash of the context's token ids
+  std::string task, source;
+  int64_t seed = 0;
+  int64_t max_length = 0;  // tokens: the generator's; of a file this sample's own
+  std::string protocol, metric;
+  std::string policy, scorer, allocator;
+  double ratio = 0;
+  std::string compress;
+  int64_t sample_id = 0;               // number of the sample in its source
   double score = NAN;                  // 0..100; nan when `error` is not empty
   std::string prediction, references;  // references: a JSON list of texts
   int64_t context_tokens = 0, question_tokens = 0, generated_tokens = 0;
@@ -30,19 +55,10 @@ struct SampleRow {
   double prefill_ms = NAN, score_ms = NAN, compact_ms = NAN, decode_ms = NAN;
 };
 
-// What is asked of one cell of the sweep.
-struct Cell {
-  std::string cell_id, task;
-  int64_t max_length = 0;
-  std::string policy, scorer, allocator;
-  double ratio = 0;
-  std::string compress;
-  int64_t n_planned = 0;  // samples
-};
-
 // One cell and what came out: a row of /cells. Means over the samples without an error.
 struct CellRow : Cell {
   int64_t n = 0, n_errors = 0;  // graded samples; failed ones
+  int64_t n_contexts = 0;       // contexts of the graded samples: what the interval resamples
   double mean = NAN, ci_low = NAN, ci_high = NAN;
   double kept_ratio = NAN;
   double kv_bytes_full = NAN, kv_bytes_logical = NAN, kv_bytes_allocated = NAN;
@@ -51,14 +67,16 @@ struct CellRow : Cell {
 
 // One repeat of an isolated measurement: a row of /latency.
 struct LatencyRow {
-  std::string cell_id, policy;
+  // Hash of model, policy, ratio, context_tokens and decode_tokens.
+  std::string cell_id, policy_id, policy;
   double ratio = 0;
-  int64_t context_tokens = 0;
+  int64_t context_tokens = 0, repeat = 0;
   double prefill_ms = NAN, score_ms = NAN, allocate_ms = NAN, compact_ms = NAN, ttft_ms = NAN;
   double tpot_ms = NAN, tpot_p50 = NAN, tpot_p95 = NAN, tpot_p99 = NAN;
   int64_t decode_tokens = 0, peak_rss_bytes = 0, peak_cuda_bytes = 0;
   int64_t kv_bytes_full = 0, kv_bytes_logical = 0, kv_bytes_allocated = 0;
   int64_t peak_kv_bytes = 0;  // while prefilling: the layer at work in full and the cut ones
+  std::string error;          // empty = fine; what was not measured is nan or 0 then
 };
 
 // Calls visit(column name, field) for each column of `row` in order.
@@ -66,8 +84,15 @@ template <class Row, class Visit>
 requires std::is_same_v<std::remove_const_t<Row>, SampleRow>
 void visit_columns(Row& row, Visit&& visit) {
   visit("cell_id", row.cell_id);
+  visit("sample_hash", row.sample_hash);
+  visit("occurrence", row.occurrence);
+  visit("context_id", row.context_id);
   visit("task", row.task);
+  visit("source", row.source);
+  visit("seed", row.seed);
   visit("max_length", row.max_length);
+  visit("protocol", row.protocol);
+  visit("metric", row.metric);
   visit("policy", row.policy);
   visit("scorer", row.scorer);
   visit("allocator", row.allocator);
@@ -100,8 +125,14 @@ template <class Row, class Visit>
 requires std::is_same_v<std::remove_const_t<Row>, CellRow>
 void visit_columns(Row& row, Visit&& visit) {
   visit("cell_id", row.cell_id);
+  visit("group_id", row.group_id);
+  visit("policy_id", row.policy_id);
   visit("task", row.task);
+  visit("source", row.source);
+  visit("seed", row.seed);
   visit("max_length", row.max_length);
+  visit("protocol", row.protocol);
+  visit("metric", row.metric);
   visit("policy", row.policy);
   visit("scorer", row.scorer);
   visit("allocator", row.allocator);
@@ -110,6 +141,7 @@ void visit_columns(Row& row, Visit&& visit) {
   visit("n_planned", row.n_planned);
   visit("n", row.n);
   visit("n_errors", row.n_errors);
+  visit("n_contexts", row.n_contexts);
   visit("mean", row.mean);
   visit("ci_low", row.ci_low);
   visit("ci_high", row.ci_high);
@@ -127,9 +159,11 @@ template <class Row, class Visit>
 requires std::is_same_v<std::remove_const_t<Row>, LatencyRow>
 void visit_columns(Row& row, Visit&& visit) {
   visit("cell_id", row.cell_id);
+  visit("policy_id", row.policy_id);
   visit("policy", row.policy);
   visit("ratio", row.ratio);
   visit("context_tokens", row.context_tokens);
+  visit("repeat", row.repeat);
   visit("prefill_ms", row.prefill_ms);
   visit("score_ms", row.score_ms);
   visit("allocate_ms", row.allocate_ms);
@@ -146,6 +180,7 @@ void visit_columns(Row& row, Visit&& visit) {
   visit("kv_bytes_logical", row.kv_bytes_logical);
   visit("kv_bytes_allocated", row.kv_bytes_allocated);
   visit("peak_kv_bytes", row.peak_kv_bytes);
+  visit("error", row.error);
 }
 
 }  // namespace kvbench

@@ -2,90 +2,38 @@
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
-#include <yaml-cpp/yaml.h>
 
 #include <algorithm>
 #include <chrono>
-#include <sstream>
+#include <map>
 #include <vector>
 
 namespace kvbench {
 namespace {
 
-std::string shown(const YAML::Node& node) {
-  if (!node.IsDefined()) return "absent";
-  if (node.IsScalar()) return node.Scalar();
-  YAML::Emitter out;
-  out << YAML::Flow << node;
-  std::string text = out.c_str();
-  return text.size() <= 60 ? text : text.substr(0, 57) + "...";
-}
-
-std::vector<std::string> keys_of(const YAML::Node& a, const YAML::Node& b) {
-  std::vector<std::string> keys;
-  for (const auto& map : {a, b}) {
-    for (const auto& entry : map) {
-      const auto key = entry.first.as<std::string>();
-      if (std::find(keys.begin(), keys.end(), key) == keys.end()) keys.push_back(key);
-    }
-  }
-  return keys;
-}
-
-std::string compare(const std::string& place, const YAML::Node& a, const YAML::Node& b) {
-  if (a.IsDefined() && b.IsDefined() && a.Type() == b.Type()) {
-    if (a.IsScalar() && a.Scalar() == b.Scalar()) return "";
-    if (a.IsNull()) return "";
-    if (a.IsMap()) {
-      for (const auto& key : keys_of(a, b)) {
-        if (place.empty() && key == "output") continue;
-        const std::string inner = place.empty() ? key : place + "." + key;
-        if (auto found = compare(inner, a[key], b[key]); !found.empty()) return found;
-      }
-      return "";
-    }
-    if (a.IsSequence()) {
-      for (size_t i = 0; i < std::max(a.size(), b.size()); ++i) {
-        // A const node answers an index past the end with an undefined node instead of adding one.
-        const YAML::Node& left = a;
-        const YAML::Node& right = b;
-        const auto inner = fmt::format("{}[{}]", place, i);
-        if (auto found = compare(inner, left[i], right[i]); !found.empty()) return found;
-      }
-      return "";
-    }
-  }
-  return fmt::format("{} is {} in the file, {} now", place, shown(a), shown(b));
-}
-
 struct Attribute {
   std::string name, text;
-  bool same;
+  bool is_identity;
 };
 
 std::vector<Attribute> flatten(const RunInfo& info) {
   std::vector<Attribute> all;
-  visit_attributes(info, [&](const char* name, const auto& value, bool same) {
-    all.push_back({name, fmt::format("{}", value), same});
+  visit_attributes(info, [&](const char* name, const auto& value, bool is_identity) {
+    all.push_back({name, fmt::format("{}", value), is_identity});
   });
   return all;
 }
 
-std::vector<std::string> lines_of(const std::string& text) {
-  std::istringstream in(text);
-  std::vector<std::string> lines;
-  for (std::string line; std::getline(in, line);) lines.push_back(line);
-  return lines;
-}
-
-std::string first_line_difference(const std::string& a, const std::string& b) {
-  const auto left = lines_of(a), right = lines_of(b);
-  for (size_t i = 0; i < std::max(left.size(), right.size()); ++i) {
-    const std::string before = i < left.size() ? left[i] : "absent";
-    const std::string after = i < right.size() ? right[i] : "absent";
-    if (before != after) return fmt::format("{} in the file, {} now", before, after);
-  }
-  return "texts differ";
+// What a user calls the parts of the identity that are hashes.
+std::string changed(const std::string& name, const std::string& before, const std::string& now) {
+  const std::map<std::string, std::string> hashed = {
+      {"model_hash", "the model's weights or config.json are not those of the file"},
+      {"tokenizer_hash", "the model's tokenizer.json is not that of the file"},
+      {"prompt_hash",
+       "the prompt around a text (chat template, BOS, chat_template:) is not that of the file"}};
+  if (const auto it = hashed.find(name); it != hashed.end()) return it->second;
+  return fmt::format("{} is {} in the file, {} now", name == "end_tokens" ? "end tokens" : name,
+                     before, now);
 }
 
 }  // namespace
@@ -113,19 +61,26 @@ void read_run(const h5::File& file, RunInfo& info, RunState& state) {
   state.end_time = h5::read_attribute<std::string>(file, "/", "end_time");
   state.sessions = h5::read_attribute<std::string>(file, "/", "sessions");
   visit_attributes(info, [&](const char* name, auto& value, bool) {
+    if (version < kSchemaVersion && !h5::has_attribute(file, "/", name)) return;
     value = h5::read_attribute<std::decay_t<decltype(value)>>(file, "/", name);
   });
 }
 
-std::string first_difference(const RunInfo& stored, const RunInfo& now) {
-  auto found = compare("", YAML::Load(stored.config), YAML::Load(now.config));
-  const auto before = flatten(stored), after = flatten(now);
-  for (size_t i = 0; i < before.size() && found.empty(); ++i) {
-    if (!before[i].same || before[i].name == "config" || before[i].text == after[i].text) continue;
-    found =
-        fmt::format("{}: {}", before[i].name, first_line_difference(before[i].text, after[i].text));
+std::string identity_text(const RunInfo& info) {
+  std::string text;
+  for (const Attribute& attribute : flatten(info)) {
+    if (attribute.is_identity) text += fmt::format("{} {}\n", attribute.name, attribute.text);
   }
-  return found;
+  return text;
+}
+
+std::string identity_difference(const RunInfo& stored, const RunInfo& now) {
+  const auto before = flatten(stored), after = flatten(now);
+  for (size_t i = 0; i < before.size(); ++i) {
+    if (!before[i].is_identity || before[i].text == after[i].text) continue;
+    return changed(before[i].name, before[i].text, after[i].text);
+  }
+  return "";
 }
 
 std::string session_line(const RunInfo& first, const RunInfo& now, int64_t lost_rows,
@@ -133,7 +88,8 @@ std::string session_line(const RunInfo& first, const RunInfo& now, int64_t lost_
   const auto before = flatten(first), after = flatten(now);
   std::string line = time;
   for (size_t i = 0; i < before.size(); ++i) {
-    if (before[i].same || before[i].text == after[i].text) continue;
+    if (before[i].is_identity || before[i].text == after[i].text) continue;
+    if (before[i].name == "config") continue;  // the file holds the latest whole
     std::string value = after[i].text;
     std::replace(value.begin(), value.end(), '\n', ' ');
     line += fmt::format(" {}={}", after[i].name, value);

@@ -9,18 +9,22 @@
 namespace kvbench {
 
 struct RunInfo {
-  // Must be the same for a run to be resumed.
-  std::string config;  // resolved configuration, YAML text
-  std::string model_hash, tokenizer_hash;
-  std::string data_hashes, profile_hashes;  // one "name hash" a line
-  // Facts about this process; what changed on resume is noted in `sessions`.
+  // Identity: must be the same for a file to be gone on with.
+  std::string model_hash, tokenizer_hash;  // weights and config.json; tokenizer.json
+  std::string prompt_hash;  // of what the template writes around a text and in which order
+  std::string end_tokens;   // ids that end an answer
+  std::string dtype;
+  std::string numerics;  // whose arithmetic: "cpu 1", "cuda 1"
+  // Facts about the latest process; what it changed is noted in `sessions`.
+  std::string config;                                   // resolved configuration, YAML text
+  std::string data_hashes, file_hashes, plugin_hashes;  // one "name hash" a line
   std::string git_commit, model, seeds, device, cpu_name, gpu_name;
   int64_t threads = 0;
   std::string versions;  // one "library version" a line
 };
 
-// Of results/README.md. Files of version 1 can be read, not extended.
-inline constexpr int64_t kSchemaVersion = 2;
+// Of results/README.md. Files of earlier versions can be read, not extended.
+inline constexpr int64_t kSchemaVersion = 3;
 
 // The state of the file, kept by the store.
 struct RunState {
@@ -31,15 +35,20 @@ struct RunState {
   std::string sessions;
 };
 
-// Calls visit(attribute name, field, whether a resumed run must have the same value).
+// Calls visit(attribute name, field, whether it belongs to the identity).
 template <class Info, class Visit>
 requires std::is_same_v<std::remove_const_t<Info>, RunInfo>
 void visit_attributes(Info& info, Visit&& visit) {
-  visit("config", info.config, true);
   visit("model_hash", info.model_hash, true);
   visit("tokenizer_hash", info.tokenizer_hash, true);
-  visit("data_hashes", info.data_hashes, true);
-  visit("profile_hashes", info.profile_hashes, true);
+  visit("prompt_hash", info.prompt_hash, true);
+  visit("end_tokens", info.end_tokens, true);
+  visit("dtype", info.dtype, true);
+  visit("numerics", info.numerics, true);
+  visit("config", info.config, false);
+  visit("data_hashes", info.data_hashes, false);
+  visit("file_hashes", info.file_hashes, false);
+  visit("plugin_hashes", info.plugin_hashes, false);
   visit("git_commit", info.git_commit, false);
   visit("model", info.model, false);
   visit("seeds", info.seeds, false);
@@ -51,12 +60,16 @@ void visit_attributes(Info& info, Visit&& visit) {
 }
 
 void write_run(const h5::File& file, const RunInfo& info, const RunState& state);
-// Throws std::runtime_error when the file is not a results file of a version that we know.
+// Attributes that files of earlier versions lack are empty. Throws std::runtime_error when the file
+// is not a results file of a version that we know.
 void read_run(const h5::File& file, RunInfo& info, RunState& state);
 
-// The first thing that forbids to go on with `stored` under `now`, in words ("ratios[1] is 0.8 in
-// the file, 0.9 now"); empty when nothing does. `output` of the configuration is not compared.
-std::string first_difference(const RunInfo& stored, const RunInfo& now);
+// One text of everything in the identity: part of every cell id.
+std::string identity_text(const RunInfo& info);
+
+// What forbids to go on with `stored` under `now`, in words with what to do; empty when nothing
+// does.
+std::string identity_difference(const RunInfo& stored, const RunInfo& now);
 
 // A line of RunState::sessions: `lost_rows` of the file before are run again.
 std::string session_line(const RunInfo& first, const RunInfo& now, int64_t lost_rows,
