@@ -87,12 +87,14 @@ void expect_resumable(const std::filesystem::path& path, int64_t samples) {
   ASSERT_TRUE(read_results(path).state.complete);
 }
 
-void kill_at_every_write(Fault fault) {
+// Kills a run of `samples`, begun anew or as the extension of a finished one of `before`.
+void kill_at_every_write(Fault fault, int64_t before = 0) {
   const test_run::Folder folder;
   const int64_t samples = 3;
   long at = 0;
   for (;; ++at) {
     const auto path = folder / fmt::format("{}.h5", at);
+    if (before > 0) test_run::work(path, before);
     const int status = in_child([&] {
       injected = {fault, at, 0};
       test_run::work(path, samples);
@@ -100,6 +102,9 @@ void kill_at_every_write(Fault fault) {
     if (status == 0) break;  // the run has fewer writes
     ASSERT_EQ(status, -SIGKILL);
     SCOPED_TRACE(fmt::format("killed at write {}", at));
+    if (before > 0) {
+      ASSERT_GE(test_run::checked_rows(path), 2 * before) << "a finished row was lost";
+    }
     ASSERT_NO_FATAL_FAILURE(expect_resumable(path, samples));
   }
   std::cout << at << " writes, a kill at each of them\n";
@@ -109,6 +114,8 @@ void kill_at_every_write(Fault fault) {
 TEST(Crash, KilledAtEveryWrite) { kill_at_every_write(Fault::kKill); }
 
 TEST(Crash, KilledInsideEveryWrite) { kill_at_every_write(Fault::kTear); }
+
+TEST(Crash, ExtensionKilledAtEveryWrite) { kill_at_every_write(Fault::kKill, 1); }
 
 TEST(Crash, KilledAtRandomMoments) {
   const test_run::Folder folder;
@@ -135,8 +142,8 @@ TEST(Crash, FullDiskKeepsTheRowsBefore) {
   const auto path = folder / "run.h5";
   const int64_t samples = 4;
   ASSERT_EQ(in_child([&] {
-              ResultsStore store(path, test_run::info(), test_run::cells(samples),
-                                 test_run::kLayers, test_run::kHeads);
+              ResultsStore store(path, test_run::info(), test_run::plan(samples), test_run::kLayers,
+                                 test_run::kHeads);
               for (int64_t i = 0; i < 3; ++i) store.append(test_run::row(i), {});
               for (int64_t i = 0; i < 3; ++i) {
                 injected = {Fault::kDiskFull, i, 0};  // keep counts, record, header

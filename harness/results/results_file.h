@@ -2,6 +2,8 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
+#include <string>
 #include <vector>
 
 #include "harness/results/layout.h"
@@ -15,7 +17,7 @@ struct Results {
   RunInfo info;
   RunState state;
   std::vector<CellRow> cells;   // in configuration order; derived columns are set when complete
-  std::vector<SampleRow> rows;  // in the order they were finished
+  std::vector<SampleRow> rows;  // in the order they were finished; the plan's when complete
   std::vector<LatencyRow> latency;
   // Rows behind a blank one, left out above. Only a machine that lost its power makes them: the
   // row count reached the disk, a row before it did not.
@@ -24,17 +26,28 @@ struct Results {
   int64_t planned_rows() const;
 };
 
-// Reads a file, also one that is being written. Throws std::runtime_error with path and reason.
+// Reads a file, also one that is being written. Of two rows with the same key (a sample that was
+// done again) the later one counts, unless it alone failed. Throws std::runtime_error with path and
+// reason.
 Results read_results(const std::filesystem::path& path);
+
+// Keep counts [n_layers * n_kv_heads] of every row of `results`, as they lie in the file; empty for
+// a row that failed. Only for files of this schema.
+std::vector<std::vector<int32_t>> read_keep_counts(const Results& results);
 
 // Text widths that hold what is known before a run, with room for what is not.
 Widths initial_widths(const std::vector<CellRow>& cells);
 
-// Writes `content` to `path` as a new file that replaces the old one in one step, so that a kill
-// leaves either of them whole. Keep counts are copied from `old`; without `old` they start empty,
-// for `n_layers` x `n_kv_heads`. Disk space for every planned row is reserved here, so that a disk
-// too small is found at the start of a run.
-void write_results(const std::filesystem::path& path, const Results& content, const Widths& widths,
-                   const h5::File* old, int64_t n_layers, int64_t n_kv_heads);
+// What write_results() makes room for beside what there is.
+struct Room {
+  int64_t n_layers = 0, n_kv_heads = 0;
+  std::map<std::string, int64_t> open_rows;  // still to come, of each cell
+};
+
+// Writes `content` to content.file as a new file that replaces the old one in one step, so that a
+// kill leaves either of them whole; keep_counts[i] belongs to content.rows[i]. Disk space for every
+// row to come is reserved here, so that a disk too small is found at the start of a run.
+void write_results(const Results& content, const std::vector<std::vector<int32_t>>& keep_counts,
+                   const Widths& widths, const Room& room);
 
 }  // namespace kvbench

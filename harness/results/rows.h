@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cmath>
+#include <compare>
 #include <cstdint>
 #include <string>
 #include <type_traits>
@@ -54,6 +55,17 @@ struct SampleRow {
   std::string path;                       // "shared" prefill or "chunked": one of its own
   double prefill_ms = NAN, score_ms = NAN, compact_ms = NAN, decode_ms = NAN;
 };
+
+// What tells one row of /samples from every other.
+struct RowKey {
+  std::string cell_id, sample_hash;
+  int64_t occurrence = 0;
+
+  auto operator<=>(const RowKey&) const = default;
+};
+inline RowKey key_of(const SampleRow& row) {
+  return {row.cell_id, row.sample_hash, row.occurrence};
+}
 
 // One cell and what came out: a row of /cells. Means over the samples without an error.
 struct CellRow : Cell {

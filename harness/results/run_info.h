@@ -15,7 +15,7 @@ struct RunInfo {
   std::string end_tokens;   // ids that end an answer
   std::string dtype;
   std::string numerics;  // whose arithmetic: "cpu 1", "cuda 1"
-  // Facts about the latest process; what it changed is noted in `sessions`.
+  // Facts about the first process; what later ones changed is noted in `sessions`.
   std::string config;                                   // resolved configuration, YAML text
   std::string data_hashes, file_hashes, plugin_hashes;  // one "name hash" a line
   std::string git_commit, model, seeds, device, cpu_name, gpu_name;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <string>
 
 #include "harness/base/error.h"
@@ -22,16 +23,18 @@ double mean_of(const std::vector<double>& values) {
 struct Samples {
   std::vector<double> scores, kept_ratio, full, logical, allocated;
   std::vector<double> prefill_ms, score_ms, compact_ms, decode_ms;
-  std::vector<int64_t> contexts;
-  int64_t errors = 0;
+  std::vector<std::string> contexts;
+  int64_t errors = 0, longest = 0;
 
   void add(const SampleRow& row) {
+    longest = std::max(longest, row.max_length);
     if (!row.error.empty()) {
       ++errors;
       return;
     }
     scores.push_back(row.score);
-    contexts.push_back(row.sample_id);
+    // Files of earlier versions do not know the context: each sample has its own there.
+    contexts.push_back(row.context_id.empty() ? fmt::format("{}", row.sample_id) : row.context_id);
     kept_ratio.push_back(row.kept_ratio);
     full.push_back(static_cast<double>(row.kv_bytes_full));
     logical.push_back(static_cast<double>(row.kv_bytes_logical));
@@ -45,14 +48,14 @@ struct Samples {
 
 }  // namespace
 
-Interval clustered_mean(std::span<const double> values, std::span<const int64_t> clusters) {
+Interval clustered_mean(std::span<const double> values, std::span<const std::string> clusters) {
   KVB_CHECK(values.size() == clusters.size(), "{} values of {} clusters", values.size(),
             clusters.size());
   struct Cluster {
     std::vector<double> values;
     double sum = 0;
   };
-  std::map<int64_t, Cluster> grouped;
+  std::map<std::string, Cluster> grouped;
   for (size_t i = 0; i < values.size(); ++i) grouped[clusters[i]].values.push_back(values[i]);
   std::vector<Cluster> all;
   double total = 0;
@@ -102,9 +105,12 @@ std::vector<CellRow> derive_cells(const std::vector<CellRow>& cells,
   std::vector<CellRow> derived = cells;
   for (CellRow& cell : derived) {
     const Samples& samples = by_cell[cell.cell_id];
+    if (samples.longest > 0) cell.max_length = samples.longest;
     const Interval score = clustered_mean(samples.scores, samples.contexts);
     cell.n = static_cast<int64_t>(samples.scores.size());
     cell.n_errors = samples.errors;
+    cell.n_contexts = static_cast<int64_t>(
+        std::set<std::string>(samples.contexts.begin(), samples.contexts.end()).size());
     cell.mean = score.mean;
     cell.ci_low = score.low;
     cell.ci_high = score.high;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "harness/results/rows.h"
@@ -17,7 +18,7 @@ struct Interval {
 // resampling whole clusters: values[i] belongs to clusters[i], the context it was measured on,
 // because answers about one context are not independent. The order of the values does not matter.
 // Fewer than two clusters leave the interval nan, no values the mean too.
-Interval clustered_mean(std::span<const double> values, std::span<const int64_t> clusters);
+Interval clustered_mean(std::span<const double> values, std::span<const std::string> clusters);
 
 // Linear between the two nearest ranks, as numpy.percentile; `sorted` ascends and is not empty.
 double quantile(const std::vector<double>& sorted, double q);

@@ -11,7 +11,7 @@ namespace {
 TEST(Stats, NothingAndOneCannotTell) {
   EXPECT_TRUE(std::isnan(clustered_mean({}, {}).mean));
   const std::vector<double> one = {40.0};
-  const Interval interval = clustered_mean(one, std::vector<int64_t>{0});
+  const Interval interval = clustered_mean(one, std::vector<std::string>{"a"});
   EXPECT_EQ(interval.mean, 40.0);
   EXPECT_TRUE(std::isnan(interval.low));
   EXPECT_TRUE(std::isnan(interval.high));
@@ -19,7 +19,8 @@ TEST(Stats, NothingAndOneCannotTell) {
 
 TEST(Stats, EqualScoresHaveNoSpread) {
   const std::vector<double> scores(5, 80.0);
-  const Interval interval = clustered_mean(scores, std::vector<int64_t>{0, 1, 2, 3, 4});
+  const Interval interval =
+      clustered_mean(scores, std::vector<std::string>{"a", "b", "c", "d", "e"});
   EXPECT_EQ(interval.low, 80.0);
   EXPECT_EQ(interval.high, 80.0);
 }
@@ -27,7 +28,7 @@ TEST(Stats, EqualScoresHaveNoSpread) {
 // Two contexts of 0 and 100: a resample has the mean 0, 50 or 100 with chances 1/4, 1/2, 1/4.
 TEST(Stats, TwoContextsSpanEverything) {
   const std::vector<double> scores = {0.0, 100.0};
-  const Interval interval = clustered_mean(scores, std::vector<int64_t>{3, 9});
+  const Interval interval = clustered_mean(scores, std::vector<std::string>{"a", "b"});
   EXPECT_EQ(interval.mean, 50.0);
   EXPECT_EQ(interval.low, 0.0);
   EXPECT_EQ(interval.high, 100.0);
@@ -37,10 +38,10 @@ TEST(Stats, TwoContextsSpanEverything) {
 // numbers here, and 2000 resamples place a percentile within one or two of them.
 TEST(Stats, IntervalHasTheTextbookWidth) {
   std::vector<double> scores;
-  std::vector<int64_t> contexts;
+  std::vector<std::string> contexts;
   for (int64_t i = 0; i < 100; ++i) {
     scores.push_back(i % 2 == 0 ? 100.0 : 0.0);
-    contexts.push_back(i);
+    contexts.push_back(std::to_string(i));
   }
   const Interval interval = clustered_mean(scores, contexts);
   EXPECT_NEAR(interval.low, 40.2, 2.0);
@@ -50,10 +51,10 @@ TEST(Stats, IntervalHasTheTextbookWidth) {
 // The same scores, but ten about each context, all alike: ten independent pieces, not a hundred.
 TEST(Stats, AnswersAboutOneContextCountAsOne) {
   std::vector<double> scores;
-  std::vector<int64_t> contexts;
+  std::vector<std::string> contexts;
   for (int64_t i = 0; i < 100; ++i) {
     scores.push_back(i / 10 % 2 == 0 ? 100.0 : 0.0);
-    contexts.push_back(i / 10);
+    contexts.push_back(std::to_string(i / 10));
   }
   const Interval interval = clustered_mean(scores, contexts);
   EXPECT_EQ(interval.mean, 50.0);
@@ -63,7 +64,7 @@ TEST(Stats, AnswersAboutOneContextCountAsOne) {
 
 TEST(Stats, OrderDoesNotMatter) {
   std::vector<double> scores = {0.1, 12.3, 99.7, 45.6, 0.7, 33.3};
-  std::vector<int64_t> contexts = {0, 0, 1, 2, 2, 3};
+  std::vector<std::string> contexts = {"a", "a", "b", "c", "c", "d"};
   const Interval a = clustered_mean(scores, contexts);
   std::reverse(scores.begin(), scores.end());
   std::reverse(contexts.begin(), contexts.end());

@@ -2,6 +2,10 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <sstream>
 
 #include "harness/base/error.h"
 #include "harness/base/files.h"
@@ -12,6 +16,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* kWhatToDo = "choose another --output, or --fresh to set the file aside";
+
 void set_aside(const fs::path& path) {
   const std::string stem = path.string() + ".bak-" + utc_now("%Y%m%d-%H%M%S");
   fs::path target = stem;
@@ -19,74 +25,168 @@ void set_aside(const fs::path& path) {
   fs::rename(path, target);
 }
 
+Results read_existing(const fs::path& path) {
+  try {
+    Results existing = read_results(path);
+    if (existing.state.schema_version != kSchemaVersion) {
+      throw_input_error("{}: schema version {} can be reported, not extended", path.string(),
+                        existing.state.schema_version);
+    }
+    return existing;
+  } catch (const std::runtime_error& e) {
+    throw_input_error("{}; the file is left as it is: {}", e.what(), kWhatToDo);
+  }
+}
+
+// Lines of `more` that `lines` lacks go behind.
+void add_lines(std::string& lines, const std::string& more) {
+  std::istringstream in(more);
+  for (std::string line; std::getline(in, line);) {
+    if (("\n" + lines).find("\n" + line + "\n") == std::string::npos) lines += line + "\n";
+  }
+}
+
+// The file holds the latest configuration whole, and all data and files that its rows came from.
+void add_facts(RunInfo& info, const RunInfo& now) {
+  info.config = now.config;
+  add_lines(info.data_hashes, now.data_hashes);
+  add_lines(info.file_hashes, now.file_hashes);
+  add_lines(info.plugin_hashes, now.plugin_hashes);
+  add_lines(info.seeds, now.seeds);
+}
+
+// A sample that stands where another one stood: the data behind its name have changed.
+void check_same_data(const Results& existing, const std::vector<PlannedGroup>& plan) {
+  std::map<std::string, const PlannedGroup*> group_of;
+  for (const auto& group : plan) {
+    for (const auto& cell : group.cells) group_of[cell.cell_id] = &group;
+  }
+  std::map<const PlannedGroup*, std::map<int64_t, const PlannedSample*>> by_id;
+  for (const auto& group : plan) {
+    for (const auto& sample : group.samples) by_id[&group][sample.sample_id] = &sample;
+  }
+  for (const SampleRow& row : existing.rows) {
+    const auto group = group_of.find(row.cell_id);
+    if (group == group_of.end()) continue;
+    const auto& samples = by_id[group->second];
+    const auto it = samples.find(row.sample_id);
+    if (it == samples.end()) continue;
+    const bool same_prompt = it->second->sample_hash == row.sample_hash;
+    if (same_prompt && it->second->references == row.references) continue;
+    throw_input_error(
+        "{}: holds other data: sample {} of {} ({}) has {} than when the file was made; {}",
+        existing.file.string(), row.sample_id, row.task, row.source,
+        same_prompt ? "other references" : "another prompt", kWhatToDo);
+  }
+}
+
 }  // namespace
 
-ResultsStore::ResultsStore(fs::path path, RunInfo info, const std::vector<Cell>& cells,
-                           int64_t n_layers, int64_t n_kv_heads, bool fresh)
+ResultsStore::ResultsStore(fs::path path, RunInfo info, const std::vector<PlannedGroup>& plan,
+                           int64_t n_layers, int64_t n_kv_heads, const StoreOptions& options)
     : n_layers_(n_layers), n_kv_heads_(n_kv_heads) {
   check_writable(path);
   lock_ = FileLock(path);
-  if (fresh && fs::exists(path)) set_aside(path);
+  if (options.fresh && fs::exists(path)) set_aside(path);
   content_.file = path;
-  for (const Cell& cell : cells) {
-    KVB_CHECK(rows_of_cell_.try_emplace(cell.cell_id, 0).second, "cell {} is there twice",
-              cell.cell_id);
-    content_.cells.emplace_back().Cell::operator=(cell);
+  for (const auto& group : plan) {
+    for (const auto& cell : group.cells) {
+      KVB_CHECK(cells_.try_emplace(cell.cell_id, content_.cells.size()).second,
+                "cell {} is there twice", cell.cell_id);
+      CellRow& row = content_.cells.emplace_back();
+      row.Cell::operator=(cell);
+      row.n_planned = static_cast<int64_t>(group.samples.size());
+    }
+    for (const auto& sample : group.samples) {
+      for (const auto& cell : group.cells) {
+        const RowKey key{cell.cell_id, sample.sample_hash, sample.occurrence};
+        KVB_CHECK(order_.try_emplace(key, order_.size()).second, "sample {} of {} is there twice",
+                  sample.sample_id, cell.task);
+      }
+    }
   }
   if (fs::exists(path)) {
-    Results existing;
-    try {
-      existing = read_results(path);
-      if (existing.state.schema_version != kSchemaVersion) {
-        throw_input_error("{}: schema version {} can be reported, not extended", path.string(),
-                          existing.state.schema_version);
-      }
-    } catch (const std::runtime_error& e) {
-      throw_input_error(
-          "{}; the file is left as it is: choose another --output, or --fresh to set it aside",
-          e.what());
-    }
-    resume(std::move(existing), info);
+    extend(info, plan, options);
   } else {
-    Results empty = content_;
-    empty.state.start_time = utc_now();
-    empty.state.sessions = session_line(info, info, 0, empty.state.start_time);
-    empty.info = std::move(info);
-    rewrite(std::move(empty), initial_widths(content_.cells));
+    content_.state.start_time = utc_now();
+    content_.state.sessions = session_line(info, info, 0, content_.state.start_time);
+    content_.info = std::move(info);
+    const Widths widths = initial_widths(content_.cells);
+    rewrite(content_, {}, widths);
   }
 }
 
-void ResultsStore::resume(Results existing, const RunInfo& now) {
-  std::string difference = first_difference(existing.info, now);
-  const auto describe = [](const std::vector<CellRow>& cells, size_t i) {
-    return i < cells.size()
-               ? fmt::format("{} with {} samples", cells[i].cell_id, cells[i].n_planned)
-               : std::string("absent");
-  };
-  for (size_t i = 0; i < std::max(existing.cells.size(), content_.cells.size()); ++i) {
-    const auto before = describe(existing.cells, i), after = describe(content_.cells, i);
-    if (difference.empty() && before != after) {
-      difference = fmt::format("cell {} is {} in the file, {} now", i, before, after);
+void ResultsStore::extend(const RunInfo& now, const std::vector<PlannedGroup>& plan,
+                          const StoreOptions& options) {
+  Results existing = read_existing(content_.file);
+  if (const auto difference = identity_difference(existing.info, now); !difference.empty()) {
+    throw_input_error("{}: holds another run: {}; {}", existing.file.string(), difference,
+                      kWhatToDo);
+  }
+  check_same_data(existing, plan);
+
+  // What was measured keeps the names under which it stands there; cells and samples that this run
+  // does not ask for stay behind those that it does.
+  for (CellRow& cell : existing.cells) {
+    const auto it = cells_.find(cell.cell_id);
+    if (it == cells_.end()) {
+      cells_.emplace(cell.cell_id, content_.cells.size());
+      cell.n_planned = 0;
+      content_.cells.push_back(std::move(cell));
+    } else {
+      cell.n_planned = content_.cells[it->second].n_planned;
+      content_.cells[it->second] = std::move(cell);
     }
   }
-  if (!difference.empty()) {
-    throw_input_error(
-        "{}: holds another run: {}; choose another --output, or --fresh to set the file aside",
-        existing.file.string(), difference);
+  for (const SampleRow& row : existing.rows) {
+    const RowKey key = key_of(row);
+    if (!order_.contains(key)) {
+      ++content_.cells[cells_.at(row.cell_id)].n_planned;
+    } else if (!row.error.empty() ? options.keep_failed
+                                  : !options.fidelity || !std::isnan(row.kl_full)) {
+      done_.insert(key);
+    }
   }
-  for (const SampleRow& row : existing.rows) count(row);
-  if (existing.state.complete) {
-    content_ = std::move(existing);
-    return;
-  }
-  existing.state.sessions += session_line(existing.info, now, existing.lost_rows, utc_now());
-  file_ = std::make_unique<h5::File>(existing.file, h5::Mode::kRead);
-  const Widths widths = Layout::stored_widths(*file_, "/samples");
-  rewrite(std::move(existing), widths);
+  content_.state = std::move(existing.state);
+  content_.latency = std::move(existing.latency);
+  content_.info = std::move(existing.info);
+  if (complete() && n_open() == 0) return;
+  content_.state.sessions += session_line(content_.info, now, existing.lost_rows, utc_now());
+  add_facts(content_.info, now);
+  reopen();
 }
 
-void ResultsStore::rewrite(Results content, const Widths& widths) {
-  write_results(content.file, content, widths, file_.get(), n_layers_, n_kv_heads_);
+// The file that is there becomes the one that is worked on; failed rows that will be done again go.
+void ResultsStore::reopen() {
+  Results stored = read_results(content_.file);
+  std::vector<std::vector<int32_t>> keep_counts = read_keep_counts(stored);
+  const h5::File file(content_.file, h5::Mode::kRead);
+  const Widths widths = Layout::stored_widths(file, "/samples");
+  Results content = content_;
+  content.state.complete = false;
+  std::vector<std::vector<int32_t>> counts_of_kept;
+  for (size_t i = 0; i < stored.rows.size(); ++i) {
+    const RowKey key = key_of(stored.rows[i]);
+    if (!stored.rows[i].error.empty() && order_.contains(key) && !done_.contains(key)) continue;
+    content.rows.push_back(std::move(stored.rows[i]));
+    counts_of_kept.push_back(std::move(keep_counts[i]));
+  }
+  Widths wider = widths;
+  for (const auto& [column, width] : initial_widths(content.cells)) {
+    wider[column] = std::max(wider[column], width);
+  }
+  rewrite(std::move(content), counts_of_kept, wider);
+}
+
+void ResultsStore::rewrite(Results content, const std::vector<std::vector<int32_t>>& keep_counts,
+                           const Widths& widths) {
+  Room room{n_layers_, n_kv_heads_, {}};
+  for (const auto& [key, order] : order_) {
+    if (!done_.contains(key)) ++room.open_rows[key.cell_id];
+  }
+  write_results(content, keep_counts, widths, room);
+  slots_.clear();
+  for (const SampleRow& row : content.rows) ++slots_[row.cell_id];
   content.rows.clear();
   content_ = std::move(content);
   widths_ = widths;
@@ -96,39 +196,48 @@ void ResultsStore::rewrite(Results content, const Widths& widths) {
   samples_ = AppendTable(*file_, "/samples");
 }
 
+void ResultsStore::rewrite_with(const Widths& widths) {
+  Results stored = read_results(content_.file);
+  const auto keep_counts = read_keep_counts(stored);
+  Results content = content_;
+  content.rows = std::move(stored.rows);
+  rewrite(std::move(content), keep_counts, widths);
+}
+
 void ResultsStore::make_room_for(const SampleRow& row) {
   Widths wider = widths_;
   if (!widen(row, wider)) return;
   for (auto& [column, width] : wider) {
     if (width != widths_[column]) width = std::bit_ceil(width);  // few rewrites on the way up
   }
-  Results content = content_;
-  content.rows = read_rows<SampleRow>(*file_, "/samples");
-  rewrite(std::move(content), wider);
+  rewrite_with(wider);
 }
 
-void ResultsStore::count(const SampleRow& row) {
-  ++rows_of_cell_[row.cell_id];
-  finished_.emplace(row.cell_id, row.sample_id);
-}
-
-void ResultsStore::append(const SampleRow& row, std::span<const int32_t> keep_counts) {
-  const auto cell = std::find_if(content_.cells.begin(), content_.cells.end(),
-                                 [&](const CellRow& c) { return c.cell_id == row.cell_id; });
-  KVB_CHECK(cell != content_.cells.end(), "a row of cell \"{}\", which is not of this run",
+void ResultsStore::append(SampleRow row, std::span<const int32_t> keep_counts) {
+  const auto found = cells_.find(row.cell_id);
+  const RowKey key = key_of(row);
+  KVB_CHECK(found != cells_.end() && order_.contains(key), "a row of cell \"{}\", not of this run",
             row.cell_id);
-  KVB_CHECK(!finished_.contains({row.cell_id, row.sample_id}), "sample {} of cell {} came twice",
-            row.sample_id, row.cell_id);
-  const int64_t slot = rows_of_cell_[row.cell_id];
-  KVB_CHECK(slot < cell->n_planned, "cell {} has more rows than the {} planned", row.cell_id,
-            cell->n_planned);
+  KVB_CHECK(!done_.contains(key), "sample {} of cell {} came twice", row.sample_id, row.cell_id);
+  const Cell& cell = content_.cells[found->second];
+  row.task = cell.task;
+  row.source = cell.source;
+  row.seed = cell.seed;
+  row.protocol = cell.protocol;
+  row.metric = cell.metric;
+  row.policy = cell.policy;
+  row.scorer = cell.scorer;
+  row.allocator = cell.allocator;
+  row.ratio = cell.ratio;
+  row.compress = cell.compress;
   make_room_for(row);
   // Keep counts first: the row commits both, and a killed sample's are written over.
-  write_keep_counts(row.cell_id, slot, keep_counts);
+  write_keep_counts(row.cell_id, slots_[row.cell_id], keep_counts);
   std::vector<char> record(layout_.row_bytes());
   layout_.pack(row, record);
   samples_.append(record);
-  count(row);
+  ++slots_[row.cell_id];
+  done_.insert(key);
 }
 
 void ResultsStore::write_keep_counts(const std::string& cell_id, int64_t slot,
@@ -151,24 +260,37 @@ void ResultsStore::write_keep_counts(const std::string& cell_id, int64_t slot,
 }
 
 void ResultsStore::add_latency(const std::vector<LatencyRow>& rows) {
-  Results content = content_;
-  content.rows = read_rows<SampleRow>(*file_, "/samples");
-  content.latency.insert(content.latency.end(), rows.begin(), rows.end());
-  rewrite(std::move(content), widths_);
+  if (rows.empty()) return;
+  if (file_ == nullptr) reopen();
+  content_.latency.insert(content_.latency.end(), rows.begin(), rows.end());
+  rewrite_with(widths_);
 }
 
 void ResultsStore::finish() {
-  if (complete()) return;
-  const auto done = static_cast<int64_t>(finished_.size());
-  KVB_CHECK(done == planned_rows(), "{} of {} rows are there", done, planned_rows());
+  if (complete() && file_ == nullptr) return;
+  KVB_CHECK(n_open() == 0, "{} of {} rows are there", n_done(), n_planned());
+  Results stored = read_results(content_.file);
+  const auto keep_counts = read_keep_counts(stored);
+  std::vector<size_t> order(stored.rows.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  const auto place = [&](size_t i) {
+    const auto it = order_.find(key_of(stored.rows[i]));
+    return it == order_.end() ? std::numeric_limits<int64_t>::max() : it->second;
+  };
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return place(a) < place(b); });
   Results content = content_;
-  content.rows = read_rows<SampleRow>(*file_, "/samples");
+  std::vector<std::vector<int32_t>> sorted_counts;
+  Widths widths;
+  for (const size_t i : order) {
+    widen(stored.rows[i], widths);
+    content.rows.push_back(std::move(stored.rows[i]));
+    sorted_counts.push_back(keep_counts[i]);
+  }
   content.cells = derive_cells(content.cells, content.rows);
   content.state.complete = true;
   content.state.end_time = utc_now();
-  Widths widths;
-  for (const SampleRow& row : content.rows) widen(row, widths);
-  rewrite(std::move(content), widths);
+  rewrite(std::move(content), sorted_counts, widths);
   samples_ = {};
   file_.reset();
 }

@@ -26,10 +26,13 @@ bool contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
 
-ResultsStore open(const fs::path& path, bool fresh = false, RunInfo info = test_run::info()) {
-  return ResultsStore(path, std::move(info), test_run::cells(2), test_run::kLayers,
-                      test_run::kHeads, fresh);
+ResultsStore open(const fs::path& path, const StoreOptions& options = {},
+                  RunInfo info = test_run::info()) {
+  return ResultsStore(path, std::move(info), test_run::plan(2), test_run::kLayers, test_run::kHeads,
+                      options);
 }
+
+constexpr StoreOptions kFresh{.fresh = true};
 
 TEST(Store, EverythingIsThereFromTheStart) {
   const test_run::Folder folder;
@@ -65,30 +68,39 @@ TEST(Store, RowsAreSeenWhileTheRunGoesOn) {
   EXPECT_FALSE(fs::exists(path.string() + ".tmp"));
 }
 
-TEST(Store, ResumeKnowsWhatIsDone) {
+TEST(Store, ResumeKnowsWhatIsDoneAndTriesFailuresAgain) {
   const test_run::Folder folder;
   const auto path = folder / "run.h5";
+  SampleRow failed = test_run::row(1);
+  failed.error = "out of memory";
   {
     auto store = open(path);
     store.append(test_run::row(0), test_run::keep_counts(0));
-    SampleRow failed = test_run::row(1);
-    failed.error = "out of memory";
     store.append(failed, {});
   }
   EXPECT_FALSE(fs::exists(path.string() + ".lock"));
   RunInfo other_machine = test_run::info();
   other_machine.threads = 8;
-  other_machine.config = "ratios: [0.5, 0.8]  # written in another way\nname: demo\n";
+  other_machine.config = "name: demo\nratios: [0.5]\n";
   {
-    const auto store = open(path, false, other_machine);
-    EXPECT_EQ(store.finished(), (std::set<std::pair<std::string, int64_t>>{{"c0", 0}, {"c1", 0}}));
+    const auto store = open(path, {.keep_failed = true}, other_machine);
+    EXPECT_TRUE(store.is_done(key_of(test_run::row(0))));
+    EXPECT_TRUE(store.is_done(key_of(failed)));
+    EXPECT_EQ(store.n_done(), 2);
   }
+  EXPECT_EQ(read_results(path).rows.size(), 2u);
+  {
+    auto store = open(path, {}, other_machine);
+    EXPECT_EQ(store.n_done(), 1);
+    EXPECT_FALSE(store.is_done(key_of(failed)));
+    for (int64_t i = 1; i < 4; ++i) store.append(test_run::row(i), test_run::keep_counts(i));
+    store.finish();
+  }
+  EXPECT_EQ(test_run::checked_rows(path), 4);
   const Results results = read_results(path);
-  EXPECT_EQ(results.rows.size(), 2u);
   EXPECT_EQ(results.info.threads, 2);
+  EXPECT_EQ(results.info.config, other_machine.config);
   EXPECT_TRUE(contains(results.state.sessions, " threads=8\n")) << results.state.sessions;
-  const h5::File file(path, h5::Mode::kRead);
-  EXPECT_EQ(h5::read_array<int32_t>(file, "/budgets/c1").values[0], -1);
 }
 
 TEST(Store, ACompleteFileIsLeftAsItIs) {
@@ -98,31 +110,123 @@ TEST(Store, ACompleteFileIsLeftAsItIs) {
   const auto written = fs::last_write_time(path);
   auto store = open(path);
   EXPECT_TRUE(store.complete());
-  EXPECT_EQ(store.finished().size(), 4u);
+  EXPECT_EQ(store.n_done(), 4);
   store.finish();
   EXPECT_EQ(fs::last_write_time(path), written);
 }
 
-TEST(Store, AnotherRunIsRefusedNamingTheDifference) {
+// A finished file grows by samples; what is there stays, and the end is that of one run.
+TEST(Store, MoreSamplesExtendAFinishedFile) {
+  const test_run::Folder folder;
+  test_run::work(folder / "whole.h5", 5);
+  test_run::work(folder / "run.h5", 2);
+  test_run::work(folder / "run.h5", 5);
+  EXPECT_EQ(test_run::checked_rows(folder / "run.h5"), 10);
+  const Results run = read_results(folder / "run.h5"), whole = read_results(folder / "whole.h5");
+  EXPECT_TRUE(run.state.complete);
+  for (size_t i = 0; i < whole.cells.size(); ++i) {
+    EXPECT_EQ(run.cells[i].n_planned, 5);
+    EXPECT_EQ(run.cells[i].mean, whole.cells[i].mean);
+    EXPECT_EQ(run.cells[i].ci_low, whole.cells[i].ci_low);
+  }
+  // Fewer samples than there are: nothing to do, nothing lost.
+  test_run::work(folder / "run.h5", 3);
+  EXPECT_EQ(test_run::checked_rows(folder / "run.h5"), 10);
+}
+
+// Cells come in any order and leave the plan again; rows end in the order of the latest plan.
+TEST(Store, OtherCellsExtendAFinishedFile) {
+  const test_run::Folder folder;
+  const auto path = folder / "run.h5";
+  const auto all = test_run::cells();
+  const auto work = [&](const std::vector<Cell>& cells) {
+    ResultsStore store(path, test_run::info(), test_run::plan(3, cells), test_run::kLayers,
+                       test_run::kHeads);
+    for (int64_t i = 0; i < 6; ++i) {
+      const SampleRow row = test_run::row(i);
+      const bool is_asked = std::any_of(cells.begin(), cells.end(),
+                                        [&](const Cell& c) { return c.cell_id == row.cell_id; });
+      if (is_asked && !store.is_done(key_of(row))) store.append(row, test_run::keep_counts(i));
+    }
+    store.finish();
+  };
+  work({all[1]});
+  EXPECT_EQ(read_results(path).rows.size(), 3u);
+  work({all[0]});  // the other cell is not asked for now: its rows stay
+  EXPECT_EQ(read_results(path).rows.size(), 6u);
+  EXPECT_EQ(read_results(path).cells.at(1).n_planned, 3);
+  {
+    // A finished file is not put into another order for nothing.
+    const auto written = fs::last_write_time(path);
+    work(all);
+    EXPECT_EQ(fs::last_write_time(path), written);
+  }
+  fs::remove(path);
+  work({all[0]});
+  work(all);
+  EXPECT_EQ(test_run::checked_rows(path), 6);
+}
+
+TEST(Store, RowsWithoutFidelityAreDoneAgainWhenItIsAskedFor) {
+  const test_run::Folder folder;
+  const auto path = folder / "run.h5";
+  test_run::work(path, 2);
+  {
+    auto store = open(path, {.fidelity = true});
+    EXPECT_EQ(store.n_done(), 0);
+    SampleRow again = test_run::row(2);
+    again.kl_full = 0.25;
+    store.append(again, test_run::keep_counts(7));
+    EXPECT_EQ(read_results(path).rows.size(), 4u) << "nothing is lost meanwhile";
+    SampleRow failed = test_run::row(0);
+    failed.error = "out of memory";
+    store.append(failed, {});
+    for (const int64_t i : {1, 3}) {
+      again = test_run::row(i);
+      again.kl_full = 0.5;
+      store.append(again, test_run::keep_counts(i));
+    }
+    store.finish();
+  }
+  const Results results = read_results(path);
+  ASSERT_EQ(results.rows.size(), 4u);
+  EXPECT_EQ(results.rows[2].kl_full, 0.25);
+  EXPECT_EQ(read_keep_counts(results)[2], test_run::keep_counts(7));
+  EXPECT_EQ(results.rows[0].error, "") << "a failure does not replace what was measured";
+  EXPECT_EQ(read_keep_counts(results)[0], test_run::keep_counts(0));
+}
+
+TEST(Store, AnotherIdentityIsRefusedNamingIt) {
   const test_run::Folder folder;
   const auto path = folder / "run.h5";
   { const auto store = open(path); }
   RunInfo other = test_run::info();
-  other.config = "name: demo\nratios: [0.5, 0.9]\noutput: b.h5\n";
-  EXPECT_EQ(input_error([&] { open(path, false, other); }),
+  other.end_tokens = "[2, 5]";
+  EXPECT_EQ(input_error([&] { open(path, {}, other); }),
             path.string() +
-                ": holds another run: ratios[1] is 0.8 in the file, 0.9 now; choose "
+                ": holds another run: end tokens is [2] in the file, [2, 5] now; choose "
                 "another --output, or --fresh to set the file aside");
   other = test_run::info();
-  other.config += "seed: 3\n";
-  EXPECT_TRUE(contains(input_error([&] { open(path, false, other); }),
-                       "seed is absent in the file, 3 now"));
-  other = test_run::info();
-  other.data_hashes = "a.jsonl d2\n";
-  EXPECT_TRUE(contains(input_error([&] { open(path, false, other); }),
-                       "data_hashes: a.jsonl d1 in the file, a.jsonl d2 now"));
-  EXPECT_TRUE(contains(input_error([&] { test_run::work(path, 3); }),
-                       "c0 with 2 samples in the file, c0 with 3 samples now"));
+  other.model_hash = "m2";
+  EXPECT_TRUE(contains(input_error([&] { open(path, {}, other); }), "weights or config.json"));
+}
+
+TEST(Store, ChangedDataAreRefusedNamingTheSample) {
+  const test_run::Folder folder;
+  const auto path = folder / "run.h5";
+  test_run::work(path, 2);
+  const auto refused = [&](std::vector<PlannedGroup> plan) {
+    return input_error(
+        [&] { ResultsStore(path, test_run::info(), plan, test_run::kLayers, test_run::kHeads); });
+  };
+  auto plan = test_run::plan(3);
+  plan[0].samples[1].sample_hash = "edited";
+  EXPECT_TRUE(contains(refused(plan),
+                       "holds other data: sample 1 of ruler/vt (generated) has "
+                       "another prompt than when the file was made; choose"));
+  plan = test_run::plan(3);
+  plan[0].samples[0].references = "[\"9\"]";
+  EXPECT_TRUE(contains(refused(plan), "sample 0 of ruler/vt (generated) has other references"));
 }
 
 TEST(Store, FreshSetsTheOldFileAside) {
@@ -132,8 +236,8 @@ TEST(Store, FreshSetsTheOldFileAside) {
     auto store = open(path);
     store.append(test_run::row(0), {});
   }
-  EXPECT_TRUE(open(path, true).finished().empty());
-  EXPECT_TRUE(open(path, true).finished().empty());  // within the same second
+  EXPECT_TRUE(open(path, kFresh).n_done() == 0);
+  EXPECT_TRUE(open(path, kFresh).n_done() == 0);  // within the same second
   int kept = 0;
   for (const auto& entry : fs::directory_iterator(path.parent_path())) {
     kept += contains(entry.path().filename().string(), "run.h5.bak-");
@@ -147,7 +251,7 @@ TEST(Store, ASecondWriterIsRefused) {
   const auto first = open(path);
   const std::string text = input_error([&] { open(path); });
   EXPECT_TRUE(contains(text, "another run (process ")) << text;
-  EXPECT_TRUE(contains(input_error([&] { open(path, true); }), "another run"));
+  EXPECT_TRUE(contains(input_error([&] { open(path, kFresh); }), "another run"));
 }
 
 TEST(Store, ADamagedFileIsReportedAndKept) {
@@ -205,16 +309,19 @@ TEST(Store, FilesOfEverySizeCanBeMade) {
   const auto path = folder / "run.h5";
   for (int64_t n = 1; n < 60; ++n) {
     Results content;
+    content.file = path;
+    Room room{n % 3 + 1, n % 5 + 1, {}};
     content.cells.resize(static_cast<size_t>(n));
     for (size_t i = 0; i < content.cells.size(); ++i) {
       content.cells[i].cell_id = fmt::format("c{}", i);
       content.cells[i].n_planned = n % 7 + 1;
+      room.open_rows[content.cells[i].cell_id] = n % 7 + 1;
     }
     content.info.config.assign(static_cast<size_t>(n * 997), 'x');
     content.latency.resize(static_cast<size_t>(n * n % 50));
     for (LatencyRow& row : content.latency) row.policy = "snapkv";
     const Widths widths = {{"prediction", static_cast<size_t>(n * n * 7)}};
-    ASSERT_NO_THROW(write_results(path, content, widths, nullptr, n % 3 + 1, n % 5 + 1)) << n;
+    ASSERT_NO_THROW(write_results(content, {}, widths, room)) << n;
     const Results read = read_results(path);
     ASSERT_EQ(read.latency.size(), content.latency.size());
     ASSERT_EQ(AppendTable::capacity(h5::File(path, h5::Mode::kRead), "/samples"),

@@ -18,25 +18,60 @@ inline RunInfo info() {
   info.config = "name: demo\nratios: [0.5, 0.8]\noutput: a.h5\n";
   info.model = "tiny";
   info.model_hash = "m1";
+  info.end_tokens = "[2]";
+  info.dtype = "float32";
   info.data_hashes = "a.jsonl d1\n";
   info.device = "cpu";
   info.threads = 2;
   return info;
 }
 
-inline std::vector<Cell> cells(int64_t samples) {
-  return {{"c0", "ruler/vt", 1024, "full", "none", "uniform", 0.0, "context", samples},
-          {"c1", "ruler/vt", 1024, "snapkv", "snapkv", "uniform", 0.5, "context", samples}};
+inline std::vector<Cell> cells() {
+  Cell full;
+  full.cell_id = "c0";
+  full.group_id = "g";
+  full.policy_id = "p0";
+  full.task = "ruler/vt";
+  full.source = "generated";
+  full.seed = 42;
+  full.max_length = 1024;
+  full.protocol = "official";
+  full.metric = "string_match_all";
+  full.policy = "full";
+  full.compress = "context";
+  Cell snapkv = full;
+  snapkv.cell_id = "c1";
+  snapkv.policy_id = "p1";
+  snapkv.policy = snapkv.scorer = "snapkv";
+  snapkv.allocator = "uniform";
+  snapkv.ratio = 0.5;
+  return {full, snapkv};
+}
+
+inline std::string references(int64_t sample) { return fmt::format("[\"{}\"]", sample); }
+
+inline std::vector<PlannedGroup> plan(int64_t samples, std::vector<Cell> of_cells = cells()) {
+  PlannedGroup group{std::move(of_cells), {}};
+  for (int64_t i = 0; i < samples; ++i) {
+    group.samples.push_back({fmt::format("s{}", i), 0, i, references(i)});
+  }
+  return {group};
 }
 
 // Row i of the run: samples in turn, both cells of a sample together. Some predictions are long,
 // so that the file must be widened on the way.
 inline SampleRow row(int64_t i) {
-  const Cell cell = cells(1)[static_cast<size_t>(i % 2)];
+  const Cell cell = cells()[static_cast<size_t>(i % 2)];
   SampleRow row;
   row.cell_id = cell.cell_id;
+  row.sample_hash = fmt::format("s{}", i / 2);
+  row.context_id = fmt::format("context{}", i / 2);
   row.task = cell.task;
+  row.source = cell.source;
+  row.seed = cell.seed;
   row.max_length = cell.max_length;
+  row.protocol = cell.protocol;
+  row.metric = cell.metric;
   row.policy = cell.policy;
   row.scorer = cell.scorer;
   row.allocator = cell.allocator;
@@ -46,7 +81,7 @@ inline SampleRow row(int64_t i) {
   row.score = static_cast<double>(i * 7 % 101);
   for (int64_t j = 0; j < i * 37 % 50; ++j) row.prediction += "na\xc3\xafve ";
   if (i == 5) row.prediction.append(900, 'x');
-  row.references = fmt::format("[\"{}\"]", i);
+  row.references = references(i / 2);
   row.context_tokens = 1000 + i;
   row.kept_ratio = 1 - cell.ratio;
   row.kv_bytes_full = 4096;
@@ -67,14 +102,12 @@ inline std::string text(const SampleRow& row) {
   return all;
 }
 
-// Starts or resumes the run at `path` and works until it is complete.
+// Starts, resumes or extends the run at `path` and works until it is complete.
 inline void work(const std::filesystem::path& path, int64_t samples) {
-  ResultsStore store(path, info(), cells(samples), kLayers, kHeads);
+  ResultsStore store(path, info(), plan(samples), kLayers, kHeads);
   for (int64_t i = 0; i < 2 * samples; ++i) {
     const SampleRow next = row(i);
-    if (!store.finished().contains({next.cell_id, next.sample_id})) {
-      store.append(next, keep_counts(i));
-    }
+    if (!store.is_done(key_of(next))) store.append(next, keep_counts(i));
   }
   store.finish();
 }
