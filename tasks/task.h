@@ -20,6 +20,7 @@ struct Sample {
   std::string context, question, answer_prefix;
   std::vector<std::string> references;
   int64_t max_new_tokens = 0;
+  int64_t length = 0;  // tokens of prompt and answer as the task file says; 0 = it does not
 };
 
 // One `tasks:` entry of a sweep, resolved.

@@ -2,6 +2,17 @@
 
 namespace kvbench {
 
+std::string current_error() {
+  try {
+    throw;
+  } catch (const std::exception& e) {
+    const std::string what = e.what(), line = what.substr(0, what.find('\n'));
+    return line.empty() ? "an error that says nothing of itself" : line;
+  } catch (...) {
+    return "an error of an unknown type";
+  }
+}
+
 std::string first_line(const std::exception& error) {
   const std::string what = error.what();
   return what.substr(0, what.find('\n'));

@@ -32,8 +32,13 @@ bool can_open(const fs::path& path, int flags) {
   return descriptor >= 0 && close(descriptor) == 0;
 }
 
-void check_folder(const fs::path& path) {
-  const fs::path folder = path.has_parent_path() ? path.parent_path() : ".";
+fs::path folder_of(const fs::path& path) {
+  return path.has_parent_path() ? path.parent_path() : ".";
+}
+
+// Tried rather than asked: permissions alone do not tell, least of all to root.
+void try_folder(const fs::path& path) {
+  const fs::path folder = folder_of(path);
   std::error_code error;
   fs::create_directories(folder, error);
   if (!error && !fs::is_directory(folder)) error = std::make_error_code(std::errc::not_a_directory);
@@ -41,13 +46,27 @@ void check_folder(const fs::path& path) {
     throw_input_error("{}: its folder {} cannot be created: {}", path.string(), folder.string(),
                       error.message());
   }
-  // Tried rather than asked: permissions alone do not tell, least of all to root.
   const std::string probe = path.string() + ".probe";
   if (!can_open(probe, O_RDWR | O_CREAT)) {
     throw_input_error("{}: its folder {} cannot be written: {}", path.string(), folder.string(),
                       std::strerror(errno));
   }
   unlink(probe.c_str());
+}
+
+// The nearest folder that is there decides.
+void ask_folder(const fs::path& path) {
+  fs::path folder = fs::absolute(folder_of(path));
+  std::error_code ignored;
+  while (!fs::exists(folder, ignored) && folder.has_relative_path()) folder = folder.parent_path();
+  if (!fs::is_directory(folder, ignored)) {
+    throw_input_error("{}: its folder cannot be created: {} is a file", path.string(),
+                      folder.string());
+  }
+  if (access(folder.c_str(), W_OK) != 0) {
+    throw_input_error("{}: its folder {} cannot be written: {}", path.string(), folder.string(),
+                      std::strerror(errno));
+  }
 }
 
 void check_existing(const fs::path& path) {
@@ -80,9 +99,9 @@ std::string read_file(const fs::path& file) {
   return text;
 }
 
-void check_writable(const fs::path& path) {
+void check_writable(const fs::path& path, Probe probe) {
   if (path.filename().empty()) throw_input_error("{}: expected a file name", path.string());
-  check_folder(path);
+  probe == Probe::kTry ? try_folder(path) : ask_folder(path);
   if (fs::exists(path)) check_existing(path);
 }
 

@@ -9,9 +9,13 @@ namespace kvbench {
 // The whole file as bytes. Throws InputError when it cannot be read.
 std::string read_file(const std::filesystem::path& file);
 
-// Throws InputError with path and reason when a run could not write `path`: an unwritable folder
-// (missing ones are created), a folder, a file that is not HDF5. Cheap; changes no file.
-void check_writable(const std::filesystem::path& path);
+// kTry makes missing folders and a file for a moment; kAsk changes nothing and may miss what only
+// trying tells.
+enum class Probe { kTry, kAsk };
+
+// Throws InputError with path and reason when a run could not write the HDF5 file `path`: an
+// unwritable folder, a folder, a file that is not HDF5. Cheap; changes no file.
+void check_writable(const std::filesystem::path& path, Probe probe = Probe::kTry);
 
 // Brings a closed file to the disk, with the room that its size promises. Throws std::runtime_error
 // with path and reason.

@@ -2,10 +2,10 @@
 #include <fmt/format.h>
 
 #include "harness/base/error.h"
+#include "harness/base/files.h"
 #include "harness/cli/verbs.h"
 #include "harness/model/open_model.h"
 #include "harness/model/prompt.h"
-#include "harness/results/store.h"
 #include "tasks/ruler/ruler_task.h"
 
 namespace kvbench {
@@ -31,6 +31,19 @@ void check_output(const std::filesystem::path& output) {
   }
 }
 
+// Writes the file anew beside its name; one that is there must hold the same.
+void write_or_compare(const std::filesystem::path& output,
+                      const std::vector<RulerRecord>& records) {
+  const std::filesystem::path fresh = output.string() + ".tmp";
+  write_ruler_file(fresh, records);
+  if (std::filesystem::exists(output) && read_file(output) != read_file(fresh)) {
+    std::filesystem::remove(fresh);
+    throw_input_error("{}: exists and holds something else; remove it or choose another --output",
+                      output.string());
+  }
+  replace_file(fresh, output);
+}
+
 void generate_task(const Options& options) {
   check_output(options.output);
   const ModelSpec spec = resolve_model(options.model);
@@ -41,7 +54,7 @@ void generate_task(const Options& options) {
                      [&](std::string_view text) {
                        return static_cast<int64_t>(format.tokenizer().encode(text).size());
                      });
-  write_ruler_file(options.output, records);
+  write_or_compare(options.output, records);
   fmt::print("{}: {} samples of {}\n", options.output, records.size(), options.task);
 }
 

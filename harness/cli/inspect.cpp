@@ -23,6 +23,8 @@
 namespace kvbench {
 namespace {
 
+constexpr const char *kMadeBy = "made_by", *kInspect = "kvbench inspect";
+
 struct Options {
   std::string model, text, tokens, policy, output, question, dtype, device = "auto";
   std::vector<std::filesystem::path> plugins;
@@ -77,6 +79,26 @@ void write_kept(const h5::File& file, const std::vector<KeptTokens>& layers) {
   write_vector(file, "kept_offsets", offsets);
 }
 
+// Only what inspect wrote itself is written over.
+void check_replaceable(const std::filesystem::path& output) {
+  if (!std::filesystem::exists(output)) return;
+  std::string maker;
+  try {
+    const h5::File file(output, h5::Mode::kRead);
+    if (h5::has_attribute(file, "/", kMadeBy)) {
+      maker = h5::read_attribute<std::string>(file, "/", kMadeBy);
+    }
+  } catch (const std::runtime_error& e) {
+    throw_input_error("--output {}", e.what());
+  }
+  if (maker != kInspect) {
+    throw_input_error(
+        "--output {}: was not written by inspect, which would overwrite it; choose "
+        "another file",
+        output.string());
+  }
+}
+
 void inspect(const Options& options) {
   if (options.text.empty() == options.tokens.empty()) {
     throw InputError("inspect: expected one of --text and --tokens");
@@ -90,11 +112,7 @@ void inspect(const Options& options) {
   load_plugins(options.plugins);
   const Policy policy(parse_policy_text(options.policy));
   check_writable(options.output);
-  if (std::filesystem::exists(options.output) &&
-      h5::exists(h5::File(options.output, h5::Mode::kRead), "samples")) {
-    throw_input_error("--output {}: holds the results of a sweep; inspect would overwrite it",
-                      options.output);
-  }
+  check_replaceable(options.output);
   ModelSpec spec = resolve_model(options.model);
   if (!options.dtype.empty()) spec.dtype = options.dtype;
   const OpenModel opened = open_model(spec, options.device);
@@ -127,7 +145,9 @@ void inspect(const Options& options) {
   CompressedCache& cut = result.caches[0];
   if (!cut.error.empty()) throw InputError(cut.error);
 
-  const h5::File file(options.output, h5::Mode::kCreate);
+  const std::filesystem::path fresh = options.output + ".tmp";
+  h5::File file(fresh, h5::Mode::kCreate);
+  h5::write_attribute(file, "/", kMadeBy, std::string(kInspect));
   h5::write_attribute(file, "/", "policy", policy.canonical());
   h5::write_attribute(file, "/", "ratio", options.ratio);
   h5::write_attribute(file, "/", "dtype", dtype_name(opened.dtype));
@@ -149,6 +169,8 @@ void inspect(const Options& options) {
       fmt::print("{}\n", tokenizer().decode(answers[0].tokens, /*skip_special_tokens=*/true));
     }
   }
+  file.close();
+  replace_file(fresh, options.output);
   int64_t kept = 0;
   for (const auto count : cut.keep_counts) kept += count;
   const auto entries = static_cast<double>(config.n_layers * config.n_kv_heads) *

@@ -3,9 +3,27 @@
 #include "harness/cli/progress_bar.h"
 #include "harness/cli/verbs.h"
 #include "harness/report/report.h"
+#include "harness/results/results_file.h"
 #include "harness/sweep/sweep.h"
 
 namespace kvbench {
+namespace {
+
+// The work failed in parts: which, how often and why, and exit status 1.
+void fail_on_errors(const Results& results) {
+  const Grid failures = failure_table(results.rows, results.latency);
+  if (failures.rows.empty()) return;
+  fmt::print("\n{}", render(failures, Format::kText));
+  const auto n_failed = std::count_if(results.rows.begin(), results.rows.end(),
+                                      [](const auto& row) { return !row.error.empty(); });
+  const auto n_unmeasured = std::count_if(results.latency.begin(), results.latency.end(),
+                                          [](const auto& row) { return !row.error.empty(); });
+  throw std::runtime_error(fmt::format(
+      "{} of {} rows{}; a rerun tries them again", n_failed, results.rows.size(),
+      n_unmeasured == 0 ? "" : fmt::format(" and {} latency measurements", n_unmeasured)));
+}
+
+}  // namespace
 
 void add_run(CLI::App& app) {
   struct Options {
@@ -20,17 +38,22 @@ void add_run(CLI::App& app) {
   verb->add_option("--output", options->output, "results file, in place of the configuration's");
   verb->add_flag("--fresh", options->sweep.fresh,
                  "move an existing results file aside, start anew");
-  verb->add_flag("--dry-run", options->sweep.dry_run, "check everything and list the cells");
+  verb->add_flag("--keep-failed", options->sweep.keep_failed,
+                 "leave rows that failed as they are; else a rerun tries them again");
+  verb->add_flag("--dry-run", options->sweep.dry_run,
+                 "check everything, list the cells, write nothing");
   verb->callback([options] {
     SweepConfig config = load_sweep(options->config, options->sets);
     if (!options->output.empty()) config.output = options->output;
     options->sweep.start_progress = show_progress();
     const SweepResult done = run_sweep(config, options->sweep);
+    for (const auto& note : done.notes) fmt::print(stderr, "kvbench: note: {}\n", note);
     if (options->sweep.dry_run) {
       fmt::print("{}", done.plan);
       return;
     }
     fmt::print("{}\n{}\n", report({done.file}, {}).text, done.file.string());
+    fail_on_errors(read_results(done.file));
   });
 }
 

@@ -3,9 +3,11 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <limits>
 #include <map>
 
 #include "harness/base/error.h"
+#include "harness/base/paths.h"
 #include "harness/base/yaml_map.h"
 #include "harness/base/yaml_write.h"
 #include "harness/config/policy_yaml.h"
@@ -40,10 +42,14 @@ TaskSpec read_task(const YamlNode& node, const std::vector<std::string>& known) 
   task.line = node.line;
   task.task = read_choice(map.require("task"), "task", known);
   const YamlNode* lengths = map.find("lengths");
-  task.file = map.optional<std::string>("file", "");
+  task.file_as_written = map.optional<std::string>("file", "");
+  task.file = map.path("file");
   task.samples = map.integer("samples", 0, 1, kMost);
   task.seed = map.optional("seed", task.seed);
-  task.protocol = map.choice("protocol", task.protocol, {"official", "kvpress", "lukv"});
+  if (task.seed > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
+    map.fail("seed", fmt::format("expected at most {}", std::numeric_limits<int64_t>::max()));
+  }
+  task.protocol = map.choice("protocol", task.protocol, {"official"});
   task.max_new_tokens = map.integer("max_new_tokens", 0, 1, kMost);
   if (lengths != nullptr) task.lengths = read_lengths(*lengths);
 
@@ -175,14 +181,12 @@ SweepConfig parse_sweep(const YamlNode& root, const TaskNames& known_tasks) {
   config.fidelity = map.optional("fidelity", config.fidelity);
   if (const YamlNode* node = map.find("plugins")) {
     for (const YamlNode& item : read_items(*node, "plugins", "files")) {
-      std::string file;
-      read_value(item, "plugins", file);
-      config.plugins.emplace_back(file);
+      config.plugins.push_back(read_path(item, "plugins"));
     }
   }
   config.threads = map.integer("threads", config.threads, 1, kMaxThreads);
-  config.output = map.optional<std::string>("output", "");
-  if (config.output.empty()) config.output = "results/" + config.name + ".h5";
+  config.output = map.path("output");
+  if (config.output.empty()) config.output = resolve_path("results/" + config.name + ".h5", "");
   return config;
 }
 

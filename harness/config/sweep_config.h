@@ -20,9 +20,10 @@ struct TaskSpec {
   std::string task;              // a name of task_names()
   std::vector<int64_t> lengths;  // tokens; empty with a file
   std::filesystem::path file;    // exists; empty when generated
+  std::string file_as_written;
   int64_t samples = 0;           // per length; 0 = all of the file
   uint64_t seed = 42;
-  std::string protocol = "official";  // official, kvpress, lukv
+  std::string protocol = "official";  // the only one so far
   int64_t max_new_tokens = 0;         // 0 = as the task says
   std::string origin;                 // where the entry stands
   int line = 0;
@@ -57,8 +58,9 @@ struct SweepConfig {
 
 using TaskNames = std::function<std::vector<std::string>()>;
 
-// Reads a sweep with its includes and `--set` texts. Relative paths in values are below the
-// working directory, as on the command line; only `include` is relative to its own file.
+// Reads a sweep with its includes and `--set` texts. A path is relative to the YAML file in which it
+// stands, those of `sets` to the working folder (base/paths.h). Without `output` the file is
+// results/NAME.h5 in the working folder.
 // Throws InputError: one line with file, line, what was expected, and near matches.
 SweepConfig load_sweep(const std::filesystem::path& file, const std::vector<std::string>& sets = {},
                        const TaskNames& known_tasks = task_names);
@@ -66,9 +68,7 @@ SweepConfig load_sweep(const std::filesystem::path& file, const std::vector<std:
 SweepConfig parse_sweep(const YamlNode& root, const TaskNames& known_tasks = task_names);
 
 // Canonical text of every setting that determines results, as YAML that parse_sweep reads back:
-// one setting a line, and one line for each task and length, policy and ratio. Two sweeps may
-// share a results file when these lines agree; one extends another when it only adds lines or
-// raises `samples`, which ends its line for that reason. Not in it: output and threads.
+// one line for each task and length, policy and ratio. Not in it: output and threads.
 std::string resolved_yaml(const SweepConfig& config);
 
 }  // namespace kvbench

@@ -1,6 +1,7 @@
 #include "harness/model/prompt.h"
 
 #include "harness/base/error.h"
+#include "harness/base/hash.h"
 #include "harness/text/chat_template.h"
 
 namespace kvbench {
@@ -17,6 +18,15 @@ PromptFormat::PromptFormat(const std::filesystem::path& model_dir, bool chat)
   }
 }
 
+std::string PromptFormat::hash() const {
+  return sha256_hex(fmt::format("prefix {} {}\nquestion, suffix {} {}, answer prefix", prefix_.size(),
+                                prefix_, suffix_.size(), suffix_));
+}
+
+int64_t PromptFormat::n_around() const {
+  return static_cast<int64_t>(tokenizer_.encode(prefix_).size() + tokenizer_.encode(suffix_).size());
+}
+
 std::vector<int32_t> PromptFormat::context(const std::string& text) const {
   return tokenizer_.encode(prefix_ + text);
 }
@@ -28,13 +38,15 @@ std::vector<int32_t> PromptFormat::question(const std::string& text,
 
 void check_prompt(const std::string& place, const ModelConfig& model,
                   const std::vector<int32_t>& context, const std::vector<int32_t>& question,
-                  int64_t max_new_tokens) {
+                  int64_t max_new_tokens, int64_t n_around) {
   const auto n_tokens = static_cast<int64_t>(context.size() + question.size()) + max_new_tokens;
   if (n_tokens > model.max_positions) {
     throw_input_error(
-        "{}: {} tokens (context {}, question {}, answer up to {}) are more than the model's {} "
+        "{}: {} tokens (context {}, question {}{}, answer up to {}) are more than the model's {} "
         "positions",
-        place, n_tokens, context.size(), question.size(), max_new_tokens, model.max_positions);
+        place, n_tokens, context.size(), question.size(),
+        n_around == 0 ? "" : fmt::format(", {} of these the chat template's", n_around),
+        max_new_tokens, model.max_positions);
   }
   for (const auto* ids : {&context, &question}) {
     for (const auto id : *ids) {

@@ -19,6 +19,11 @@ class PromptFormat {
 
   const Tokenizer& tokenizer() const { return tokenizer_; }
 
+  // Hash of all that stands around the texts, and in which order.
+  std::string hash() const;
+  // Tokens of what stands around the texts.
+  int64_t n_around() const;
+
   // PREFIX + context; the question follows in a second piece, so both are tokenised apart
   // (ruler.md 7).
   std::vector<int32_t> context(const std::string& text) const;
@@ -31,9 +36,10 @@ class PromptFormat {
 };
 
 // Throws InputError, beginning with `place`, when a prompt with its answer is longer than the
-// model's positions, or holds a token id that the model does not have. Needs no weights.
+// model's positions, or holds a token id that the model does not have. `n_around` tokens of it are
+// the prompt format's, which the message then says. Needs no weights.
 void check_prompt(const std::string& place, const ModelConfig& model,
                   const std::vector<int32_t>& context, const std::vector<int32_t>& question,
-                  int64_t max_new_tokens);
+                  int64_t max_new_tokens, int64_t n_around = 0);
 
 }  // namespace kvbench

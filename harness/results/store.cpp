@@ -149,8 +149,11 @@ void ResultsStore::extend(const RunInfo& now, const std::vector<PlannedGroup>& p
   }
   content_.state = std::move(existing.state);
   content_.latency = std::move(existing.latency);
+  const auto n_failed = options.keep_failed ? 0 : std::erase_if(content_.latency, [](const auto& row) {
+    return !row.error.empty();
+  });
   content_.info = std::move(existing.info);
-  if (complete() && n_open() == 0) return;
+  if (complete() && n_open() == 0 && n_failed == 0) return;
   content_.state.sessions += session_line(content_.info, now, existing.lost_rows, utc_now());
   add_facts(content_.info, now);
   reopen();

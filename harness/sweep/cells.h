@@ -6,7 +6,7 @@
 
 #include "harness/config/sweep_config.h"
 #include "harness/model/prompt.h"
-#include "harness/results/rows.h"
+#include "harness/results/store.h"
 #include "policies/policy.h"
 #include "tasks/task.h"
 
@@ -16,34 +16,64 @@ namespace kvbench {
 struct PromptSample {
   Sample sample;
   std::vector<int32_t> context, question;
+  std::string sample_hash;  // of both
+  int64_t occurrence = 0;   // among the group's samples with the same hash
+  std::string context_id;   // hash of the context
+  int64_t length = 0;       // tokens: the generator's, the task file's, else prompt and answer
+
+  RowKey key(const std::string& cell_id) const { return {cell_id, sample_hash, occurrence}; }
 };
 
 // The samples of one task request under one compress mode: one prefill each serves all cells.
 struct SampleGroup {
   TaskRequest request;
+  std::string source;    // "generated", or the file as it was written
   std::string compress;  // context, prompt
-  std::string metric;
-  std::string data_hash;
+  std::string metric, protocol;
+  std::string group_id;  // hash of everything that decides the prompts and their ends
   std::vector<PromptSample> samples;
+
+  // Of the scorers that draw: the same for a context whatever stands beside it.
+  uint64_t seed(const PromptSample& prompt) const;
 };
 
 // One policy at one ratio over one group.
 struct SweepCell {
   Cell row;
   const Policy* policy = nullptr;
-  double ratio = 0;
+  double ratio = 0;  // what the policy is told; row.ratio is nan where it does not listen
 };
 
 // Reads or generates the samples of every group and tokenises them. With compress: prompt the
-// question belongs to the context that is cut. Throws InputError for missing or bad data, and when
-// a prompt with its answer is longer than the model's positions.
+// question belongs to the context that is cut. `identity` is that of the run (identity_text()). A
+// file is known by its first sample, wherever it lies and however far it has grown. Throws
+// InputError for missing or bad data, and when a prompt with its answer is longer than the model's
+// positions.
 std::vector<SampleGroup> load_groups(const SweepConfig& config, const PromptFormat& format,
-                                     const ModelConfig& model);
+                                     const ModelConfig& model, const std::string& identity);
 
-// The cells of a group in configuration order; the full cache once, whatever the ratios. A cell's
-// id is a hash of everything that decides its predictions: model, precision, prompt format, data,
-// policy parameters, ratio. `identity` holds what is the same for all groups.
+// The ratios at which a policy is run: the full cache once, at 0; a policy with a budget of its own
+// once, at nan.
+std::vector<double> ratios_of(const Policy& policy, const std::vector<double>& ratios);
+
+// What a policy is told: a policy that has its own budget does not read the ratio, but it must
+// remove something.
+double told_ratio(double ratio);
+
+// The cells of a group in configuration order. Their ids hold what decides their answers.
 std::vector<SweepCell> cells_of(const SampleGroup& group, const std::vector<Policy>& policies,
-                                const std::vector<double>& ratios, const std::string& identity);
+                                const std::vector<double>& ratios);
+
+// Throws InputError when a policy can rank none of a group's contexts: its window is too long.
+void check_windows(const SampleGroup& group, const std::vector<Policy>& policies);
+
+// What the results file is asked to hold.
+PlannedGroup plan_of(const SampleGroup& group, const std::vector<SweepCell>& cells);
+
+// "[...]", the texts as a JSON list: the column `references`.
+std::string references_json(const Sample& sample);
+
+// Hash that tells policies apart, whatever they are called.
+std::string policy_id(const Policy& policy);
 
 }  // namespace kvbench

@@ -1,13 +1,11 @@
 #include "harness/sweep/context_runner.h"
 
+#include <algorithm>
 #include <map>
-#include <nlohmann/json.hpp>
-#include <optional>
 
 #include "harness/base/error.h"
 #include "harness/config/policy_yaml.h"
 #include "harness/engine/fidelity.h"
-#include "harness/engine/observed_context.h"
 #include "tasks/metrics.h"
 
 namespace kvbench {
@@ -26,14 +24,14 @@ class Answering {
       growing.eviction = &evictions_.emplace_back(*growing.eviction);
     }
   }
-
-  const std::vector<GrowingCache>& caches() const { return caches_; }
-
-  void undo() {
+  ~Answering() {
     for (auto& growing : caches_) {
       if (growing.eviction == nullptr) growing.cache->rewind();
     }
   }
+  Answering(const Answering&) = delete;
+
+  const std::vector<GrowingCache>& caches() const { return caches_; }
 
  private:
   std::vector<GrowingCache> caches_;
@@ -41,13 +39,26 @@ class Answering {
   std::vector<Eviction> evictions_;
 };
 
+std::vector<PolicyAtRatio> at_ratios(const std::vector<const SweepCell*>& cells) {
+  std::vector<PolicyAtRatio> policies;
+  for (const auto* cell : cells) policies.push_back({cell->policy, cell->ratio});
+  return policies;
+}
+
+// Every cache of `n` failed for the reason of the exception being handled.
+std::vector<CompressedCache> all_failed(size_t n) {
+  std::vector<CompressedCache> caches(n);
+  for (auto& cache : caches) cache.error = current_error();
+  return caches;
+}
+
 }  // namespace
 
 std::vector<std::vector<const PromptSample*>> by_context(const std::vector<PromptSample>& samples) {
   std::vector<std::vector<const PromptSample*>> groups;
-  std::map<std::vector<int32_t>, size_t> known;
+  std::map<std::string, size_t> known;
   for (const auto& sample : samples) {
-    const auto [it, is_new] = known.try_emplace(sample.context, groups.size());
+    const auto [it, is_new] = known.try_emplace(sample.context_id, groups.size());
     if (is_new) groups.emplace_back();
     groups[it->second].push_back(&sample);
   }
@@ -67,120 +78,214 @@ int64_t ContextRunner::run(const SampleGroup& group, const std::vector<SweepCell
   // A cell takes part when any of its questions is open.
   std::vector<const SweepCell*> before_answer, after_answer;
   for (const auto& cell : cells) {
-    const bool all_finished =
-        std::all_of(questions.begin(), questions.end(),
-                    [&](const PromptSample* prompt) { return is_finished(cell, *prompt); });
-    if (all_finished) continue;
+    const bool any_open =
+        std::any_of(questions.begin(), questions.end(),
+                    [&](const PromptSample* prompt) { return is_open(cell, *prompt); });
+    if (!any_open) continue;
     (cell.policy->needs_answer() ? after_answer : before_answer).push_back(&cell);
   }
   if (before_answer.empty() && after_answer.empty()) return 0;
 
   const PromptSample& first = *questions.front();
   CompressOptions options;
-  options.seed = group.request.seed + static_cast<uint64_t>(first.sample.id);
-  const bool with_full = fidelity_ || !after_answer.empty();
+  options.seed = group.seed(first);
   options.keep_prefill = !after_answer.empty();
-  const CutCells cut = cut_cells(first, before_answer, with_full, options);
+  std::vector<PolicyAtRatio> policies = at_ratios(before_answer);
+  const bool wants_full = fidelity_ || !after_answer.empty();
+  auto full_at = std::find_if(policies.begin(), policies.end(),
+                              [](const auto& asked) { return asked.policy->is_full(); });
+  const auto full_index = static_cast<size_t>(full_at - policies.begin());
+  if (wants_full && full_at == policies.end()) policies.push_back({&full_, 0});
+  Compressed compressed;
+  try {
+    compressed = compress_context(model_, first.context, policies, options);
+  } catch (...) {
+    compressed.caches = all_failed(policies.size());
+  }
+  CompressedCache rider;  // the full cache, where no cell holds it
+  if (compressed.caches.size() > before_answer.size()) {
+    rider = std::move(compressed.caches.back());
+    compressed.caches.pop_back();
+  }
+  const auto cut = with_rows(before_answer, std::move(compressed.caches), first);
+  const CompressedCache* full_cache = !wants_full               ? nullptr
+                                      : full_index < cut.size() ? &cut[full_index].cut
+                                                                : &rider;
+
   std::optional<ObservedContext> observed;
   int64_t n_rows = 0;
   for (const PromptSample* prompt : questions) {
-    FullAnswer full;
-    if (with_full) full.cache = cut.full.growing();
-    n_rows += answer(group, *prompt, cut, full);
+    FullAnswer full{full_cache, {}, {}};
+    n_rows += answer(*prompt, group.metric, cut, full);
     std::vector<const SweepCell*> open;
     for (const auto* cell : after_answer) {
-      if (!is_finished(*cell, *prompt)) open.push_back(cell);
+      if (is_open(*cell, *prompt)) open.push_back(cell);
     }
     if (open.empty()) continue;
-    if (!observed) {
-      observed.emplace(model_, cut.prefilled.layers, lukv::OracleNorm::kLayer);
+    std::vector<CompressedCache> seen;
+    try {
+      CompressOptions with_importance = options;
+      with_importance.keep_prefill = false;
+      with_importance.importance = importance(*prompt, full, compressed.prefilled, observed);
+      seen = compress_prefilled(model_, compressed.prefilled, at_ratios(open), with_importance);
+    } catch (...) {
+      seen = all_failed(open.size());
     }
-    CompressOptions seen = options;
-    const auto say_the_same = [&](int64_t step, const at::Tensor&) -> int64_t {
-      return full.said[static_cast<size_t>(step)];
-    };
-    const auto n_steps = static_cast<int64_t>(full.said.size()) - 1;
-    seen.importance =
-        ObservedContext::importance({{&*observed, prompt->question, say_the_same}}, n_steps)[0]
-            .unbind();
-    n_rows += answer(group, *prompt, cut_cells(first, open, cut.prefilled, seen), full);
+    n_rows += answer(*prompt, group.metric, with_rows(open, std::move(seen), first), full);
   }
   return n_rows;
 }
 
-ContextRunner::CutCells ContextRunner::cut_cells(const PromptSample& prompt,
-                                                 const std::vector<const SweepCell*>& cells,
-                                                 bool with_full,
-                                                 const CompressOptions& options) const {
-  std::vector<PolicyAtRatio> policies;
-  for (const auto* cell : cells) policies.push_back({cell->policy, cell->ratio});
-  if (with_full) policies.push_back({&full_, 0});
-  CutCells cut;
-  cut.cells = cells;
-  Compressed compressed = compress_context(model_, prompt.context, policies, options);
-  cut.caches = std::move(compressed.caches);
-  cut.prefilled = std::move(compressed.prefilled);
-  if (with_full) {
-    cut.full = std::move(cut.caches.back());
-    cut.caches.pop_back();
+std::vector<at::Tensor> ContextRunner::importance(const PromptSample& prompt,
+                                                  const FullAnswer& full,
+                                                  const Prefilled& prefilled,
+                                                  std::optional<ObservedContext>& observed) const {
+  if (!full.error.empty()) {
+    throw std::runtime_error("the full cache, whose answer an oracle reads, failed: " + full.error);
   }
+  if (!observed) observed.emplace(model_, prefilled.layers, lukv::OracleNorm::kLayer);
+  const auto say_the_same = [&](int64_t step, const at::Tensor&) -> int64_t {
+    return full.said[static_cast<size_t>(step)];
+  };
+  const auto n_steps = static_cast<int64_t>(full.said.size()) - 1;
+  return ObservedContext::importance({{&*observed, prompt.question, say_the_same}}, n_steps)[0]
+      .unbind();
+}
+
+std::vector<ContextRunner::CutCell> ContextRunner::with_rows(
+    const std::vector<const SweepCell*>& cells, std::vector<CompressedCache> caches,
+    const PromptSample& prompt) const {
+  std::vector<CutCell> cut;
   for (size_t i = 0; i < cells.size(); ++i) {
-    cut.rows.push_back(compressed_row(*cells[i], cut.caches[i], prompt));
+    SampleRow row = compressed_row(*cells[i], caches[i], prompt);
+    cut.push_back({cells[i], std::move(caches[i]), std::move(row)});
   }
   return cut;
 }
 
-ContextRunner::CutCells ContextRunner::cut_cells(const PromptSample& prompt,
-                                                 const std::vector<const SweepCell*>& cells,
-                                                 const Prefilled& prefilled,
-                                                 const CompressOptions& options) const {
-  std::vector<PolicyAtRatio> policies;
-  for (const auto* cell : cells) policies.push_back({cell->policy, cell->ratio});
-  CutCells cut;
-  cut.cells = cells;
-  cut.caches = compress_prefilled(model_, prefilled, policies, options);
-  for (size_t i = 0; i < cells.size(); ++i) {
-    cut.rows.push_back(compressed_row(*cells[i], cut.caches[i], prompt));
+int64_t ContextRunner::answer(const PromptSample& prompt, const std::string& metric,
+                              const std::vector<CutCell>& cells, FullAnswer& full) {
+  std::vector<SampleRow> rows;
+  std::vector<const CutCell*> cell_of_row;
+  for (const CutCell& cell : cells) {
+    if (!is_open(*cell.cell, prompt)) continue;
+    rows.push_back(cell.row);
+    cell_of_row.push_back(&cell);
   }
-  return cut;
-}
-
-int64_t ContextRunner::answer(const SampleGroup& group, const PromptSample& prompt,
-                              const CutCells& cut, FullAnswer& full) {
   std::vector<GrowingCache> caches;
-  std::vector<size_t> cell_of_cache, asked;
-  for (size_t i = 0; i < cut.cells.size(); ++i) {
-    if (is_finished(*cut.cells[i], prompt)) continue;
-    asked.push_back(i);
-    if (cut.caches[i].cache == nullptr) continue;
-    caches.push_back(cut.caches[i].growing());
-    cell_of_cache.push_back(i);
+  std::vector<SampleRow*> row_of_cache;
+  size_t full_at = cells.size() + 1;  // index of the full cache among `caches`
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (!rows[i].error.empty()) continue;
+    if (&cell_of_row[i]->cut == full.full) full_at = caches.size();
+    caches.push_back(cell_of_row[i]->cut.growing());
+    row_of_cache.push_back(&rows[i]);
   }
-  const bool full_answers_too = full.cache.cache != nullptr && full.said.empty();
-  if (full_answers_too) caches.push_back(full.cache);
-  Answering answering(caches);
-  const auto answers = generate(model_, answering.caches(), prompt.question,
-                                {prompt.sample.max_new_tokens, model_.config().end_tokens});
-  std::vector<SampleRow> rows = cut.rows;
-  for (size_t a = 0; a < cell_of_cache.size(); ++a) {
-    SampleRow& row = rows[cell_of_cache[a]];
-    grade_answer(answers[a], group.metric, prompt.sample, row);
-    row.kv_bytes_end = answering.caches()[a].cache->bytes_allocated();
+  const bool full_answers_too = full.full != nullptr && full.said.empty() && full.error.empty();
+  if (full_answers_too) full.error = full.full->error;
+  if (full_answers_too && full.error.empty() && full_at > caches.size()) {
+    full_at = caches.size();
+    caches.push_back(full.full->growing());
   }
-  answering.undo();
-  if (full_answers_too) full.said = answers.back().tokens;
-  if (fidelity_) measure_fidelity(prompt, full, caches, cell_of_cache, rows);
-  for (const size_t i : asked) {
-    rows[i].sample_id = prompt.sample.id;
-    rows[i].references = nlohmann::json(prompt.sample.references).dump();
-    rows[i].question_tokens = static_cast<int64_t>(prompt.question.size());
-    store_.append(rows[i], cut.caches[i].keep_counts);
+  std::vector<int64_t> bytes_at_end(caches.size());
+  const std::vector<Generation> answers = ask(prompt, caches, bytes_at_end);
+  for (size_t i = 0; i < row_of_cache.size(); ++i) {
+    grade_answer(answers[i], metric, prompt.sample, *row_of_cache[i]);
+    row_of_cache[i]->kv_bytes_end = bytes_at_end[i];
   }
-  return static_cast<int64_t>(asked.size());
+  if (full_answers_too && full_at < caches.size()) {
+    full.said = answers[full_at].tokens;
+    full.error = answers[full_at].error;
+  }
+  if (fidelity_) {
+    caches.resize(row_of_cache.size());
+    measure_fidelity(prompt, full, caches, row_of_cache);
+  }
+  for (size_t i = 0; i < rows.size(); ++i) {
+    SampleRow& row = rows[i];
+    row.sample_hash = prompt.sample_hash;
+    row.context_id = prompt.context_id;
+    row.occurrence = prompt.occurrence;
+    row.sample_id = prompt.sample.id;
+    row.max_length = prompt.length;
+    row.references = references_json(prompt.sample);
+    row.question_tokens = static_cast<int64_t>(prompt.question.size());
+    store_.append(row,
+                  row.error.empty() ? cell_of_row[i]->cut.keep_counts : std::vector<int32_t>());
+  }
+  return static_cast<int64_t>(rows.size());
 }
 
-bool ContextRunner::is_finished(const SweepCell& cell, const PromptSample& prompt) const {
-  return store_.finished().contains({cell.row.cell_id, prompt.sample.id});
+std::vector<Generation> ContextRunner::ask(const PromptSample& prompt,
+                                           const std::vector<GrowingCache>& contexts,
+                                           std::vector<int64_t>& bytes_at_end) const {
+  const GenerateOptions options{prompt.sample.max_new_tokens, model_.config().end_tokens};
+  std::vector<Generation> answers;
+  {
+    const Answering together(contexts);
+    answers = generate(model_, together.caches(), prompt.question, options);
+    for (size_t i = 0; i < contexts.size(); ++i) {
+      bytes_at_end[i] = together.caches()[i].cache->bytes_allocated();
+    }
+  }
+  for (size_t i = 0; i < contexts.size(); ++i) {
+    if (!answers[i].retry_alone) continue;
+    const Answering alone({contexts[i]});
+    answers[i] = generate(model_, alone.caches(), prompt.question, options).front();
+    bytes_at_end[i] = alone.caches().front().cache->bytes_allocated();
+  }
+  return answers;
+}
+
+void ContextRunner::measure_fidelity(const PromptSample& prompt, const FullAnswer& full,
+                                     const std::vector<GrowingCache>& caches,
+                                     const std::vector<SampleRow*>& rows) const {
+  const auto fail = [](SampleRow& row, const std::string& why) {
+    if (!row.error.empty()) return;
+    row.error = "fidelity: " + why;
+    row.score = NAN;
+  };
+  at::Tensor reference;
+  std::string error = full.error;
+  if (error.empty() && !rows.empty()) {
+    try {
+      reference = forced_log_probs(model_, full.full->growing(), prompt.question, full.said);
+    } catch (...) {
+      error = current_error();
+    }
+  }
+  // One cache at a time: the logits of all steps are large.
+  for (size_t i = 0; i < rows.size(); ++i) {
+    SampleRow& row = *rows[i];
+    if (!error.empty()) fail(row, "the full cache failed: " + error);
+    if (!row.error.empty()) continue;
+    try {
+      const Fidelity measured =
+          compare(reference, forced_log_probs(model_, caches[i], prompt.question, full.said));
+      row.kl_full = measured.kl;
+      row.top1_full = measured.top1;
+    } catch (...) {
+      fail(row, current_error());
+    }
+  }
+}
+
+void ContextRunner::grade_answer(const Generation& answer, const std::string& metric,
+                                 const Sample& sample, SampleRow& row) const {
+  row.generated_tokens = static_cast<int64_t>(answer.tokens.size());
+  row.decode_ms = answer.token_ms.empty() ? 0 : answer.token_ms.back();
+  row.error = answer.error;
+  if (!row.error.empty()) return;
+  try {
+    row.prediction = format_.tokenizer().decode(answer.tokens, /*skip_special_tokens=*/true);
+    row.score = grade(metric, row.prediction, sample.references);
+  } catch (...) {  // an id that the tokenizer does not have (padded vocabulary)
+    row.error = current_error();
+  }
+}
+
+bool ContextRunner::is_open(const SweepCell& cell, const PromptSample& prompt) const {
+  return !store_.is_done(prompt.key(cell.row.cell_id));
 }
 
 // Identity, budgets, and bytes as they are right after compression.
@@ -189,13 +294,6 @@ SampleRow ContextRunner::compressed_row(const SweepCell& cell, const CompressedC
   const ModelConfig& config = model_.config();
   SampleRow row;
   row.cell_id = cell.row.cell_id;
-  row.task = cell.row.task;
-  row.max_length = cell.row.max_length;
-  row.policy = cell.row.policy;
-  row.scorer = cell.row.scorer;
-  row.allocator = cell.row.allocator;
-  row.ratio = cell.ratio;
-  row.compress = cell.row.compress;
   row.context_tokens = static_cast<int64_t>(prompt.context.size());
   row.path = PolicyAtRatio{cell.policy, cell.ratio}.is_chunked() ? "chunked" : "shared";
   row.prefill_ms = cut.prefill_ms;
@@ -212,36 +310,6 @@ SampleRow ContextRunner::compressed_row(const SweepCell& cell, const CompressedC
   row.score_ms = cut.score_ms;
   row.compact_ms = cut.allocate_ms + cut.compact_ms;
   return row;
-}
-
-void ContextRunner::measure_fidelity(const PromptSample& prompt, const FullAnswer& full,
-                                     const std::vector<GrowingCache>& caches,
-                                     const std::vector<size_t>& cell_of_cache,
-                                     std::vector<SampleRow>& rows) const {
-  const at::Tensor reference = forced_log_probs(model_, full.cache, prompt.question, full.said);
-  // One cache at a time: the logits of all steps are large.
-  for (size_t i = 0; i < cell_of_cache.size(); ++i) {
-    SampleRow& row = rows[cell_of_cache[i]];
-    if (!row.error.empty()) continue;
-    const Fidelity measured =
-        compare(reference, forced_log_probs(model_, caches[i], prompt.question, full.said));
-    row.kl_full = measured.kl;
-    row.top1_full = measured.top1;
-  }
-}
-
-void ContextRunner::grade_answer(const Generation& answer, const std::string& metric,
-                                 const Sample& sample, SampleRow& row) const {
-  row.generated_tokens = static_cast<int64_t>(answer.tokens.size());
-  row.decode_ms = answer.token_ms.empty() ? 0 : answer.token_ms.back();
-  row.error = answer.error;
-  if (!row.error.empty()) return;
-  try {
-    row.prediction = format_.tokenizer().decode(answer.tokens, /*skip_special_tokens=*/true);
-    row.score = grade(metric, row.prediction, sample.references);
-  } catch (const InputError& e) {  // an id that the tokenizer does not have (padded vocabulary)
-    row.error = e.what();
-  }
 }
 
 }  // namespace kvbench

@@ -2,20 +2,32 @@
 
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include "harness/base/hash.h"
 #include "harness/model/device.h"
 #include "harness/model/open_model.h"
 #include "harness/model/provenance.h"
+#include "policies/plugins.h"
 
 namespace kvbench {
 
-RunInfo describe_run(const SweepConfig& config, const OpenModel& model) {
+RunInfo describe_run(const SweepConfig& config, const OpenModel& model, const PromptFormat& format,
+                     const std::vector<Policy>& policies) {
+  constexpr int kNumerics = 1;  // raised when our arithmetic changes what answers can be
   RunInfo info;
-  info.config = resolved_yaml(config);
   info.model_hash = model_hash(config.model.path);
   info.tokenizer_hash = tokenizer_hash(config.model.path);
+  info.prompt_hash = format.hash();
+  info.end_tokens = fmt::format("{}", model.config.end_tokens);
+  info.dtype = dtype_name(model.dtype);
+  info.numerics = fmt::format(
+      "{} {}", c10::DeviceTypeName(model.device.type(), /*lower_case=*/true), kNumerics);
+  info.config = resolved_yaml(config);
+  for (const auto& policy : policies) info.file_hashes += policy.file_hashes();
+  info.plugin_hashes = plugin_hashes();
   info.git_commit = git_commit();
-  info.model = fmt::format("{} ({})", config.model.name, dtype_name(model.dtype));
+  info.model = config.model.name;
   for (const auto& task : config.tasks) info.seeds += fmt::format("{} {}\n", task.task, task.seed);
   info.device = model.device.str();
   info.cpu_name = device_name(at::kCPU);
@@ -23,6 +35,13 @@ RunInfo describe_run(const SweepConfig& config, const OpenModel& model) {
   info.threads = at::get_num_threads();
   info.versions = library_versions();
   return info;
+}
+
+std::string data_line(const SampleGroup& group) {
+  std::string hashes;
+  for (const auto& prompt : group.samples) hashes += prompt.sample_hash;
+  return fmt::format("{}/{}/{} {} {}\n", group.request.name, group.source, group.compress,
+                     group.samples.size(), sha256_hex(hashes));
 }
 
 }  // namespace kvbench

@@ -21,13 +21,25 @@ struct LatencyInput {
 // again when they do not suffice; the question of the first sample.
 LatencyInput latency_input(const std::vector<SampleGroup>& groups, int64_t length);
 
-// Repeats of every policy at every ratio and length of `spec`, in turn, so that a drift of the
-// machine hits all alike; warm-up rounds come first and are not kept. `identity` goes into the cell
-// ids. Times are wall times, the device's queue drained.
-std::vector<LatencyRow> measure_latency(const Decoder& model, const LatencySpec& spec,
-                                        const std::vector<Policy>& policies,
-                                        const std::vector<double>& ratios,
-                                        const std::vector<SampleGroup>& groups,
-                                        const std::string& identity);
+// Throws InputError for a length that the model has no positions for or that a policy cannot rank:
+// before the model is loaded. Oracles are not measured, as only a finished answer tells them what
+// to keep.
+void check_latency(const LatencySpec& spec, const std::vector<Policy>& policies,
+                   const std::vector<SampleGroup>& groups, const ModelConfig& model,
+                   int64_t n_around);
+
+// Puts repeats of every policy at every ratio and length of `spec` into the store, round by round
+// in turn, so that a drift of the machine hits all alike; warm-up rounds come first and are not
+// kept. Repeats that the store holds are not measured again. A measurement that fails is a row with
+// its error. `identity` goes into the cell ids. Times are wall times, the device's queue drained.
+void measure_latency(const Decoder& model, const LatencySpec& spec,
+                     const std::vector<Policy>& policies, const std::vector<double>& ratios,
+                     const std::vector<SampleGroup>& groups, const std::string& identity,
+                     ResultsStore& store);
+
+// True when the store holds all of it.
+bool is_measured(const LatencySpec& spec, const std::vector<Policy>& policies,
+                 const std::vector<double>& ratios, const std::string& identity,
+                 const ResultsStore& store);
 
 }  // namespace kvbench

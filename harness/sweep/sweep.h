@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "harness/base/progress.h"
 #include "harness/config/sweep_config.h"
@@ -10,18 +11,21 @@
 namespace kvbench {
 
 struct SweepOptions {
-  bool fresh = false;    // move an existing results file aside and start anew
-  bool dry_run = false;  // check everything, say what would run, run nothing
+  bool fresh = false;        // move an existing results file aside and start anew
+  bool keep_failed = false;  // rows that failed before are not tried again
+  bool dry_run = false;      // check everything, say what would run, write nothing
   StartProgress start_progress = {};
 };
 
 struct SweepResult {
   std::filesystem::path file;
-  std::string plan;  // of a dry run: the cells, one a line
+  std::string plan;                // of a dry run: the cells, one a line
+  std::vector<std::string> notes;  // what a user should know of what was asked
 };
 
-// Runs what is not in the results file yet. Everything that can be wrong with
-// the request is found before the weights are loaded: settings, policies, data, lengths, output.
+// Runs what is not in the results file yet. Everything that can be wrong with the request is found
+// before the weights are loaded: settings, policies, data, lengths, output. What fails afterwards
+// is an error row of the file.
 SweepResult run_sweep(const SweepConfig& config, const SweepOptions& options);
 
 }  // namespace kvbench

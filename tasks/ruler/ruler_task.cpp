@@ -38,7 +38,8 @@ class RulerTask : public Task {
                                     : fmt::format("{}:{}", request.file.string(), record.line + 1);
       ruler::PromptParts parts = ruler::split_prompt(family_, record.prompt(), place);
       all.push_back({record.line, std::move(parts.context), std::move(parts.question),
-                     std::move(parts.answer_prefix), record.outputs, tokens_to_generate_});
+                     std::move(parts.answer_prefix), record.outputs, tokens_to_generate_,
+                     record.length.value_or(0)});
     }
     return all;
   }

@@ -1,0 +1,347 @@
+// Whole sweeps on a small random model: every block of the YAML, planted failures, extension.
+#include "harness/sweep/sweep.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <functional>
+#include <map>
+
+#include "harness/base/error.h"
+#include "harness/base/hdf5.h"
+#include "harness/results/test_run.h"
+#include "harness/sweep/test_model.h"
+#include "policies/scorer.h"
+
+namespace kvbench {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Knorm-like scores with something wrong in one layer.
+class Faulty : public Scorer {
+ public:
+  enum class Fault { kThrow, kThrowInt, kNan, kRefuse, kShape };
+
+  explicit Faulty(Params& p) {
+    p.choice("fault", fault_,
+             {{"throw", Fault::kThrow},
+              {"throw_int", Fault::kThrowInt},
+              {"nan", Fault::kNan},
+              {"refuse", Fault::kRefuse},
+              {"shape", Fault::kShape}},
+             "what goes wrong");
+    p.get("layer", layer_, "where");
+    p.get("decoding", decoding_, "only while decoding");
+  }
+
+  at::Tensor score(const LayerView& layer) const override {
+    at::Tensor scores = -layer.keys.to(at::kFloat).norm(2, {-1});
+    const bool is_decoding = !layer.queries_prerope.defined();
+    if (layer.index != layer_ || is_decoding != decoding_) return scores;
+    if (fault_ == Fault::kThrow) throw std::runtime_error("planted");
+    if (fault_ == Fault::kThrowInt) throw 7;
+    if (fault_ == Fault::kRefuse) throw InputError("planted refusal");
+    if (fault_ == Fault::kShape) return scores.narrow(1, 1, scores.size(1) - 1);
+    scores[-1][scores.size(1) / 2] = NAN;
+    return scores;
+  }
+  std::optional<DecodeNeeds> decode_needs() const override { return DecodeNeeds{}; }
+
+ private:
+  Fault fault_ = Fault::kThrow;
+  int64_t layer_ = 7;
+  bool decoding_ = false;
+};
+KVB_REGISTER_SCORER("faulty", Faulty, "for tests: fails in one layer");
+
+std::string qa_line(const std::string& context, const std::string& question,
+                    const std::string& answer) {
+  return nlohmann::json(
+             {{"input",
+               context + "\nAnswer the question based on the given documents. " + question},
+              {"answer_prefix", " Answer:"},
+              {"outputs", {answer}}})
+             .dump() +
+         "\n";
+}
+
+std::string context(int seed) {
+  std::string text;
+  for (int i = 0; i < 12; ++i) text += fmt::format("The word {} is {}. ", i, (i * 31 + seed) % 97);
+  return text;
+}
+
+class SweepTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    test_model::write(folder_ / "model");
+    write("two.jsonl", qa_line(context(1), "Which?", "3") + qa_line(context(2), "What?", "4"));
+    // Two questions about one context, and the same line twice.
+    write("three.jsonl", qa_line(context(3), "Which?", "3") + qa_line(context(3), "Who?", "5") +
+                             qa_line(context(3), "Which?", "3"));
+  }
+
+  void write(const std::string& name, const std::string& text) {
+    std::ofstream(folder_ / name) << text;
+  }
+
+  // A sweep of short answers; `more` are further lines of YAML.
+  SweepConfig config(const std::string& tasks, const std::string& policies,
+                     const std::string& more = "ratios: [0.5]", const char* output = "out.h5") {
+    write("sweep.yaml", fmt::format("name: tiny\nmodel: {{path: model}}\ndevice: cpu\n"
+                                    "chat_template: false\ntasks: {}\npolicies: {}\n{}\n"
+                                    "output: {}\n",
+                                    tasks, policies, more, output));
+    return load_sweep(folder_ / "sweep.yaml");
+  }
+
+  Results run(const SweepConfig& config, SweepOptions options = {}) {
+    return read_results(run_sweep(config, options).file);
+  }
+
+  std::string refusal(const std::function<void()>& work) {
+    try {
+      work();
+    } catch (const InputError& e) {
+      return e.what();
+    }
+    return "nothing was thrown";
+  }
+
+  test_run::Folder folder_;
+};
+
+// Everything of a row but times.
+std::string text_of(const SampleRow& row) {
+  std::string all;
+  visit_columns(row, [&](const char* name, const auto& value) {
+    const std::string column = name;
+    if (!column.ends_with("_ms")) all += fmt::format("{}={}\n", name, value);
+  });
+  return all;
+}
+
+std::vector<std::string> texts_of(const Results& results,
+                                  const std::function<bool(const SampleRow&)>& wanted) {
+  const auto keep_counts = read_keep_counts(results);
+  std::vector<std::string> texts;
+  for (size_t i = 0; i < results.rows.size(); ++i) {
+    if (!wanted(results.rows[i])) continue;
+    texts.push_back(text_of(results.rows[i]));
+    for (const auto count : keep_counts[i]) texts.back() += fmt::format("{} ", count);
+  }
+  return texts;
+}
+
+std::vector<std::string> texts_of(const Results& results) {
+  return texts_of(results, [](const SampleRow&) { return true; });
+}
+
+constexpr const char* kFileTask = "[{task: ruler/qa_1, file: two.jsonl, max_new_tokens: 6}]";
+
+// Policies of every kind, and failures in the first, a middle and the last layer, in every phase.
+constexpr const char* kSound =
+    "full, snapkv, {preset: keydiff, name: chunked, prefill: {chunk: 64}},"
+    "{preset: snapkv, name: bounded, decode: {when: overflow}}, oracle_uniform, oracle_lukv";
+constexpr const char* kFaulty =
+    "{name: throws, scorer: {name: faulty, layer: 6}, allocator: uniform},"
+    "{name: throws_first, scorer: {name: faulty, layer: 0}, allocator: ada},"
+    "{name: throws_int, scorer: {name: faulty, fault: throw_int, layer: 3}, allocator: uniform},"
+    "{name: nan_last, scorer: {name: faulty, fault: nan}, allocator: uniform},"
+    "{name: nan_spanning, scorer: {name: faulty, fault: nan}, allocator: global},"
+    "{name: refuses, scorer: {name: faulty, fault: refuse, layer: 2}, allocator: uniform},"
+    "{name: wrong_shape, scorer: {name: faulty, fault: shape, layer: 4}, allocator: uniform},"
+    "{name: throws_decoding, scorer: {name: faulty, decoding: true}, allocator: uniform,"
+    " decode: {when: overflow}},"
+    "{name: nan_decoding, scorer: {name: faulty, fault: nan, decoding: true}, allocator: uniform,"
+    " decode: {when: overflow}},"
+    "{name: throws_in_chunks, scorer: {name: faulty, decoding: true, layer: 3},"
+    " allocator: uniform, prefill: {chunk: 64}}";
+constexpr const char* kEveryBlock =
+    "ratios: [0, 0.7]\ncompress: [context, prompt]\nfidelity: true\n"
+    "latency: {repeats: 2, warmup: 1, lengths: [200], decode_tokens: 3}";
+constexpr const char* kManyTasks =
+    "[{task: ruler/qa_1, file: two.jsonl, max_new_tokens: 6},"
+    " {task: ruler/qa_1, file: three.jsonl, max_new_tokens: 6, seed: 7},"
+    " {task: ruler/niah_single_1, lengths: [1024], samples: 1, seed: 1, max_new_tokens: 4},"
+    " {task: ruler/niah_single_1, lengths: [1024], samples: 1, seed: 2, max_new_tokens: 4}]";
+
+TEST_F(SweepTest, FailuresStayWhereTheyHappen) {
+  const Results sound = run(config(kManyTasks, fmt::format("[{}]", kSound), kEveryBlock, "a.h5"));
+  const Results mixed =
+      run(config(kManyTasks, fmt::format("[{}, {}]", kFaulty, kSound), kEveryBlock, "b.h5"));
+  EXPECT_TRUE(sound.state.complete);
+  EXPECT_TRUE(mixed.state.complete);
+  for (const SampleRow& row : sound.rows) EXPECT_EQ(row.error, "") << row.policy;
+  std::set<std::string> good;
+  for (const CellRow& cell : sound.cells) good.insert(cell.policy);
+  EXPECT_EQ(texts_of(mixed, [&](const SampleRow& row) { return good.contains(row.policy); }),
+            texts_of(sound));
+  std::map<std::string, std::set<std::string>> errors;
+  for (const SampleRow& row : mixed.rows) {
+    if (good.contains(row.policy)) continue;
+    // Nothing is removed at ratio 0, so nobody is asked.
+    EXPECT_EQ(row.error.empty(), row.ratio == 0) << row.policy << " at " << row.ratio;
+    EXPECT_EQ(std::isnan(row.score), row.ratio > 0) << row.policy;
+    if (!row.error.empty()) errors[row.policy].insert(row.error);
+  }
+  EXPECT_EQ(errors["throws"], std::set<std::string>{"layer 6: planted"});
+  EXPECT_EQ(errors["throws_first"], std::set<std::string>{"layer 0: planted"});
+  EXPECT_EQ(errors["refuses"], std::set<std::string>{"planted refusal"});
+  for (const char* name : {"throws_int", "nan_last", "nan_spanning", "wrong_shape",
+                           "throws_decoding", "nan_decoding", "throws_in_chunks"}) {
+    EXPECT_EQ(errors[name].size(), 1u) << name << ": " << fmt::format("{}", errors[name].size());
+  }
+  EXPECT_NE(errors["nan_last"].begin()->find("NaN"), std::string::npos);
+  // Two rows a policy, ratio and length; oracles are not measured.
+  std::map<std::string, int> measured, failed;
+  for (const LatencyRow& row : mixed.latency) {
+    EXPECT_EQ(row.context_tokens, 200);
+    ++(row.error.empty() ? measured : failed)[row.policy];
+  }
+  EXPECT_EQ(measured["full"], 2);
+  EXPECT_EQ(measured["snapkv"], 4);
+  EXPECT_EQ(measured["throws"], 2);  // at ratio 0
+  EXPECT_EQ(failed["throws"], 2);
+  EXPECT_FALSE(measured.contains("oracle_uniform"));
+  for (const LatencyRow& row : mixed.latency) {
+    if (row.error.empty()) {
+      EXPECT_GT(row.tpot_ms, 0) << row.policy;
+    }
+  }
+}
+
+TEST_F(SweepTest, RatioZeroIsTheFullCache) {
+  const Results results =
+      run(config(kFileTask, fmt::format("[{}]", kSound), "ratios: [0]\nfidelity: true"));
+  std::map<int64_t, std::string> full;
+  for (const SampleRow& row : results.rows) {
+    if (row.policy == "full") full[row.sample_id] = row.prediction;
+  }
+  for (const SampleRow& row : results.rows) {
+    EXPECT_EQ(row.prediction, full.at(row.sample_id)) << row.policy;
+    EXPECT_EQ(row.kept_ratio, 1) << row.policy;
+    EXPECT_NEAR(row.kl_full, 0, 1e-6) << row.policy;
+  }
+}
+
+TEST_F(SweepTest, ExtendedStepByStepEqualsTheWholeAtOnce) {
+  const auto tasks = [](int samples, const char* lengths) {
+    return fmt::format(
+        "[{{task: ruler/niah_single_1, lengths: {}, samples: {}, max_new_tokens: 4}}]", lengths,
+        samples);
+  };
+  run(config(tasks(2, "[1024]"), "[full, snapkv]", "ratios: [0.5]"));
+  run(config(tasks(4, "[1024]"), "[full, snapkv]", "ratios: [0.5]"));
+  run(config(tasks(4, "[1024]"), "[full, random, snapkv]", "ratios: [0.5]"));
+  run(config(tasks(4, "[1024]"), "[full, random, snapkv]", "ratios: [0.5, 0.8]"));
+  run(config(tasks(4, "[1024, 1536]"), "[full, random, snapkv]", "ratios: [0.5, 0.8]"));
+  const std::string latency = "latency: {repeats: 1, warmup: 0, lengths: [100], decode_tokens: 2}";
+  run(config(tasks(4, "[1024, 1536]"), "[full, random, snapkv]", "ratios: [0.5, 0.8]\n" + latency));
+  const std::string all = "ratios: [0.8, 0.5]\nfidelity: true\n" + latency;
+  const Results extended = run(config(tasks(4, "[1024, 1536]"), "[snapkv, full, random]", all));
+  const Results whole =
+      run(config(tasks(4, "[1024, 1536]"), "[snapkv, full, random]", all, "whole.h5"));
+  EXPECT_TRUE(extended.state.complete);
+  EXPECT_EQ(texts_of(extended), texts_of(whole));
+  EXPECT_EQ(extended.rows.size(), 4u * 2 * 5);
+  EXPECT_EQ(extended.latency.size(), whole.latency.size());
+  ASSERT_EQ(extended.cells.size(), whole.cells.size());
+  for (size_t i = 0; i < whole.cells.size(); ++i) {
+    EXPECT_EQ(extended.cells[i].cell_id, whole.cells[i].cell_id);
+    EXPECT_EQ(extended.cells[i].mean, whole.cells[i].mean);
+  }
+}
+
+TEST_F(SweepTest, MovedAndGrownFilesAreTheSameData) {
+  const Results before = run(config(kFileTask, "[full]"));
+  fs::rename(folder_ / "two.jsonl", folder_ / "elsewhere.jsonl");
+  std::ofstream(folder_ / "elsewhere.jsonl", std::ios::app) << qa_line(context(9), "Why?", "1");
+  const Results after =
+      run(config("[{task: ruler/qa_1, file: elsewhere.jsonl, max_new_tokens: 6}]", "[full]"));
+  ASSERT_EQ(after.rows.size(), 3u);
+  EXPECT_EQ(text_of(after.rows[0]), text_of(before.rows[0]));
+  EXPECT_EQ(after.rows[2].source, "two.jsonl");  // as it was first named
+  EXPECT_EQ(after.cells.size(), 1u);
+
+  write("elsewhere.jsonl", qa_line(context(1), "Which?", "3") + qa_line(context(8), "What?", "4"));
+  const std::string text = refusal([&] {
+    run(config("[{task: ruler/qa_1, file: elsewhere.jsonl, max_new_tokens: 6}]", "[full]"));
+  });
+  EXPECT_NE(text.find("holds other data: sample 1 of ruler/qa_1 (two.jsonl) has another prompt"),
+            std::string::npos)
+      << text;
+}
+
+TEST_F(SweepTest, TwoFilesOfOneTaskAreTwoSources) {
+  const Results results =
+      run(config("[{task: ruler/qa_1, file: two.jsonl, max_new_tokens: 6},"
+                 " {task: ruler/qa_1, file: three.jsonl, max_new_tokens: 6}]",
+                 "[full]"));
+  ASSERT_EQ(results.rows.size(), 5u);
+  ASSERT_EQ(results.cells.size(), 2u);
+  EXPECT_NE(results.cells[0].group_id, results.cells[1].group_id);
+  EXPECT_EQ(results.rows[0].source, "two.jsonl");
+  EXPECT_EQ(results.rows[4].source, "three.jsonl");
+  // Two questions about one context, and the same line twice.
+  EXPECT_EQ(results.cells[1].n, 3);
+  EXPECT_EQ(results.cells[1].n_contexts, 1);
+  EXPECT_EQ(results.rows[2].sample_hash, results.rows[4].sample_hash);
+  EXPECT_EQ(results.rows[4].occurrence, 1);
+  EXPECT_GT(results.cells[1].max_length, 100);  // the real one
+}
+
+TEST_F(SweepTest, FailedRowsAreTriedAgain) {
+  const char* policies = "[full, {name: f, scorer: {name: faulty, layer: 6}, allocator: uniform}]";
+  Results results = run(config(kFileTask, policies));
+  EXPECT_EQ(results.cells[1].n_errors, 2);
+  const std::string session = results.state.sessions;
+  results = run(config(kFileTask, policies), {.keep_failed = true});
+  EXPECT_EQ(results.state.sessions, session) << "nothing to do";
+  results = run(config(kFileTask, policies));
+  EXPECT_EQ(results.cells[1].n_errors, 2);
+  EXPECT_EQ(results.rows.size(), 4u);
+  EXPECT_GT(results.state.sessions.size(), session.size());
+}
+
+TEST_F(SweepTest, APolicyWithItsOwnBudgetRunsOnce) {
+  const Results results = run(
+      config(kFileTask, "[{name: own, scorer: knorm, allocator: {name: uniform, capacity: 64}}]",
+             "ratios: [0.5, 0.8]"));
+  ASSERT_EQ(results.cells.size(), 1u);
+  EXPECT_TRUE(std::isnan(results.cells[0].ratio));
+  ASSERT_EQ(results.rows.size(), 2u);
+  EXPECT_EQ(results.rows[0].kept_tokens, 64);
+}
+
+TEST_F(SweepTest, WhatCanBeRefusedIsRefusedBeforeTheModelLoads) {
+  fs::remove(folder_ / "model/model.safetensors");
+  test_model::write(folder_ / "model");
+  const auto text = [&](const std::string& policies, const std::string& more) {
+    return refusal([&] { run(config(kFileTask, policies, "ratios: [0.5]\n" + more)); });
+  };
+  const auto expect = [](const std::string& got, const std::vector<std::string>& parts) {
+    for (const auto& part : parts) EXPECT_NE(got.find(part), std::string::npos) << got;
+  };
+  expect(text("[full]", "latency: {lengths: [9000]}"), {"latency: length 9000", "4096 positions"});
+  expect(text("[snapkv]", "latency: {lengths: [20]}"), {"latency: length 20", "snapkv", "33"});
+  expect(text("[{name: wide, scorer: {name: snapkv, window: 3000}, allocator: uniform}]", ""),
+         {"policy wide", "3001", "ruler/qa_1", "two.jsonl"});
+  expect(text("[snapkv, {preset: snapkv, name: other}]", ""), {"\"other\" is the same policy"});
+  EXPECT_FALSE(fs::exists(folder_ / "out.h5"));
+  // Putting the length right is no other run.
+  run(config(kFileTask, "[full]", "ratios: [0.5]\nlatency: {lengths: [50], repeats: 1}"));
+  run(config(kFileTask, "[full]", "ratios: [0.5]\nlatency: {lengths: [60], repeats: 1}"));
+}
+
+TEST_F(SweepTest, ADryRunWritesNothing) {
+  const SweepConfig deep = config(kFileTask, "[full]", "ratios: [0.5]", "deep/er/out.h5");
+  const SweepResult result = run_sweep(deep, {.dry_run = true});
+  EXPECT_NE(result.plan.find("full at 0"), std::string::npos) << result.plan;
+  EXPECT_FALSE(fs::exists(folder_ / "deep"));
+}
+
+}  // namespace
+}  // namespace kvbench
