@@ -49,7 +49,7 @@ SweepResult run_sweep(const SweepConfig& config, const SweepOptions& options) {
   const PromptFormat format(config.model.path, config.chat_template);
 
   RunInfo info = describe_run(config, opened);
-  for (const auto& policy : policies) info.profile_hashes += policy.profile_hashes();
+  for (const auto& policy : policies) info.profile_hashes += policy.file_hashes();
   const std::string identity =
       fmt::format("{} {} {} chat={} {}", info.model_hash, info.tokenizer_hash,
                   dtype_name(opened.dtype), config.chat_template, plugin_hashes());
