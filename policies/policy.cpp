@@ -3,21 +3,21 @@
 #include <ATen/ATen.h>
 #include <fmt/ranges.h>
 
-#include "harness/base/hash.h"
-#include "harness/base/paths.h"
-
 namespace kvbench {
 namespace {
 
-// Makes the part that `spec` names and the label of its name and parameters in effect.
+// Makes the part that `spec` names and the label of its name and parameters in effect; adds the
+// files that it reads to `file_hashes`.
 template <class Part>
-std::pair<std::unique_ptr<Part>, std::string> make_part(const PartSpec& spec) {
+std::pair<std::unique_ptr<Part>, std::string> make_part(const PartSpec& spec,
+                                                        std::string& file_hashes) {
   const std::string place =
       spec.line > 0 ? fmt::format("{}:{}", spec.origin, spec.line) : spec.origin;
   const auto& entry = Registry<Part>::instance().find(spec.name, place);
   Params params(fmt::format("{} {}", Part::kind(), spec.name), spec.origin, spec.params);
   auto part = entry.make(params);
   params.finish();
+  file_hashes += params.file_hashes();
   const std::string values = params.canonical();
   return {std::move(part), values.empty() ? spec.name : fmt::format("{}({})", spec.name, values)};
 }
@@ -40,16 +40,10 @@ void require_decode_scorer(const Scorer& scorer, const PartSpec& spec, const cha
 
 Policy::Policy(const PolicySpec& spec) : name_(spec.name) {
   if (spec.full) return;
-  std::tie(scorer_, scorer_label_) = make_part<Scorer>(spec.scorer);
-  std::tie(allocator_, allocator_label_) = make_part<Allocator>(spec.allocator);
+  std::tie(scorer_, scorer_label_) = make_part<Scorer>(spec.scorer, file_hashes_);
+  std::tie(allocator_, allocator_label_) = make_part<Allocator>(spec.allocator, file_hashes_);
   if (!spec.weighting.name.empty()) {
-    std::tie(weighting_, weighting_label_) = make_part<Weighting>(spec.weighting);
-  }
-  for (const PartSpec* part : {&spec.scorer, &spec.allocator, &spec.weighting}) {
-    for (const auto& given : part->params) {
-      if (given.key != "profile") continue;
-      profile_hashes_ += fmt::format("{} {}\n", given.text, sha256_file(data_file(given.text)));
-    }
+    std::tie(weighting_, weighting_label_) = make_part<Weighting>(spec.weighting, file_hashes_);
   }
   Params params("protect", spec.origin, spec.protect);
   params.get("sink", sink_, "first tokens that outrank every other");
@@ -89,7 +83,7 @@ void Policy::read_phases(const PolicySpec& spec) {
   params.finish();
   const PartSpec& part = spec.decode.scorer.name.empty() ? spec.scorer : spec.decode.scorer;
   if (!spec.decode.scorer.name.empty()) {
-    std::tie(decode_scorer_, rule.scorer_label) = make_part<Scorer>(part);
+    std::tie(decode_scorer_, rule.scorer_label) = make_part<Scorer>(part, file_hashes_);
     rule.scorer = decode_scorer_.get();
     params.require(chunk_ == 0, "scorer",
                    "expected the policy's own: a chunked prefill has begun with it");
@@ -114,10 +108,8 @@ Scored Policy::score(const LayerView& layer) const {
 
 std::string Policy::canonical() const {
   if (is_full()) return "full";
-  // A profile is a file: its content belongs to the policy's identity, not only its name.
-  return fmt::format("{}+{}{}+protect(sink={},recent={}){}{}", scorer_label_, allocator_label_,
-                     weighting_ ? "+" + weighting_label_ : "", sink_, recent_, phases_label_,
-                     profile_hashes_);
+  return fmt::format("{}+{}{}+protect(sink={},recent={}){}", scorer_label_, allocator_label_,
+                     weighting_ ? "+" + weighting_label_ : "", sink_, recent_, phases_label_);
 }
 
 at::Tensor Policy::protected_scores(const at::Tensor& scores) const {

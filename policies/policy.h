@@ -43,7 +43,8 @@ class Policy {
   // scorer share its scores.
   const std::string& scorer() const { return scorer_label_; }
   const std::string& allocator() const { return allocator_label_; }
-  // Scorer, allocator and protection together: the identity of the policy whatever its name.
+  // Scorer, allocator and protection together: the identity of the policy, without its name and
+  // without any path: files count by their content.
   std::string canonical() const;
 
   // Throws InputError when the policy cannot run on a model of this shape.
@@ -62,8 +63,8 @@ class Policy {
   // Scores of a layer before protection. Not for full.
   Scored score(const LayerView& layer) const;
 
-  // "FILE sha256" of every profile that the policy reads, one a line.
-  const std::string& profile_hashes() const { return profile_hashes_; }
+  // "PATH sha256" of every file that the policy's parts read, one a line.
+  const std::string& file_hashes() const { return file_hashes_; }
 
   // Something besides the scores decides which tokens stay: a weighting, or the budget itself.
   bool ranks_by_budget() const { return weighting_ != nullptr || scorer_->ranks_by_budget(); }
@@ -97,7 +98,7 @@ class Policy {
   std::unique_ptr<Scorer> scorer_;
   std::unique_ptr<Allocator> allocator_;
   std::unique_ptr<Weighting> weighting_;  // may be empty
-  std::string weighting_label_, profile_hashes_;
+  std::string weighting_label_, file_hashes_;
   int64_t sink_ = 0, recent_ = 0, chunk_ = 0;
   std::unique_ptr<Scorer> decode_scorer_;  // empty = scorer_
   std::optional<EvictionRule> decode_;

@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
 #include <set>
 
 #include "harness/base/error.h"
@@ -75,6 +77,42 @@ TEST(Params, BadInputNamesPlaceAndNearestName) {
                  "a.yaml:3: scorer demo: unknown parameter \"windw\"; did you mean window? (known: "
                  "window)");
   }
+}
+
+TEST(Params, FilesAreKnownByTheirContent) {
+  const std::filesystem::path folder = testing::TempDir() + "params_file";
+  std::filesystem::create_directories(folder / "configs");
+  std::ofstream(folder / "a.bin") << "abc";
+  std::ofstream(folder / "configs/b.bin") << "abc";
+  const auto read = [&](const Params::Given& given) {
+    Params p("scorer demo", (folder / "configs/x.yaml").string(), {given});
+    std::filesystem::path file, absent;
+    p.file("table", file, "what it reads");
+    p.file("other", absent, "not given");
+    p.finish();
+    EXPECT_EQ(absent, "");
+    EXPECT_EQ(p.file_hashes(), fmt::format("{} {}\n", file.string(), sha256_hex("abc")));
+    return std::pair(file, p.canonical());
+  };
+  // Relative to the file in which it stands, not to the configuration that names it.
+  const auto [a, one] = read({"table", "../a.bin", 3});
+  EXPECT_EQ(a, folder / "a.bin");
+  const auto [b, two] = read({"table", "b.bin", 7, (folder / "configs/y.yaml").string()});
+  EXPECT_EQ(b, folder / "configs/b.bin");
+  // Typed on the command line.
+  const auto here = std::filesystem::relative(folder / "a.bin");
+  EXPECT_EQ(read({"table", here.string(), 0, "--set x"}).first, folder / "a.bin");
+  EXPECT_EQ(one, "other=,table=" + sha256_hex("abc"));
+  EXPECT_EQ(one, two);
+  try {
+    read({"table", "../none.bin", 3});
+    FAIL() << "a file that is not there was read";
+  } catch (const InputError& e) {
+    EXPECT_EQ(e.what(), fmt::format("{}:3: scorer demo: table: no such file: {}",
+                                    (folder / "configs/x.yaml").string(),
+                                    (folder / "none.bin").string()));
+  }
+  std::filesystem::remove_all(folder);
 }
 
 struct Part {

@@ -8,7 +8,10 @@
 #include <cmath>
 
 #include "harness/base/error.h"
+#include "harness/base/hash.h"
 #include "harness/base/names.h"
+#include "harness/base/paths.h"
+#include "harness/base/yaml.h"
 
 namespace kvbench {
 namespace {
@@ -30,11 +33,15 @@ const Params::Given* Params::find(const std::string& key) const {
   return it == given_.end() ? nullptr : &*it;
 }
 
+const std::string& Params::file_of(const Given* given) const {
+  return given != nullptr && !given->file.empty() ? given->file : origin_;
+}
+
 std::string Params::place(const std::string& key) const {
   const Given* given = find(key);
-  const std::string line =
-      given != nullptr && given->line > 0 ? fmt::format(":{}", given->line) : "";
-  return origin_.empty() ? owner_ : fmt::format("{}{}: {}", origin_, line, owner_);
+  const std::string& file = file_of(given);
+  if (file.empty()) return owner_;
+  return fmt::format("{}: {}", place_of(file, given != nullptr ? given->line : 0), owner_);
 }
 
 void Params::get(const std::string& key, int64_t& value, const std::string& doc) {
@@ -65,6 +72,20 @@ void Params::get(const std::string& key, bool& value, const std::string& doc) {
 void Params::get(const std::string& key, std::string& value, const std::string& doc) {
   if (const Given* given = find(key); given != nullptr) value = given->text;
   described_.push_back({key, value, doc});
+}
+
+void Params::file(const std::string& key, std::filesystem::path& path, const std::string& doc) {
+  std::string hash;
+  if (const Given* given = find(key); given != nullptr) {
+    const std::filesystem::path source = given->line > 0 ? file_of(given) : "";
+    path = resolve_path(given->text, source.parent_path());
+    std::error_code ignored;
+    require(std::filesystem::is_regular_file(path, ignored), key,
+            fmt::format("no such file: {}", path.string()));
+    hash = sha256_file(path);
+    file_hashes_ += fmt::format("{} {}\n", path.string(), hash);
+  }
+  described_.push_back({key, hash, doc});
 }
 
 std::string Params::pick(const std::string& key, const std::string& value,

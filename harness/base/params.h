@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <initializer_list>
 #include <string>
 #include <utility>
@@ -19,7 +20,8 @@ class Params {
  public:
   struct Given {
     std::string key, text;
-    int line = 0;  // 1-based line of the YAML file; 0 = no file
+    int line = 0;        // 1-based line of the YAML file; 0 = no file
+    std::string file{};  // that file, or what was typed ("--set ..."); empty = where all come from
   };
   struct Described {
     std::string key, value, doc;  // value: in effect, canonical text (the default when not given)
@@ -35,6 +37,11 @@ class Params {
   void get(const std::string& key, double& value, const std::string& doc);
   void get(const std::string& key, bool& value, const std::string& doc);
   void get(const std::string& key, std::string& value, const std::string& doc);
+
+  // A parameter that names a file: `path` becomes absolute, relative ones begin in the folder of the
+  // YAML file in which they stand (paths.h); it stays empty when none was given. The value in effect
+  // is the hash of the content. Throws InputError with the resolved path when there is no such file.
+  void file(const std::string& key, std::filesystem::path& path, const std::string& doc);
 
   // One of several named values of an enum.
   template <class E>
@@ -61,11 +68,14 @@ class Params {
   void finish() const;
 
   const std::vector<Described>& described() const { return described_; }
-  // "kernel=7,pooling=max,window=32": every parameter in effect, sorted by key.
+  // "kernel=7,pooling=max,window=32": every parameter in effect, sorted by key. No path is in it.
   std::string canonical() const;
+  // "PATH sha256" of every file that was given, one a line.
+  const std::string& file_hashes() const { return file_hashes_; }
 
  private:
   const Given* find(const std::string& key) const;
+  const std::string& file_of(const Given* given) const;
   std::string place(const std::string& key) const;
   std::string pick(const std::string& key, const std::string& value,
                    const std::vector<std::string>& choices, const std::string& doc);
@@ -73,6 +83,7 @@ class Params {
   std::string owner_, origin_;
   std::vector<Given> given_;
   std::vector<Described> described_;
+  std::string file_hashes_;
 };
 
 }  // namespace kvbench

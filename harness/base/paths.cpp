@@ -2,6 +2,8 @@
 
 #include <cstdlib>
 
+#include "harness/base/error.h"
+
 namespace kvbench {
 
 std::filesystem::path project_root() {
@@ -14,11 +16,15 @@ std::filesystem::path deps_dir() {
   return deps != nullptr && *deps != '\0' ? std::filesystem::path(deps) : project_root() / ".deps";
 }
 
-std::filesystem::path data_file(const std::filesystem::path& named) {
-  std::error_code ignored;
-  if (named.is_absolute() || std::filesystem::exists(named, ignored)) return named;
-  const auto in_project = project_root() / named;
-  return std::filesystem::exists(in_project, ignored) ? in_project : named;
+std::filesystem::path resolve_path(const std::string& written,
+                                   const std::filesystem::path& folder) {
+  std::filesystem::path path = written;
+  if (written == "~" || written.starts_with("~/")) {
+    const char* home = std::getenv("HOME");
+    if (home == nullptr || *home == '\0') throw_input_error("{}: HOME is not set", written);
+    path = home + written.substr(1);
+  }
+  return std::filesystem::absolute(folder / path).lexically_normal();
 }
 
 }  // namespace kvbench

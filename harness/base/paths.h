@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 
 namespace kvbench {
 
@@ -12,8 +13,10 @@ std::filesystem::path project_root();
 // What set-up installed: KVBENCH_DEPS when set, else <root>/.deps.
 std::filesystem::path deps_dir();
 
-// A data file named in a configuration: relative to the working directory or, where there is none,
-// to the project's root.
-std::filesystem::path data_file(const std::filesystem::path& named);
+// The one rule for paths that a user writes: `~` and `~/x` are in the home folder, a relative path
+// is in `folder`, that of the YAML file in which it stands (empty: typed on the command line, so the
+// working folder). Absolute, without dots; nothing is opened. Throws InputError when there is no
+// home.
+std::filesystem::path resolve_path(const std::string& written, const std::filesystem::path& folder);
 
 }  // namespace kvbench

@@ -226,6 +226,10 @@ YamlNode* YamlNode::find(const std::string& key) {
 
 std::string YamlNode::place() const { return place_of(file, line); }
 
+std::filesystem::path YamlNode::folder() const {
+  return line > 0 ? std::filesystem::path(file).parent_path() : "";
+}
+
 std::string place_of(const std::string& file, int line) {
   return line > 0 ? fmt::format("{}:{}", file, line) : file;
 }

@@ -36,6 +36,8 @@ struct YamlNode {
   const YamlNode* find(const std::string& key) const;
   YamlNode* find(const std::string& key);
   std::string place() const;
+  // Where relative paths of this value begin: its file's folder; empty = the working folder.
+  std::filesystem::path folder() const;
 };
 
 // "FILE:LINE", or only "FILE" when line is 0.

@@ -8,6 +8,7 @@
 
 #include "harness/base/error.h"
 #include "harness/base/names.h"
+#include "harness/base/paths.h"
 
 namespace kvbench {
 namespace {
@@ -53,6 +54,12 @@ void read_value(const YamlNode& node, const std::string& label, bool& value) {
 void read_value(const YamlNode& node, const std::string& label, std::string& value) {
   if (node.kind != YamlNode::Kind::kScalar || node.text.empty()) fail_type(node, label, "a text");
   value = node.text;
+}
+
+std::filesystem::path read_path(const YamlNode& node, const std::string& label) {
+  std::string written;
+  read_value(node, label, written);
+  return resolve_path(written, node.folder());
 }
 
 const std::vector<YamlNode>& read_items(const YamlNode& node, const std::string& label,
@@ -116,6 +123,11 @@ int64_t YamlMap::integer(const std::string& key, int64_t value, int64_t low, int
     check_range(*node, key, value, low, high);
   }
   return value;
+}
+
+std::filesystem::path YamlMap::path(const std::string& key) const {
+  const YamlNode* node = find(key);
+  return node == nullptr ? std::filesystem::path() : read_path(*node, key);
 }
 
 std::string YamlMap::choice(const std::string& key, const std::string& value,

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,9 @@ void read_value(const YamlNode& node, const std::string& label, uint64_t& value)
 void read_value(const YamlNode& node, const std::string& label, double& value);
 void read_value(const YamlNode& node, const std::string& label, bool& value);
 void read_value(const YamlNode& node, const std::string& label, std::string& value);  // not empty
+
+// A text that names a file or folder, resolved where it stands (paths.h); it need not exist.
+std::filesystem::path read_path(const YamlNode& node, const std::string& label);
 
 // The items of a list that is not empty; `of` says what they should be ("numbers").
 const std::vector<YamlNode>& read_items(const YamlNode& node, const std::string& label,
@@ -72,6 +76,8 @@ class YamlMap {
 
   // An integer of [low, high]; the default is not checked.
   int64_t integer(const std::string& key, int64_t value, int64_t low, int64_t high) const;
+  // As read_path(); empty when the key is absent.
+  std::filesystem::path path(const std::string& key) const;
   // One of `choices`.
   std::string choice(const std::string& key, const std::string& value,
                      const std::vector<std::string>& choices) const;

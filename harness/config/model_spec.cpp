@@ -23,7 +23,7 @@ bool is_model_name(const std::string& text) {
 
 ModelSpec folder_model(const fs::path& path) {
   ModelSpec model;
-  model.path = path.lexically_normal();
+  model.path = path;
   // A trailing slash leaves no file name.
   model.name = model.path.has_filename() ? model.path.filename().string()
                                          : model.path.parent_path().filename().string();
@@ -54,9 +54,9 @@ ModelSpec named_model(const std::string& name, const std::string& asked_at) {
   model.is_named = true;
   model.dtype = map.choice("dtype", "", kDtypes);
   model.fetch = map.optional<std::string>("fetch", "");
-  const auto path = map.optional<std::string>("path", "");
+  const fs::path path = map.path("path");
   if (model.fetch.empty() == path.empty()) map.fail("path", "expected either path or fetch");
-  model.path = path.empty() ? deps_dir() / "models" / model.fetch : project_root() / path;
+  model.path = path.empty() ? deps_dir() / "models" / model.fetch : path;
   return model;
 }
 
@@ -67,7 +67,7 @@ ModelSpec parse_model(const YamlNode& node) {
   }
   const YamlMap map(node, "the model", {"name", "path", "dtype"});
   const auto name = map.optional<std::string>("name", "");
-  const auto path = map.optional<std::string>("path", "");
+  const fs::path path = map.path("path");
   const auto dtype = map.choice("dtype", "", kDtypes);
   if (name.empty() == path.empty()) map.fail("path", "expected either path or name");
   ModelSpec model =
@@ -79,8 +79,9 @@ ModelSpec parse_model(const YamlNode& node) {
 ModelSpec resolve_model(const std::string& text) {
   if (is_model_name(text)) return named_model(text);
   std::error_code ignored;
-  if (fs::is_directory(text, ignored)) return folder_model(text);
-  throw_input_error("--model: no folder {}, and {}", text,
+  const fs::path folder = resolve_path(text, "");
+  if (fs::is_directory(folder, ignored)) return folder_model(folder);
+  throw_input_error("--model: no folder {}, and {}", folder.string(),
                     unknown_name("model", text, model_names()));
 }
 

@@ -23,12 +23,12 @@ std::vector<std::string> model_names();
 
 // Reads configs/models/NAME.yaml, which holds `dtype` (optional) and one of
 //   fetch: NAME   the folder is deps_dir()/models/NAME, and set-up can make it
-//   path: DIR     a relative DIR is below project_root()
+//   path: DIR     as every path of a YAML file (base/paths.h)
 // Throws InputError with near matches, prefixed with `asked_at` when not empty.
 ModelSpec named_model(const std::string& name, const std::string& asked_at = "");
 
 // The `model` of a sweep: a name, {name: NAME, dtype: D} or {path: DIR, dtype: D}. The dtype is
-// optional and wins over the one of the named file. A relative DIR is below the working directory.
+// optional and wins over the one of the named file.
 ModelSpec parse_model(const YamlNode& node);
 
 // What --model takes: a name, else a folder that exists. The message of an unknown one says both.

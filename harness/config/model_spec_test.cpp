@@ -49,30 +49,32 @@ TEST(Model, Named) {
 TEST(Model, Folder) {
   const ModelSpec model = model_of("{path: some/where/tiny/, dtype: float16}");
   EXPECT_EQ(model.name, "tiny");
-  EXPECT_EQ(model.path, "some/where/tiny/");
+  EXPECT_EQ(model.path, std::filesystem::current_path() / "some/where/tiny/");
   EXPECT_EQ(model.dtype, "float16");
   EXPECT_FALSE(model.is_named);
   EXPECT_EQ(model_of("{path: some/tiny}").dtype, "");
 
   InTempDir dir;
   InTempDir::write("tiny/config.json", "{}");
-  EXPECT_EQ(resolve_model("tiny").path, "tiny");
+  EXPECT_EQ(resolve_model("tiny").path, std::filesystem::current_path() / "tiny");
 }
 
 TEST(Model, Errors) {
   const WithEnv root("KVBENCH_ROOT", ".");
   InTempDir dir;
-  InTempDir::write("configs/models/tiny.yaml", "path: models/tiny\n");
+  InTempDir::write("configs/models/tiny.yaml", "path: ../../models/tiny\n");
   InTempDir::write("configs/models/tony.yaml", "path: a\nfetch: b\n");
   InTempDir::write("configs/models/none.yaml", "\ndtype: float32\n");
   EXPECT_EQ(model_names(), (std::vector<std::string>{"none", "tiny", "tony"}));
-  EXPECT_EQ(model_of("tiny").path, "./models/tiny");
+  const auto here = std::filesystem::current_path();
+  EXPECT_EQ(model_of("tiny").path, here / "models/tiny");
 
   const std::string unknown =
       "unknown model \"tinyy\"; did you mean tiny? (known: none, tiny, tony)";
   EXPECT_EQ(error_in("\ntinyy\n"), "a.yaml:2: " + unknown);
   EXPECT_EQ(error_in("dtype: float32\nname: tinyy\n"), "a.yaml:2: " + unknown);
-  EXPECT_EQ(error_of([] { resolve_model("tinyy"); }), "--model: no folder tinyy, and " + unknown);
+  EXPECT_EQ(error_of([] { resolve_model("tinyy"); }),
+            "--model: no folder " + (here / "tinyy").string() + ", and " + unknown);
   EXPECT_EQ(error_in("../models/tiny"),
             "a.yaml:1: unknown model \"../models/tiny\" (known: none, tiny, tony)");
   EXPECT_EQ(error_in("{name: tiny, dtype: floot32}"),

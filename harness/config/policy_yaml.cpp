@@ -13,10 +13,9 @@
 namespace kvbench {
 namespace {
 
-// The values of a map that hold parameters, but for the key `skip`. All come from `origin` unless
-// --set replaced one; such a value has no line.
-std::vector<Params::Given> read_params(const YamlNode& map, const std::string& skip,
-                                       const std::string& origin) {
+// The values of a map that hold parameters, but for the key `skip`; each knows where it stands, as
+// --set may have replaced one.
+std::vector<Params::Given> read_params(const YamlNode& map, const std::string& skip = "") {
   std::vector<Params::Given> params;
   for (size_t i = 0; i < map.keys.size(); ++i) {
     const std::string& key = map.keys[i].text;
@@ -25,7 +24,7 @@ std::vector<Params::Given> read_params(const YamlNode& map, const std::string& s
     if (value.kind != YamlNode::Kind::kScalar) {
       throw_input_error("{}: {}: expected one value, got {}", value.place(), key, describe(value));
     }
-    params.push_back({key, value.text, value.file == origin ? value.line : 0});
+    params.push_back({key, value.text, value.line, value.file});
   }
   return params;
 }
@@ -43,11 +42,11 @@ void read_phases(const YamlMap& map, PolicySpec& policy) {
   }
   if (const YamlNode* prefill = map.find("prefill"); prefill != nullptr) {
     require_map(*prefill, "prefill");
-    policy.prefill = read_params(*prefill, "", prefill->file);
+    policy.prefill = read_params(*prefill);
   }
   if (const YamlNode* decode = map.find("decode"); decode != nullptr) {
     require_map(*decode, "decode");
-    policy.decode = {true, {}, read_params(*decode, "scorer", decode->file)};
+    policy.decode = {true, {}, read_params(*decode, "scorer")};
     if (const YamlNode* scorer = decode->find("scorer"); scorer != nullptr) {
       policy.decode.scorer = parse_part(*scorer, "scorer");
     }
@@ -75,7 +74,7 @@ PolicySpec read_definition(const YamlMap& map, const YamlNode& node) {
   }
   if (const YamlNode* protect = map.find("protect"); protect != nullptr) {
     require_map(*protect, "protect");
-    policy.protect = read_params(*protect, "", node.file);
+    policy.protect = read_params(*protect);
   }
   policy.name = policy.scorer.name + "+" + policy.allocator.name;
   read_phases(map, policy);
@@ -135,7 +134,7 @@ PartSpec parse_part(const YamlNode& node, const std::string& kind) {
   const YamlNode* name = node.find("name");
   if (name == nullptr) throw_input_error("{}: name is missing in the {}", node.place(), kind);
   read_value(*name, "name", part.name);
-  part.params = read_params(node, "name", node.file);
+  part.params = read_params(node, "name");
   return part;
 }
 

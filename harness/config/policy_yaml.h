@@ -38,7 +38,8 @@ PartSpec parse_part(const YamlNode& node, const std::string& kind);
 // What --policy takes: any of the above in YAML flow form.
 PolicySpec parse_policy_text(const std::string& text);
 
-// One canonical line in flow form, parameters sorted; parse_policy and parse_part read it back.
+// One canonical line in flow form, parameters sorted, files as written; parse_policy and parse_part
+// read it back.
 std::string policy_yaml(const PolicySpec& policy);
 std::string part_yaml(const PartSpec& part);
 

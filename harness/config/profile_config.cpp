@@ -18,7 +18,7 @@ constexpr int64_t kMostProtected = 1 << 20;
 ContextsSpec read_contexts(const YamlNode& node) {
   const YamlMap map(node, "contexts", {"file", "count", "length", "ask", "questions", "seed"});
   ContextsSpec contexts;
-  contexts.file = map.optional<std::string>("file", "");
+  contexts.file = map.path("file");
   std::error_code ignored;
   if (!contexts.file.empty() && !std::filesystem::is_regular_file(contexts.file, ignored)) {
     map.fail("file", fmt::format("no such file: {}", contexts.file.string()));
@@ -104,13 +104,11 @@ ProfileConfig parse_profile_config(const YamlNode& root) {
   config.scorers = read_scorers(map.require("scorers"));
   if (const YamlNode* node = map.find("plugins")) {
     for (const YamlNode& item : read_items(*node, "plugins", "files")) {
-      std::string file;
-      read_value(item, "plugins", file);
-      config.plugins.emplace_back(file);
+      config.plugins.push_back(read_path(item, "plugins"));
     }
   }
   config.threads = map.integer("threads", 0, 1, 4096);
-  config.output = map.optional<std::string>("output", "");
+  config.output = map.path("output");
   if (config.output.empty()) config.output = "results/" + config.name + ".profile.h5";
   return config;
 }

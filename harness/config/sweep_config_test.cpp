@@ -288,8 +288,8 @@ TEST(Sweep, ResolvedLeavesOutWhatDoesNotMatter) {
   EXPECT_EQ(plain, resolved_yaml(parse(sweep_with("output: b.h5"))));
   EXPECT_EQ(plain, resolved_yaml(parse(sweep_with("threads: 3"))));
   EXPECT_NE(plain, resolved_yaml(parse(sweep_with("fidelity: true"))));
-  const SweepConfig folder = parse(sweep_with("model: {path: some/tiny}"));
-  EXPECT_NE(resolved_yaml(folder).find("\nmodel: {path: some/tiny}\n"), std::string::npos);
+  const SweepConfig folder = parse(sweep_with("model: {path: /some/tiny}"));
+  EXPECT_NE(resolved_yaml(folder).find("\nmodel: {path: /some/tiny}\n"), std::string::npos);
 }
 
 }  // namespace

@@ -32,14 +32,14 @@ class Loader {
       throw_input_error("{}files include each other: {}", cycle_prefix, fmt::join(chain_, " -> "));
     }
     identities_.push_back(identity);
-    YamlNode merged = merge(read_yaml(file, asked_at), file.parent_path());
+    YamlNode merged = merge(read_yaml(file, asked_at));
     identities_.pop_back();
     chain_.pop_back();
     return merged;
   }
 
  private:
-  YamlNode merge(YamlNode local, const fs::path& folder) {
+  YamlNode merge(YamlNode local) {
     if (local.kind != YamlNode::Kind::kMap) {
       throw_input_error("{}: expected a map of settings, got {}", local.place(), describe(local));
     }
@@ -60,9 +60,7 @@ class Loader {
     merged.file = local.file;
     merged.line = local.line;
     for (const YamlNode& name : names) {
-      std::string text;
-      read_value(name, "include", text);
-      overlay(merged, load((folder / text).lexically_normal(), name.place() + ": include"));
+      overlay(merged, load(read_path(name, "include"), name.place() + ": include"));
     }
     overlay(merged, std::move(local));
     return merged;

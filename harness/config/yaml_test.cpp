@@ -145,29 +145,33 @@ TEST(YamlFiles, LocalKeysWinAndKeepTheirFile) {
   InTempDir::write("sub/deep.yaml", "a: deep\nd: deep\n");
   InTempDir::write("other.yaml", "b: other\n");
   InTempDir::write("top.yaml", "include: [sub/base.yaml, other.yaml]\nc: top\n");
+  const std::string here = std::filesystem::current_path().string() + "/";
   const YamlNode root = load_yaml("top.yaml");
   EXPECT_EQ(root.keys.size(), 4u);
   EXPECT_EQ(root.find("include"), nullptr);
   EXPECT_EQ(root.find("a")->text, "base");
-  EXPECT_EQ(root.find("a")->place(), "sub/base.yaml:2");
-  EXPECT_EQ(root.find("b")->place(), "other.yaml:1");
-  EXPECT_EQ(root.find("d")->place(), "sub/deep.yaml:2");
+  EXPECT_EQ(root.find("a")->place(), here + "sub/base.yaml:2");
+  EXPECT_EQ(root.find("b")->place(), here + "other.yaml:1");
+  EXPECT_EQ(root.find("d")->place(), here + "sub/deep.yaml:2");
   EXPECT_EQ(root.find("c")->place(), "top.yaml:2");
 }
 
 TEST(YamlFiles, IncludesThatFail) {
   InTempDir dir;
+  const std::string here = std::filesystem::current_path().string() + "/";
   InTempDir::write("a.yaml", "include: b.yaml\n");
   InTempDir::write("b.yaml", "x: 1\ninclude: ./a.yaml\n");
   EXPECT_EQ(error_of([] { load_yaml("a.yaml"); }),
-            "b.yaml:2: include: files include each other: a.yaml -> b.yaml -> a.yaml");
+            fmt::format("{0}b.yaml:2: include: files include each other: a.yaml -> {0}b.yaml -> "
+                        "{0}a.yaml",
+                        here));
   InTempDir::write("b.yaml", "include: [no.yaml]\n");
   EXPECT_EQ(error_of([] { load_yaml("a.yaml"); }),
-            "b.yaml:1: include: cannot read no.yaml: no such file");
+            fmt::format("{0}b.yaml:1: include: cannot read {0}no.yaml: no such file", here));
   InTempDir::write("b.yaml", "include: {no: 1}\n");
-  EXPECT_EQ(error_of([] { load_yaml("a.yaml"); }), "b.yaml:1: include: expected a text, got a map");
+  EXPECT_EQ(error_of([] { load_yaml("a.yaml"); }), here + "b.yaml:1: include: expected a text, got a map");
   InTempDir::write("b.yaml", "x: 1\ny: [\n");
-  EXPECT_EQ(error_of([] { load_yaml("a.yaml"); }), "b.yaml:3: end of sequence flow not found");
+  EXPECT_EQ(error_of([] { load_yaml("a.yaml"); }), here + "b.yaml:3: end of sequence flow not found");
   // Fans out 9 ways per level: refused long before it ends.
   for (int i = 0; i < 20; ++i) {
     const std::string next = fmt::format("f{}.yaml", i + 1);
@@ -176,7 +180,7 @@ TEST(YamlFiles, IncludesThatFail) {
   }
   InTempDir::write("f20.yaml", "x: 1\n");
   EXPECT_EQ(error_of([] { load_yaml("f0.yaml"); }),
-            "f19.yaml:1: include: more than 64 included files");
+            here + "f19.yaml:1: include: more than 64 included files");
 }
 
 std::string after_set(const std::string& set) {

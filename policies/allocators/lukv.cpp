@@ -17,7 +17,7 @@ enum class MinKeep { kNone, kProtect };
 class LuKv : public Allocator {
  public:
   explicit LuKv(Params& p) {
-    p.get("profile", path_, "HDF5 file with the profile of this model and scorer");
+    p.file("profile", path_, "HDF5 file with the profile of this model and scorer");
     p.get("table", table_, "dataset in it: prune ratios [99, layers, KV heads]");
     p.choice("min_keep", min_keep_, {{"none", MinKeep::kNone}, {"protect", MinKeep::kProtect}},
              "protect: no head keeps less than sink + window tokens, at the largest heads' cost");
@@ -47,7 +47,8 @@ class LuKv : public Allocator {
   }
 
  private:
-  std::string path_, table_ = "table";
+  std::filesystem::path path_;
+  std::string table_ = "table";
   MinKeep min_keep_ = MinKeep::kNone;
   int64_t sink_ = 4, window_ = 32;
   lukv::ProfileArray profile_;  // empty when no file was given

@@ -13,7 +13,7 @@ namespace {
 class LuKvCurves : public Allocator {
  public:
   explicit LuKvCurves(Params& p) {
-    p.get("profile", path_, "HDF5 file with the profile of this model and scorer");
+    p.file("profile", path_, "HDF5 file with the profile of this model and scorer");
     p.get("group", group_, "the scorer's group in it; empty = the file's root");
     if (path_.empty()) return;
     profile_ = lukv::ProfileArray(path_, group_ + "/mean_curve", lukv::kParts,
@@ -46,7 +46,8 @@ class LuKvCurves : public Allocator {
   }
 
  private:
-  std::string path_, group_;
+  std::filesystem::path path_;
+  std::string group_;
   lukv::ProfileArray profile_;  // empty when no file was given
   lukv::Protection protection_;
   lukv::MeanCurves curves_;

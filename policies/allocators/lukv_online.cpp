@@ -19,7 +19,7 @@ namespace {
 class LuKvOnline : public Allocator {
  public:
   explicit LuKvOnline(Params& p) {
-    p.get("profile", path_, "HDF5 file with the profile of this model and scorer");
+    p.file("profile", path_, "HDF5 file with the profile of this model and scorer");
     p.get("group", group_, "the scorer's group in it; empty = the file's root");
     p.get("trust", trust_, "weight of the prompt's scores; 0 = the profile's curves alone");
     p.require_range("trust", trust_, 0, 1);
@@ -87,7 +87,8 @@ class LuKvOnline : public Allocator {
     }
   }
 
-  std::string path_, group_;
+  std::filesystem::path path_;
+  std::string group_;
   double trust_ = 0.5;
   lukv::ProfileArray curves_;               // [L, H, kParts]; empty when no file was given
   lukv::ProfileArray scores_, importance_;  // [L, H, kKnots]

@@ -6,7 +6,6 @@
 
 #include "harness/base/error.h"
 #include "harness/base/hdf5.h"
-#include "harness/base/paths.h"
 
 namespace kvbench::lukv {
 namespace {
@@ -28,11 +27,11 @@ auto reading(F&& work) {
 
 }  // namespace
 
-ProfileArray::ProfileArray(std::string path, std::string dataset, int64_t rows, Shape shape,
+ProfileArray::ProfileArray(std::filesystem::path path, std::string dataset, int64_t rows, Shape shape,
                            float low, float high, std::string_view meaning)
     : path_(std::move(path)), dataset_(std::move(dataset)), n_rows_(rows), shape_(shape) {
   reading([&] {
-    const h5::File file(data_file(path_), h5::Mode::kRead);
+    const h5::File file(path_, h5::Mode::kRead);
     dims_ = h5::dims(file, dataset_);
     const size_t first = shape == Shape::kRowsFirst ? 1 : 0;  // of layers and heads
     const bool fits = dims_.size() == 3 && dims_[first == 1 ? 0 : 2] == rows && dims_[first] > 0 &&
@@ -82,17 +81,17 @@ void ProfileArray::require_nondecreasing() const {
 }
 
 void ProfileArray::fail(const std::string& reason) const {
-  throw_input_error("{}: {}: {}", path_, dataset_, reason);
+  throw_input_error("{}: {}: {}", path_.string(), dataset_, reason);
 }
 
-Protection read_protection(const std::string& path, const std::string& group) {
+Protection read_protection(const std::filesystem::path& path, const std::string& group) {
   return reading([&] {
-    const h5::File file(data_file(path), h5::Mode::kRead);
+    const h5::File file(path, h5::Mode::kRead);
     const std::string object = group.empty() ? "/" : group;
     const auto read = [&](const char* name) {
       const auto value = h5::read_attribute<int64_t>(file, object, name);
       if (value < 0 || value > kMostProtected) {
-        throw_input_error("{}: {}: {}: expected 0 to {}, found {}", path, object, name,
+        throw_input_error("{}: {}: {}: expected 0 to {}, found {}", path.string(), object, name,
                           kMostProtected, value);
       }
       return value;

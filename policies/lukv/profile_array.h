@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <span>
 #include <string>
 #include <vector>
@@ -15,7 +16,7 @@ class ProfileArray {
   ProfileArray() = default;  // no file
   // Nothing about the file is trusted: throws InputError with the file, the dataset and what was
   // found when it is not there, has another shape or holds a value outside [low, high].
-  ProfileArray(std::string path, std::string dataset, int64_t rows, Shape shape, float low,
+  ProfileArray(std::filesystem::path path, std::string dataset, int64_t rows, Shape shape, float low,
                float high, std::string_view meaning);
 
   bool empty() const { return values_.empty(); }
@@ -33,7 +34,8 @@ class ProfileArray {
  private:
   [[noreturn]] void fail(const std::string& reason) const;
 
-  std::string path_, dataset_;
+  std::filesystem::path path_;
+  std::string dataset_;
   int64_t n_rows_ = 0, n_layers_ = 0, n_kv_heads_ = 0;
   std::vector<int64_t> dims_;
   Shape shape_ = Shape::kRowsFirst;
@@ -44,6 +46,6 @@ class ProfileArray {
 struct Protection {
   int64_t sink = 0, window = 0;
 };
-Protection read_protection(const std::string& path, const std::string& group);
+Protection read_protection(const std::filesystem::path& path, const std::string& group);
 
 }  // namespace kvbench::lukv
