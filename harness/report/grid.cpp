@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <map>
 
 #include "harness/base/error.h"
 #include "harness/base/names.h"
@@ -95,18 +96,41 @@ std::string csv(const Grid& grid) {
   return out;
 }
 
+// pdflatex has no glyphs beyond the accented Latin letters; those characters are named instead.
+std::string unicode_latex(std::string_view character) {
+  constexpr char32_t kLast = 0x17f;
+  char32_t point = static_cast<unsigned char>(character[0]);
+  if (point >= 0xc0) point &= 0x3fU >> (character.size() - 1);
+  for (const char c : character.substr(1)) point = point << 6 | (static_cast<unsigned>(c) & 0x3f);
+  if (point >= 0xc0 && point <= kLast) return std::string(character);
+  return fmt::format("U+{:04X}", static_cast<uint32_t>(point));
+}
+
 std::string escape_latex(const std::string& cell) {
+  static const std::map<char, std::string> commands = {
+      {'\\', "\\textbackslash{}"},
+      {'~', "\\textasciitilde{}"},
+      {'^', "\\textasciicircum{}"},
+      {'<', "\\textless{}"},
+      {'>', "\\textgreater{}"},
+      {'|', "\\textbar{}"},
+      {'[', "{[}"},  // after \\ it would begin an option
+      {'*', "{*}"}};
   std::string escaped;
-  for (const char c : cell) {
-    if (std::string_view("&%$#_{}").find(c) != std::string_view::npos) {
+  for (size_t i = 0; i < cell.size();) {
+    size_t end = i + 1;
+    while (end < cell.size() && (cell[end] & 0xc0) == 0x80) ++end;
+    const char c = cell[i];
+    if (end - i > 1 || (c & 0x80) != 0) {
+      escaped += unicode_latex({cell.data() + i, end - i});
+    } else if (const auto command = commands.find(c); command != commands.end()) {
+      escaped += command->second;
+    } else if (std::string_view("&%$#_{}").find(c) != std::string_view::npos) {
       escaped += fmt::format("\\{}", c);
-    } else if (c == '\\') {
-      escaped += "\\textbackslash{}";
-    } else if (c == '~' || c == '^') {
-      escaped += fmt::format("\\{}{{}}", c);
     } else {
-      escaped += c;
+      escaped += static_cast<unsigned char>(c) < 32 ? ' ' : c;
     }
+    i = end;
   }
   return escaped;
 }

@@ -24,7 +24,7 @@ struct Grid {
   void drop_columns_of(const std::string& text);
 };
 
-// Ends with a newline. Text is aligned with spaces, LaTeX is a booktabs tabular.
+// Ends with a newline. Text is aligned with spaces, LaTeX is a tabular for pdflatex with booktabs.
 std::string render(const Grid& grid, Format format);
 
 }  // namespace kvbench

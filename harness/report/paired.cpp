@@ -3,77 +3,76 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <set>
-#include <tuple>
+#include <utility>
 
 #include "harness/base/error.h"
 #include "harness/base/names.h"
-#include "harness/base/random.h"
+#include "harness/results/stats.h"
 
 namespace kvbench {
 namespace {
 
-constexpr int kResamples = 2000;
-constexpr uint64_t kSeed = 95;
+using Line = std::pair<std::string, std::string>;  // policy, ratio as text
 
-using Group = std::tuple<std::string, int64_t, std::string>;  // task, max_length, compress
-using Line = std::pair<std::string, double>;                  // policy, ratio
-using Scores = std::map<int64_t, std::pair<double, int>>;     // sample id -> sum, count
+Line line_of(const CellRow& cell) { return {cell.policy, ratio_text(cell.ratio)}; }
 
-// What one line scored beside the other policy in one group.
+// What one line scored beside the other policy on one task.
 struct Pairs {
-  std::vector<double> scores, differences;
+  Stratum scores, differences;
 };
 
-struct Compared {
-  std::vector<Line> lines;  // in the order of their first rows
-  std::vector<Group> groups;
-  std::map<std::pair<Group, Line>, Scores> scores;
-};
-
-template <class T>
-void remember(std::vector<T>& seen, const T& value) {
-  if (std::find(seen.begin(), seen.end(), value) == seen.end()) seen.push_back(value);
-}
-
-Compared collect(const std::vector<SampleRow>& rows) {
-  Compared all;
-  for (const SampleRow& row : rows) {
-    if (!row.error.empty()) continue;
-    const Group group{row.task, row.max_length, row.compress};
-    const Line line{row.policy, row.ratio};
-    auto& [sum, count] = all.scores[{group, line}][row.sample_id];
-    if (all.scores[{group, line}].size() == 1 && count == 0) {
-      remember(all.lines, line);
-      remember(all.groups, group);
-    }
-    sum += row.score;
-    ++count;
+Pairs pair_up(const Measured& mine, const Measured& theirs) {
+  std::map<std::pair<std::string, int64_t>, double> others;
+  for (const SampleRow& row : theirs.rows) {
+    if (row.error.empty()) others[{row.sample_hash, row.occurrence}] = row.score;
   }
-  return all;
-}
-
-Pairs pair_up(const Compared& all, const Group& group, const Line& line,
-              const std::string& against) {
   Pairs pairs;
-  const auto mine = all.scores.find({group, line});
-  auto theirs = all.scores.find({group, {against, line.second}});
-  if (theirs == all.scores.end()) theirs = all.scores.find({group, {against, 0}});
-  if (mine == all.scores.end() || theirs == all.scores.end()) return pairs;
-  for (const auto& [id, score] : mine->second) {
-    const auto other = theirs->second.find(id);
-    if (other == theirs->second.end()) continue;
-    const double mean = score.first / score.second;
-    pairs.scores.push_back(mean);
-    pairs.differences.push_back(mean - other->second.first / other->second.second);
+  for (const SampleRow& row : mine.rows) {
+    const auto other = others.find({row.sample_hash, row.occurrence});
+    if (!row.error.empty() || other == others.end()) continue;
+    for (Stratum* stratum : {&pairs.scores, &pairs.differences}) {
+      stratum->contexts.push_back(row.context_id);
+    }
+    pairs.scores.values.push_back(row.score);
+    pairs.differences.values.push_back(row.score - other->second);
   }
   return pairs;
 }
 
-std::string signed_number(double value) {
-  return std::isnan(value) ? "-" : fmt::format("{:+.1f}", value);
-}
+// The cells of a block by task and line, and its lines in order.
+struct Lookup {
+  explicit Lookup(const Block& block) {
+    for (const Measured* measured : block.cells) {
+      const Line line = line_of(measured->cell);
+      if (std::find(lines.begin(), lines.end(), line) == lines.end()) {
+        lines.push_back(line);
+        ratios.push_back(measured->cell.ratio);
+      }
+      cells[{measured->cell.task, line}] = measured;
+    }
+  }
+
+  const Measured* find(const std::string& task, const Line& line) const {
+    const auto cell = cells.find({task, line});
+    return cell == cells.end() ? nullptr : cell->second;
+  }
+
+  // The cell of `against` to compare `line` with.
+  const Measured* other(const std::string& task, const Line& line,
+                        const std::string& against) const {
+    for (const std::string& ratio : {line.second, std::string("0"), std::string("-")}) {
+      if (const Measured* cell = find(task, {against, ratio})) return cell;
+    }
+    return nullptr;
+  }
+
+  std::vector<Line> lines;
+  std::vector<double> ratios;
+  std::map<std::pair<std::string, Line>, const Measured*> cells;
+};
 
 const char* verdict(const Interval& difference) {
   if (difference.low > 0) return "above";
@@ -81,88 +80,81 @@ const char* verdict(const Interval& difference) {
   return "cannot tell";  // nan too
 }
 
-Grid table_of(const Compared& all, const std::vector<Group>& groups, const std::string& against) {
-  Grid grid;
-  grid.columns = {{"policy", false}, {"ratio"}, {"n"},    {"score"},  {"minus " + against},
-                  {"low"},           {"high"},  {"wins"}, {"losses"}, {"verdict", false}};
-  for (const Line& line : all.lines) {
+Table::Section section_of(const Block& block, const Lookup& lookup,
+                          const std::vector<std::string>& tasks, const std::string& against) {
+  Table::Section section;
+  for (size_t i = 0; i < lookup.lines.size(); ++i) {
+    const Line& line = lookup.lines[i];
     if (line.first == against) continue;
-    std::vector<std::vector<double>> scores, differences;
-    size_t n = 0;
-    int wins = 0, losses = 0;
-    for (const Group& group : groups) {
-      Pairs pairs = pair_up(all, group, line, against);
-      if (pairs.scores.empty()) break;
-      n += pairs.scores.size();
-      for (const double difference : pairs.differences) {
+    std::vector<Stratum> scores, differences;
+    std::set<std::pair<std::string, std::string>> contexts;  // of each task
+    int64_t n = 0, wins = 0, losses = 0;
+    for (const std::string& task : tasks) {
+      const Measured* mine = lookup.find(task, line);
+      const Measured* theirs = lookup.other(task, line, against);
+      if (mine == nullptr || theirs == nullptr) break;
+      Pairs pairs = pair_up(*mine, *theirs);
+      if (pairs.scores.values.empty()) break;
+      n += std::ssize(pairs.scores.values);
+      for (const auto& context : pairs.scores.contexts) contexts.emplace(task, context);
+      for (const double difference : pairs.differences.values) {
         wins += difference > 0 ? 1 : 0;
         losses += difference < 0 ? 1 : 0;
       }
       scores.push_back(std::move(pairs.scores));
       differences.push_back(std::move(pairs.differences));
     }
-    if (scores.size() < groups.size()) continue;
+    if (scores.size() < tasks.size()) continue;
     const Interval difference = stratified_mean(differences);
-    grid.rows.push_back({line.first, fmt::format("{}", line.second), fmt::format("{}", n),
-                         fmt::format("{:.1f}", stratified_mean(scores).mean),
-                         signed_number(difference.mean), signed_number(difference.low),
-                         signed_number(difference.high), fmt::format("{}", wins),
-                         fmt::format("{}", losses), verdict(difference)});
+    auto& row = section.rows.emplace_back(block.values);
+    row.insert(row.end(),
+               {tasks.size() == 1 ? tasks[0] : "average", against, line.first, lookup.ratios[i], n,
+                std::ssize(contexts), stratified_mean(scores).mean, difference.mean, difference.low,
+                difference.high, wins, losses, verdict(difference)});
   }
-  return grid;
+  return section;
 }
 
 }  // namespace
 
-Interval stratified_mean(const std::vector<std::vector<double>>& groups) {
-  KVB_CHECK(!groups.empty(), "a mean of nothing");
-  const auto n_groups = static_cast<double>(groups.size());
-  double mean = 0;
-  bool has_interval = true;
-  for (const auto& group : groups) {
-    KVB_CHECK(!group.empty(), "a group without values");
-    double sum = 0;
-    for (const double value : group) sum += value;
-    mean += sum / static_cast<double>(group.size()) / n_groups;
-    has_interval &= group.size() > 1;
-  }
-  if (!has_interval) return {mean, NAN, NAN};
-  Random random(kSeed);
-  std::vector<double> means;
-  for (int i = 0; i < kResamples; ++i) {
-    double resampled = 0;
-    for (const auto& group : groups) {
-      double sum = 0;
-      for (size_t j = 0; j < group.size(); ++j) sum += group[random.below(group.size())];
-      resampled += sum / static_cast<double>(group.size()) / n_groups;
-    }
-    means.push_back(resampled);
-  }
-  std::sort(means.begin(), means.end());
-  return {mean, quantile(means, 0.025), quantile(means, 0.975)};
-}
-
-std::vector<Grid> paired_tables(const std::vector<SampleRow>& rows, const std::string& against) {
-  const Compared all = collect(rows);
+Table paired_table(const std::vector<Block>& blocks, const std::string& against) {
   std::set<std::string> policies;
-  for (const Line& line : all.lines) policies.insert(line.first);
+  for (const Block& block : blocks) {
+    for (const Measured* measured : block.cells) policies.insert(measured->cell.policy);
+  }
   if (!policies.contains(against)) {
     throw_input_error("--against: {}",
                       unknown_name("policy", against, {policies.begin(), policies.end()}));
   }
-  std::vector<Grid> grids;
-  if (all.groups.size() > 1) {
-    grids.push_back(table_of(all, all.groups, against));
-    grids.back().title =
-        fmt::format("Mean over {} tasks and lengths, paired with {}", all.groups.size(), against);
+  Table table;
+  table.columns = block_columns();
+  const std::vector<Column> columns = {{"", "task"},
+                                       {"", "against"},
+                                       {"policy", "policy", Style::kText},
+                                       {"ratio", "ratio", Style::kNumber},
+                                       {"n", "n", Style::kNumber},
+                                       {"contexts", "n_contexts", Style::kNumber},
+                                       {"score", "score", Style::kScore},
+                                       {"minus " + against, "difference", Style::kSigned},
+                                       {"low", "ci_low", Style::kSigned},
+                                       {"high", "ci_high", Style::kSigned},
+                                       {"wins", "wins", Style::kNumber},
+                                       {"losses", "losses", Style::kNumber},
+                                       {"verdict", "verdict", Style::kText}};
+  table.columns.insert(table.columns.end(), columns.begin(), columns.end());
+  for (const Block& block : blocks) {
+    const Lookup lookup(block);
+    const auto add = [&](const std::vector<std::string>& tasks, const std::string& name) {
+      table.sections.push_back(section_of(block, lookup, tasks, against));
+      table.sections.back().title =
+          fmt::format("{}, {}, paired with {}", name, block.title, against);
+    };
+    if (block.tasks.size() > 1) {
+      add(block.tasks, fmt::format("Mean over {} tasks", block.tasks.size()));
+    }
+    for (const std::string& task : block.tasks) add({task}, task);
   }
-  for (const Group& group : all.groups) {
-    grids.push_back(table_of(all, {group}, against));
-    const auto& [task, length, compress] = group;
-    grids.back().title =
-        fmt::format("{}, length {}, compress {}, paired with {}", task, length, compress, against);
-  }
-  return grids;
+  return table;
 }
 
 }  // namespace kvbench

@@ -5,106 +5,124 @@
 #include <cmath>
 
 #include "harness/base/error.h"
-#include "harness/base/random.h"
+#include "harness/report/test_results.h"
 
 namespace kvbench {
 namespace {
 
-SampleRow row(const std::string& policy, double ratio, const std::string& task, int64_t sample,
-              double score) {
-  SampleRow row;
-  row.policy = policy;
-  row.ratio = ratio;
-  row.task = task;
-  row.max_length = 1024;
-  row.compress = "context";
-  row.sample_id = sample;
-  row.score = score;
-  return row;
-}
+using test_results::add;
+using test_results::cell;
+using test_results::file;
 
 using Line = std::vector<std::string>;
 
-TEST(StratifiedMean, IsTheMeanOfTheGroups) {
-  const Interval even = stratified_mean({{0, 0}, {3, 3, 3, 3}});
-  EXPECT_DOUBLE_EQ(even.mean, 1.5);
-  EXPECT_DOUBLE_EQ(even.low, 1.5);
-  EXPECT_DOUBLE_EQ(even.high, 1.5);
-  EXPECT_TRUE(std::isnan(stratified_mean({{1}, {2, 3}}).low));
+std::vector<Grid> grids(const std::vector<Results>& files, const std::string& against) {
+  const Joined joined = join(files);
+  return paired_table(blocks_of(joined), against).for_people();
 }
 
-// Two groups of normal-like values: the interval is near the textbook's.
-TEST(StratifiedMean, IntervalIsNearTheNormalOne) {
-  Random random(9);
-  std::vector<std::vector<double>> groups(2);
-  double variance = 0;
-  for (auto& group : groups) {
-    double sum = 0, squares = 0;
-    for (int i = 0; i < 200; ++i) {
-      double value = 0;
-      for (int j = 0; j < 12; ++j) value += random.unit();
-      group.push_back(value);
-      sum += value;
-      squares += value * value;
-    }
-    variance += (squares / 200 - sum / 200 * sum / 200) / 200 / 4;
+TEST(Paired, ComparesTheSamplesThatBothAnswered) {
+  Results a = file("a.h5");
+  add(a, cell("vt", "full", 0), {100, 100});
+  add(a, cell("vt", "u", 0.5), {0, 50});
+  add(a, cell("vt", "x", 0.5), {100, 100, 0});  // the third one is not u's
+  add(a, cell("vt", "u", 0.8), {100, 100});
+  add(a, cell("vt", "x", 0.8), {0, 100});
+  const auto all = grids({a}, "u");
+  ASSERT_EQ(all.size(), 1U);  // one task: nothing to average
+  EXPECT_EQ(all[0].title, "vt, length 1024, compress context, paired with u");
+  ASSERT_EQ(all[0].rows.size(), 2U);  // full has no u at ratio 0
+  EXPECT_EQ(all[0].rows[0],
+            (Line{"x", "0.5", "2", "2", "100.0", "+75.0", "+50.0", "+100.0", "2", "0", "above"}));
+  EXPECT_EQ(all[0].rows[1], (Line{"x", "0.8", "2", "2", "50.0", "-50.0", "-100.0", "+0.0", "0", "1",
+                                  "cannot tell"}));
+}
+
+TEST(Paired, TheFullCacheIsComparedAtEveryRatio) {
+  Results a = file("a.h5");
+  add(a, cell("vt", "full", 0), {100, 90});
+  add(a, cell("vt", "x", 0.5), {80, 70});
+  add(a, cell("vt", "window", NAN), {100, 90});
+  const Grid grid = grids({a}, "full").at(0);
+  ASSERT_EQ(grid.rows.size(), 2U);
+  EXPECT_EQ(grid.rows[0],
+            (Line{"x", "0.5", "2", "2", "75.0", "-20.0", "-20.0", "-20.0", "0", "2", "below"}));
+  EXPECT_EQ(grid.rows[1].at(1), "-");
+  EXPECT_EQ(grids({a}, "window").at(0).rows.size(), 2U);  // at its only budget
+}
+
+TEST(Paired, AveragesTasksAndLeavesOutWhatIsNotEverywhere) {
+  Results a = file("a.h5");
+  add(a, cell("vt", "u", 0.5), {0, 0, 0});
+  add(a, cell("qa", "u", 0.5), {50, 50, 50});
+  add(a, cell("vt", "x", 0.5), {100, 100, 100, NAN});
+  add(a, cell("qa", "x", 0.5), {50, 50, 50});
+  add(a, cell("qa", "y", 0.5), {50, 50, 50});
+  const auto all = grids({a}, "u");
+  ASSERT_EQ(all.size(), 3U);
+  ASSERT_EQ(all[0].rows.size(), 1U);
+  EXPECT_EQ(all[0].title, "Mean over 2 tasks, length 1024, compress context, paired with u");
+  EXPECT_EQ(all[0].rows[0],
+            (Line{"x", "0.5", "6", "6", "75.0", "+50.0", "+50.0", "+50.0", "3", "0", "above"}));
+  EXPECT_EQ(all[1].rows.size(), 1U);
+  EXPECT_EQ(all[2].rows.size(), 2U);
+}
+
+// Differences 0 and 60, 60, 60 by context: a resample of contexts has the mean 0, 45 or 60 with
+// chances 1/4, 1/2, 1/4, so the interval reaches 0. By questions it would not: a resample of four
+// questions is all 0 with chance 1/256.
+TEST(Paired, SeveralQuestionsAboutOneContextCountAsOne) {
+  Results a = file("a.h5");
+  add(a, cell("vt", "u", 0.5), {0, 0, 0, 0});
+  add(a, cell("vt", "x", 0.5), {0, 60, 60, 60});
+  for (SampleRow& row : a.rows) row.context_id = row.sample_id == 0 ? "c0" : "c1";
+  EXPECT_EQ(grids({a}, "u").at(0).rows.at(0), (Line{"x", "0.5", "4", "2", "45.0", "+45.0", "+0.0",
+                                                    "+60.0", "3", "0", "cannot tell"}));
+}
+
+TEST(Paired, EqualPromptsAreTheFirstAndTheSecondOne) {
+  Results a = file("a.h5");
+  add(a, cell("vt", "u", 0.5), {10, 20});
+  add(a, cell("vt", "x", 0.5), {11, 21});
+  for (SampleRow& row : a.rows) {
+    row.occurrence = row.sample_id;
+    row.sample_hash = "same";
   }
-  const Interval interval = stratified_mean(groups);
-  EXPECT_NEAR(interval.high - interval.low, 2 * 1.96 * std::sqrt(variance),
-              0.1 * (interval.high - interval.low));
+  EXPECT_EQ(grids({a}, "u").at(0).rows.at(0).at(5), "+1.0");
+  EXPECT_EQ(grids({a}, "u").at(0).rows.at(0).at(2), "2");
 }
 
-TEST(PairedTables, CompareTheSamplesThatBothAnswered) {
-  const std::vector<SampleRow> rows = {row("full", 0, "a", 0, 100), row("full", 0, "a", 1, 100),
-                                       row("u", 0.5, "a", 0, 0),    row("u", 0.5, "a", 1, 50),
-                                       row("x", 0.5, "a", 0, 100),  row("x", 0.5, "a", 1, 100),
-                                       row("x", 0.5, "a", 2, 0),  // not answered by u
-                                       row("u", 0.8, "a", 0, 100),  row("u", 0.8, "a", 1, 100),
-                                       row("x", 0.8, "a", 0, 0),    row("x", 0.8, "a", 1, 100)};
-  const auto grids = paired_tables(rows, "u");
-  ASSERT_EQ(grids.size(), 1U);  // one task: nothing to average
-  EXPECT_EQ(grids[0].title, "a, length 1024, compress context, paired with u");
-  ASSERT_EQ(grids[0].rows.size(), 2U);  // full has no u at ratio 0
-  EXPECT_EQ(grids[0].rows[0],
-            (Line{"x", "0.5", "2", "100.0", "+75.0", "+50.0", "+100.0", "2", "0", "above"}));
-  EXPECT_EQ(grids[0].rows[1],
-            (Line{"x", "0.8", "2", "50.0", "-50.0", "-100.0", "+0.0", "0", "1", "cannot tell"}));
+TEST(Paired, NothingIsPairedOverModelsOrSeeds) {
+  Results a = file("a.h5", "one"), b = file("b.h5", "two");
+  add(a, cell("vt", "u", 0.5), {0, 0});
+  add(b, cell("vt", "x", 0.5), {100, 100});
+  CellRow seventh = cell("vt", "x", 0.5);
+  seventh.seed = 7;
+  add(a, seventh, {100, 100});
+  EXPECT_TRUE(grids({a, b}, "u").empty());
 }
 
-TEST(PairedTables, TheFullCacheIsComparedAtEveryRatio) {
-  const std::vector<SampleRow> rows = {row("full", 0, "a", 0, 100), row("full", 0, "a", 1, 90),
-                                       row("x", 0.5, "a", 0, 80), row("x", 0.5, "a", 1, 70)};
-  const auto grids = paired_tables(rows, "full");
-  ASSERT_EQ(grids[0].rows.size(), 1U);
-  EXPECT_EQ(grids[0].rows[0],
-            (Line{"x", "0.5", "2", "75.0", "-20.0", "-20.0", "-20.0", "0", "2", "below"}));
-}
-
-TEST(PairedTables, AverageTasksAndLeaveOutWhatIsNotEverywhere) {
-  std::vector<SampleRow> rows;
-  for (int64_t i = 0; i < 3; ++i) {
-    rows.push_back(row("u", 0.5, "a", i, 0));
-    rows.push_back(row("u", 0.5, "b", i, 50));
-    rows.push_back(row("x", 0.5, "a", i, 100));
-    rows.push_back(row("x", 0.5, "b", i, 50));
-    rows.push_back(row("y", 0.5, "b", i, 50));
+TEST(Paired, ForProgramsIsOneTable) {
+  Results a = file("a.h5");
+  for (const char* task : {"vt", "qa"}) {
+    add(a, cell(task, "u", 0.5), {0, 50});
+    add(a, cell(task, "x", 0.5), {100, 100});
   }
-  rows.push_back(row("x", 0.5, "b", 0, 50));  // a second question about one context
-  SampleRow failed = row("x", 0.5, "a", 0, NAN);
-  failed.error = "no";
-  rows.push_back(failed);
-  const auto grids = paired_tables(rows, "u");
-  ASSERT_EQ(grids.size(), 3U);
-  ASSERT_EQ(grids[0].rows.size(), 1U);
-  EXPECT_EQ(grids[0].rows[0],
-            (Line{"x", "0.5", "6", "75.0", "+50.0", "+50.0", "+50.0", "3", "0", "above"}));
-  EXPECT_EQ(grids[1].rows.size(), 1U);
-  EXPECT_EQ(grids[2].rows.size(), 2U);
+  const Joined joined = join({a});
+  const Grid grid = paired_table(blocks_of(joined), "u").for_programs();
+  ASSERT_EQ(grid.rows.size(), 3U);
+  EXPECT_EQ(grid.rows[0],
+            (Line{"1",       "tiny",     "hash of tiny", "float32", "",    "",  "",    "1024",
+                  "context", "official", "42",           "average", "u",   "x", "0.5", "4",
+                  "4",       "100",      "75",           "50",      "100", "4", "0",   "above"}));
+  EXPECT_EQ(grid.rows[2].at(11), "qa");
 }
 
-TEST(PairedTables, RefuseAnUnknownPolicy) {
+TEST(Paired, RefusesAnUnknownPolicy) {
+  Results a = file("a.h5");
+  add(a, cell("vt", "snapkv", 0.5), {1});
   try {
-    paired_tables({row("snapkv", 0.5, "a", 0, 1)}, "snapkw");
+    grids({a}, "snapkw");
     FAIL();
   } catch (const InputError& e) {
     EXPECT_NE(std::string(e.what()).find("did you mean snapkv?"), std::string::npos) << e.what();

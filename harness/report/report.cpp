@@ -1,56 +1,39 @@
 #include "harness/report/report.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
-#include <map>
 #include <sstream>
-#include <tuple>
 #include <utility>
 
 #include "harness/base/error.h"
+#include "harness/base/hdf5.h"
 #include "harness/base/names.h"
+#include "harness/report/blocks.h"
+#include "harness/report/cell_table.h"
+#include "harness/report/failures.h"
+#include "harness/report/join.h"
+#include "harness/report/latency_table.h"
 #include "harness/report/paired.h"
-#include "harness/report/table.h"
+#include "harness/report/summary.h"
 #include "harness/results/results_file.h"
-#include "harness/results/stats.h"
 
 namespace kvbench {
 namespace {
 
-std::vector<Results> read_all(const std::vector<std::filesystem::path>& files) {
-  std::vector<Results> all;
-  std::map<std::tuple<std::string, std::string, int64_t>, std::string> owner;
-  for (const auto& file : files) {
-    try {
-      all.push_back(read_results(file));
-    } catch (const std::runtime_error& e) {
-      throw_input_error("{}", e.what());
+Results read(const std::filesystem::path& file) {
+  try {
+    return read_results(file);
+  } catch (const std::runtime_error& e) {
+    std::error_code ignored;
+    if (std::filesystem::is_regular_file(file, ignored) && H5Fis_hdf5(file.c_str()) <= 0) {
+      throw_input_error(
+          "{}: not an HDF5 file (no signature of one); expected a results file of "
+          "`kvbench run` or a profile",
+          file.string());
     }
-    for (const SampleRow& row : all.back().rows) {
-      const auto [it, added] = owner.try_emplace(
-          {all.back().info.model_hash, row.cell_id, row.sample_id}, file.string());
-      if (!added) {
-        throw_input_error("{}: sample {} of cell {} ({}, {}, ratio {}) is also in {}",
-                          file.string(), row.sample_id, row.cell_id, row.task, row.policy,
-                          row.ratio, it->second);
-      }
-    }
+    throw_input_error("{}", e.what());
   }
-  return all;
-}
-
-std::vector<std::string> warnings_of(const Results& results) {
-  std::vector<std::string> warnings;
-  if (!results.state.complete) {
-    warnings.push_back(fmt::format("{}: incomplete: {} of {} rows", results.file.string(),
-                                   results.rows.size(), results.planned_rows()));
-  }
-  const auto failed = std::count_if(results.rows.begin(), results.rows.end(),
-                                    [](const SampleRow& row) { return !row.error.empty(); });
-  if (failed > 0) {
-    warnings.push_back(fmt::format("{}: {} of {} samples failed and are not in the means",
-                                   results.file.string(), failed, results.rows.size()));
-  }
-  return warnings;
 }
 
 // One line on where the numbers come from.
@@ -66,70 +49,45 @@ std::string origin(const Results& results) {
   return line + fmt::format(", started {}", results.state.start_time);
 }
 
-// The derived cells of all files in configuration order; shards of one run share their cells.
-std::vector<ModelCell> cells_of(const std::vector<Results>& all) {
-  using Key = std::pair<std::string, std::string>;  // model hash, cell
-  std::map<Key, std::vector<SampleRow>> rows;
-  for (const auto& results : all) {
-    for (const auto& row : results.rows) {
-      rows[{results.info.model_hash, row.cell_id}].push_back(row);
-    }
+Grid failures(const Joined& joined) {
+  std::vector<SampleRow> samples;
+  std::vector<LatencyRow> latency;
+  for (const Measured& measured : joined.cells) {
+    samples.insert(samples.end(), measured.rows.begin(), measured.rows.end());
   }
-  std::vector<ModelCell> cells;
-  for (const auto& results : all) {
-    for (const auto& cell : results.cells) {
-      const auto found = rows.find({results.info.model_hash, cell.cell_id});
-      if (found == rows.end()) continue;
-      cells.push_back({results.info.model, derive_cells({cell}, found->second).front()});
-      rows.erase(found);
-    }
-  }
-  return cells;
+  for (const MeasuredLatency& measured : joined.latency) latency.push_back(measured.row);
+  return failure_table(samples, latency);
 }
 
-template <class Row>
-std::string csv(const std::vector<Row>& rows) {
-  return render(full_table(rows), Format::kCsv);
-}
-
-// One CSV block for each: their columns may differ.
-std::string csv_blocks(std::vector<Grid> grids) {
-  std::string text;
-  for (Grid& grid : grids) {
-    grid.columns.insert(grid.columns.begin(), {"table", false});
-    for (auto& row : grid.rows) row.insert(row.begin(), grid.title);
-    text += fmt::format("{}{}", text.empty() ? "" : "\n", render(grid, Format::kCsv));
-  }
-  return text;
-}
-
-std::string csv(const ReportOptions& options, const std::vector<ModelCell>& cells,
-                const std::vector<SampleRow>& samples, const std::vector<LatencyRow>& latency) {
-  if (options.table == "samples") return csv(samples);
-  if (options.table == "latency" || options.table == "memory") return csv(latency);
-  if (options.table == "summary") return csv_blocks(summary_tables(cells));
-  if (options.table == "paired") return csv_blocks(paired_tables(samples, options.against));
-  std::vector<CellRow> rows;
-  for (const auto& [model, cell] : cells) rows.push_back(cell);
-  return csv(rows);
-}
-
-std::vector<Grid> tables(const ReportOptions& options, const std::vector<ModelCell>& cells,
-                         const std::vector<SampleRow>& samples,
-                         const std::vector<LatencyRow>& latency) {
+Grid data_grid(const ReportOptions& options, const Joined& joined,
+               const std::vector<Block>& blocks) {
   const std::string& table = options.table;
-  if (table == "paired") return paired_tables(samples, options.against);
-  if (table == "samples") return {sample_table(samples)};
-  if (table == "latency") return {latency_table(latency)};
-  if (table == "memory") return {memory_table(latency)};
-  if (table == "cells") return {cell_table(cells)};
-  auto grids = summary_tables(cells);
-  if (table.empty()) grids.push_back(cell_table(cells));
-  if (table.empty() && !latency.empty()) {
-    grids.push_back(latency_table(latency));
-    grids.push_back(memory_table(latency));
+  if (table == "summary") return summary_table(blocks).for_programs();
+  if (table == "samples") return sample_data(blocks).for_programs();
+  if (table == "latency") return latency_table(joined).for_programs();
+  if (table == "memory") return memory_table(joined).for_programs();
+  if (table == "paired") return paired_table(blocks, options.against).for_programs();
+  return cell_data(blocks).for_programs();
+}
+
+std::vector<Grid> grids(const ReportOptions& options, const Joined& joined,
+                        const std::vector<Block>& blocks) {
+  const std::string& table = options.table;
+  std::vector<Grid> all;
+  const auto add = [&](std::vector<Grid> more) {
+    std::move(more.begin(), more.end(), std::back_inserter(all));
+  };
+  if (table.empty() || table == "summary") add(summary_grids(blocks));
+  if (table.empty() || table == "cells") add(cell_table(blocks).for_people());
+  if (table.empty()) {
+    Grid failed = failures(joined);
+    if (!failed.rows.empty()) add({std::move(failed)});
   }
-  return grids;
+  if (table == "samples") add(sample_table(blocks).for_people());
+  if (table.empty() || table == "latency") add(latency_table(joined).for_people());
+  if (table.empty() || table == "memory") add(memory_table(joined).for_people());
+  if (table == "paired") add(paired_table(blocks, options.against).for_people());
+  return all;
 }
 
 // Lines before the tables, as the format writes remarks.
@@ -140,9 +98,7 @@ std::string remarks(const std::vector<std::string>& lines, Format format) {
   return text;
 }
 
-}  // namespace
-
-Report report(const std::vector<std::filesystem::path>& files, const ReportOptions& options) {
+void check(const ReportOptions& options) {
   const std::vector<std::string> known = {"summary", "cells",  "samples",
                                           "latency", "memory", "paired"};
   if (!options.table.empty() &&
@@ -152,26 +108,45 @@ Report report(const std::vector<std::filesystem::path>& files, const ReportOptio
   if ((options.table == "paired") != !options.against.empty()) {
     throw InputError("--against POLICY and --table paired go together");
   }
-  const auto all = read_all(files);
-  const auto cells = cells_of(all);
-  std::vector<SampleRow> samples;
-  std::vector<LatencyRow> latency;
+}
+
+}  // namespace
+
+Report report(const std::vector<std::filesystem::path>& files, const ReportOptions& options) {
+  check(options);
+  std::vector<Results> all;
   std::vector<std::string> origins;
-  Report made;
-  for (const Results& results : all) {
-    samples.insert(samples.end(), results.rows.begin(), results.rows.end());
-    latency.insert(latency.end(), results.latency.begin(), results.latency.end());
-    for (auto& warning : warnings_of(results)) made.warnings.push_back(std::move(warning));
-    origins.push_back(origin(results));
+  for (const auto& file : files) {
+    all.push_back(read(file));
+    origins.push_back(origin(all.back()));
   }
-  if (options.format == Format::kCsv) {
-    made.text = csv(options, cells, samples, latency);
+  Joined joined = join(std::move(all));
+  const auto blocks = blocks_of(joined);
+  Report made;
+  made.warnings = std::move(joined.warnings);
+  const bool is_data = options.format == Format::kCsv;
+  Grid data;
+  std::vector<Grid> shown;
+  if (is_data) {
+    data = data_grid(options, joined, blocks);
+  } else {
+    shown = grids(options, joined, blocks);
+  }
+  if (!options.table.empty() && (is_data ? data.rows.empty() : shown.empty())) {
+    const bool is_isolated = options.table == "latency" || options.table == "memory";
+    made.warnings.push_back(
+        is_isolated ? "no isolated measurements: add `latency: {lengths: [4096]}` to the sweep"
+        : options.table == "paired"
+            ? fmt::format("no policy has samples in common with {}", options.against)
+            : "no finished samples");
+  }
+  if (is_data) {
+    made.text = render(data, options.format);
     return made;
   }
   made.text = remarks(made.warnings, options.format) + remarks(origins, options.format);
-  for (const Grid& grid : tables(options, cells, samples, latency)) {
-    made.text += fmt::format("\n{}", render(grid, options.format));
-  }
+  if (options.format == Format::kLatex) made.text += "% needs \\usepackage{booktabs}\n";
+  for (const Grid& grid : shown) made.text += fmt::format("\n{}", render(grid, options.format));
   return made;
 }
 

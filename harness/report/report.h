@@ -10,8 +10,8 @@
 namespace kvbench {
 
 struct ReportOptions {
-  // summary, cells, samples, latency, memory or paired; empty = all but samples and paired (CSV:
-  // cells)
+  // summary, cells, samples, latency, memory or paired; empty = all but samples and paired, and
+  // what failed (CSV: cells)
   std::string table;
   Format format = Format::kText;
   std::string against = {};  // paired: the policy that the others are compared with
@@ -24,8 +24,9 @@ struct Report {
   std::vector<std::string> warnings;
 };
 
-// The rows of all files together. Throws InputError for an unknown table, a file that cannot be
-// read, and a sample that is in two of the files.
+// The rows of all files together (join.h), block by block (blocks.h). CSV is one table with a
+// header and plain numbers: bytes, milliseconds, shares; what is not there is empty. Throws
+// InputError for an unknown table and a file that cannot be read.
 Report report(const std::vector<std::filesystem::path>& files, const ReportOptions& options);
 
 }  // namespace kvbench

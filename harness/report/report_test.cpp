@@ -2,7 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include "harness/report/table.h"
+#include <fstream>
+
 #include "harness/results/test_run.h"
 
 namespace kvbench {
@@ -12,84 +13,20 @@ bool contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
 
-CellRow cell(const std::string& task, const std::string& policy, double ratio, double mean) {
-  CellRow row;
-  row.cell_id = task + policy;
-  row.task = task;
-  row.max_length = 1024;
-  row.policy = policy;
-  row.ratio = ratio;
-  row.compress = "context";
-  row.n = 10;
-  row.mean = mean;
-  row.ci_low = mean - 5;
-  row.ci_high = mean + 5;
-  row.kept_ratio = 1 - ratio;
-  row.kv_bytes_full = 4 * 1048576.0;
-  row.kv_bytes_logical = row.kv_bytes_full * (1 - ratio);
-  row.kv_bytes_allocated = row.kv_bytes_logical + 1048576.0;
-  return row;
-}
-
-const std::vector<ModelCell>& four_cells() {
-  static const std::vector<ModelCell> cells = {{"m", cell("ruler/vt", "full", 0, 90)},
-                                               {"m", cell("ruler/vt", "snapkv", 0.5, 60)},
-                                               {"m", cell("ruler/cwe", "full", 0, 50)},
-                                               {"m", cell("ruler/cwe", "snapkv", 0.5, 40)}};
-  return cells;
-}
-
-TEST(Table, SummaryHasALinePerPolicyAndAColumnPerTask) {
-  const auto grids = summary_tables(four_cells());
-  ASSERT_EQ(grids.size(), 1u);
-  EXPECT_EQ(render(grids[0], Format::kText),
-            "Mean score, length 1024, compress context\n"
-            "policy  ratio     kept  KV MiB  ruler/vt  ruler/cwe  average  vs full\n"
-            "---------------------------------------------------------------------\n"
-            "full        0  100.0 %    5.00      90.0       50.0     70.0     +0.0\n"
-            "snapkv    0.5   50.0 %    3.00      60.0       40.0     50.0    -20.0\n");
-}
-
-TEST(Table, AnAverageNeedsEveryTask) {
-  auto cells = four_cells();
-  cells.pop_back();
-  const auto grid = summary_tables(cells).at(0);
-  EXPECT_EQ(grid.rows.at(1),
-            (std::vector<std::string>{"snapkv", "0.5", "50.0 %", "3.00", "60.0", "-", "-", "-"}));
-}
-
-TEST(Table, CellsShowOnlyColumnsThatSaySomething) {
-  auto cells = four_cells();
-  const std::string plain = render(cell_table(cells), Format::kText);
-  EXPECT_FALSE(contains(plain, "failed") || contains(plain, "prefill") || contains(plain, "model"))
-      << plain;
-  EXPECT_TRUE(contains(plain, "ruler/vt     1024  context   snapkv    0.5   60.0  55.0  65.0"))
-      << plain;
-  cells[1].cell.n_errors = 2;
-  cells[1].cell.prefill_ms = 12.34;
-  cells[3].model = "other";
-  const std::string more = render(cell_table(cells), Format::kText);
-  EXPECT_TRUE(contains(more, "failed") && contains(more, "12.3") && contains(more, "other"))
-      << more;
-}
-
-TEST(Table, EveryFormatEscapesItsOwnMarks) {
-  Grid grid;
-  grid.columns = {{"a_b", false}, {"n"}};
-  grid.rows = {{"x|y, \"z\" 5%", "1"}};
-  EXPECT_EQ(render(grid, Format::kMarkdown),
-            "| a_b          |   n |\n| ------------ | --: |\n| x\\|y, \"z\" 5% |   1 |\n");
-  EXPECT_EQ(render(grid, Format::kCsv), "a_b,n\n\"x|y, \"\"z\"\" 5%\",1\n");
-  EXPECT_EQ(render(grid, Format::kLatex),
-            "\\begin{tabular}{lr}\n\\toprule\na\\_b         & n \\\\\n\\midrule\n"
-            "x|y, \"z\" 5\\% & 1 \\\\\n\\bottomrule\n\\end{tabular}\n");
+std::string refused(const std::vector<std::filesystem::path>& files, const ReportOptions& options) {
+  try {
+    report(files, options);
+  } catch (const InputError& e) {
+    return e.what();
+  }
+  return "not refused";
 }
 
 TEST(Report, AnUnfinishedFileSaysSoAtTheTop) {
   const test_run::Folder folder;
   const auto path = folder / "run.h5";
   {
-    ResultsStore store(path, test_run::info(), test_run::cells(5), test_run::kLayers,
+    ResultsStore store(path, test_run::info(), test_run::plan(5), test_run::kLayers,
                        test_run::kHeads);
     for (int64_t i = 0; i < 3; ++i) store.append(test_run::row(i), {});
   }
@@ -98,7 +35,7 @@ TEST(Report, AnUnfinishedFileSaysSoAtTheTop) {
   EXPECT_TRUE(contains(made.text, "tiny on cpu, 2 threads")) << made.text;
   EXPECT_TRUE(contains(made.text, "snapkv")) << made.text;
   const Report csv = report({path}, {"samples", Format::kCsv});
-  EXPECT_EQ(csv.text.find("cell_id,task,max_length,"), 0u);
+  EXPECT_EQ(csv.text.find("block,model,"), 0u);
   EXPECT_EQ(csv.warnings.size(), 1u);
 }
 
@@ -106,30 +43,83 @@ TEST(Report, FilesAreTakenTogetherOnce) {
   const test_run::Folder folder;
   const auto a = folder / "a.h5", b = folder / "b.h5";
   test_run::work(a, 2);
-  RunInfo info = test_run::info();
+  test_run::work(b, 4);
+  const Report both = report({a, b}, {"samples", Format::kCsv});
+  EXPECT_TRUE(both.warnings.empty());
+  EXPECT_EQ(both.text, report({b}, {"samples", Format::kCsv}).text.substr(0, both.text.size()));
+  EXPECT_EQ(std::count(both.text.begin(), both.text.end(), '\n'), 9) << both.text;
+}
+
+TEST(Report, PredictionsAreCutForPeopleOnly) {
+  const test_run::Folder folder;
+  test_run::work(folder / "a.h5", 3);  // row 5 says 900 x
+  const std::string said(900, 'x');
+  EXPECT_FALSE(contains(report({folder / "a.h5"}, {"samples"}).text, said));
+  EXPECT_TRUE(contains(report({folder / "a.h5"}, {"samples", Format::kCsv}).text, said));
+}
+
+TEST(Report, SaysWhatFailed) {
+  const test_run::Folder folder;
+  const auto path = folder / "run.h5";
   {
-    ResultsStore store(b, info, test_run::cells(2), test_run::kLayers, test_run::kHeads);
-    for (int64_t i = 4; i < 8; ++i) store.append(test_run::row(i), {});
+    ResultsStore store(path, test_run::info(), test_run::plan(1), test_run::kLayers,
+                       test_run::kHeads);
+    SampleRow row = test_run::row(1);
+    row.error = "out of memory";
+    row.score = NAN;
+    store.append(test_run::row(0), {});
+    store.append(row, {});
     store.finish();
   }
-  const Report both = report({a, b}, {"cells", Format::kCsv});
-  EXPECT_TRUE(both.warnings.empty());
-  EXPECT_TRUE(contains(both.text, "c0,ruler/vt,1024,full,none,uniform,0,context,2,4,0,"))
-      << both.text;
-  EXPECT_THROW(report({a, a}, {}), InputError);
+  const std::string text = report({path}, {}).text;
+  EXPECT_TRUE(contains(text, "snapkv    0.5  ruler/vt       1   1  out of memory")) << text;
+}
+
+TEST(Report, WithoutLatencyItSaysWhatToAdd) {
+  const test_run::Folder folder;
+  test_run::work(folder / "a.h5", 1);
+  const std::string hint =
+      "no isolated measurements: add `latency: {lengths: [4096]}` to the sweep";
+  EXPECT_EQ(report({folder / "a.h5"}, {"latency"}).text.find(hint + "\n"), 0u);
+  const Report csv = report({folder / "a.h5"}, {"memory", Format::kCsv});
+  EXPECT_EQ(csv.warnings, std::vector<std::string>{hint});
+  EXPECT_EQ(std::count(csv.text.begin(), csv.text.end(), '\n'), 1);
+}
+
+// The numbers of earlier reports, which knew neither groups nor contexts.
+TEST(Report, FilesOfEarlierSchemasAreReportedAsBefore) {
+  const std::filesystem::path root = KVBENCH_TEST_ROOT;
+  const std::string v2 = report({root / "results/reference/quickstart.h5"}, {}).text;
+  EXPECT_TRUE(contains(v2, "Mean score, length 1024, compress context\n")) << v2;
+  EXPECT_TRUE(contains(v2,
+                       "lukv_curves      0.8   20.0 %    3.42                 80.0           "
+                       "     100.0                   50.0     76.7  10    -13.3\n"))
+      << v2;
+  EXPECT_TRUE(contains(v2, "keydiff          0.5   70.0   40.0   90.2  10   49.9 %")) << v2;
+  const std::string v1 =
+      report({root / "harness/results/testdata/schema_v1.h5"}, {"paired", Format::kText, "full"})
+          .text;
+  EXPECT_TRUE(contains(v1, "streaming_llm    0.5  10        10   50.0       -50.0   -80.0   -20.0"))
+      << v1;
 }
 
 TEST(Report, UnknownNamesGetNearMatches) {
-  try {
-    report({}, {"sumary", Format::kText});
-    FAIL();
-  } catch (const InputError& e) {
-    EXPECT_TRUE(contains(e.what(), "did you mean summary?")) << e.what();
-  }
-  EXPECT_THROW(parse_format("html"), InputError);
-  EXPECT_THROW(report({"no/such.h5"}, {}), InputError);
-  EXPECT_THROW(report({}, {"paired", Format::kText}), InputError);
-  EXPECT_THROW(report({}, {"cells", Format::kText, "full"}), InputError);
+  EXPECT_TRUE(contains(refused({}, {"sumary", Format::kText}), "did you mean summary?"));
+  EXPECT_NE(refused({}, {"paired", Format::kText}), "not refused");
+  EXPECT_NE(refused({}, {"cells", Format::kText, "full"}), "not refused");
+}
+
+TEST(Report, FilesOfAnotherKindAreRefusedInOneLine) {
+  const test_run::Folder folder;
+  std::ofstream(folder / "w1.yaml") << "name: x\n";
+  h5::write_attribute(h5::File(folder / "other.h5", h5::Mode::kCreate), "/", "a", int64_t{1});
+  EXPECT_EQ(refused({folder / "w1.yaml"}, {}),
+            (folder / "w1.yaml").string() +
+                ": not an HDF5 file (no signature of one); expected a results file of `kvbench "
+                "run` or a profile");
+  EXPECT_TRUE(contains(refused({folder / "other.h5"}, {}), "other.h5: /: not a results file"))
+      << refused({folder / "other.h5"}, {});
+  EXPECT_TRUE(contains(refused({"no/such.h5"}, {}), "No such file"));
 }
 
 }  // namespace

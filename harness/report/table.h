@@ -1,59 +1,80 @@
-// Tables of results.
+// A table of values: for people several grids with numbers cut and in handy units, for programs one
+// grid of plain numbers.
 #pragma once
 
 #include <fmt/format.h>
 
+#include <cmath>
+#include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "harness/report/grid.h"
-#include "harness/results/rows.h"
 
 namespace kvbench {
 
-// A derived cell and the model that it was measured with.
-struct ModelCell {
-  std::string model;
-  CellRow cell;
+// A text or a number. An empty text or nan is nothing: "-" for people, an empty cell in CSV.
+struct Value {
+  // NOLINTBEGIN(google-explicit-constructor): rows are written as lists of plain values
+  Value(std::string value) : text(std::move(value)) {}
+  Value(const char* value) : text(value) {}
+  Value(int64_t value) : text(fmt::format("{}", value)), number(static_cast<double>(value)) {}
+  Value(double value) : text(std::isnan(value) ? "" : fmt::format("{}", value)), number(value) {}
+  // NOLINTEND
+
+  std::string text;     // a number's in full
+  double number = NAN;  // of a number
 };
 
-// One line per cell, in the order given; cells without a row are left out. The model, the error
-// count and the times have columns only where they say something.
-Grid cell_table(const std::vector<ModelCell>& cells);
+// How people read a value.
+enum class Style {
+  kText,      // one line, at most 60 bytes
+  kNumber,    // as it is
+  kScore,     // one decimal; milliseconds too
+  kFine,      // three decimals
+  kSigned,    // one decimal, with its sign
+  kPercent,   // of a share
+  kMebibytes  // of bytes
+};
 
-// One table per (model, compress, max_length): a line per policy and ratio, a column per task, and
-// the average over the tasks ("-" unless every task is there) with its distance from the full
-// cache's.
-std::vector<Grid> summary_tables(const std::vector<ModelCell>& cells);
+struct Column {
+  std::string title;  // for people; empty = for programs only
+  std::string name;   // in CSV, its unit included; empty = for people only
+  Style style = Style::kText;
+  bool optional = false;  // not shown where no row has anything, or only 0
+};
 
-// One line per policy, ratio and context length of the isolated measurements: medians over repeats.
-Grid latency_table(const std::vector<LatencyRow>& rows);
+struct Table {
+  struct Section {
+    std::string title;
+    std::vector<std::vector<Value>> rows;  // each as long as `columns`
+  };
+  std::vector<Column> columns;
+  std::vector<Section> sections;
 
-// The same lines with the KV cache's bytes by all three counts, and their peak while prefilling.
-Grid memory_table(const std::vector<LatencyRow>& rows);
+  std::vector<Grid> for_people() const;  // one a section that has rows
+  Grid for_programs() const;
+};
 
-// One line per sample: what was said and how it was graded.
-Grid sample_table(const std::vector<SampleRow>& rows);
+std::string shown(const Value& value, Style style);
 
-// Every column of the rows in full precision; nan is an empty text.
+// The text without line breaks, at most `most` bytes, cut between characters.
+std::string one_line(std::string text, size_t most);
+
+// A column for programs and its value for every field of a row struct (results/rows.h).
 template <class Row>
-Grid full_table(const std::vector<Row>& rows) {
-  Grid grid;
-  Row names;
-  visit_columns(names, [&](const char* name, const auto&) {
-    grid.columns.push_back({name, true});
-  });
-  for (const Row& row : rows) {
-    std::vector<std::string> cells;
-    visit_columns(row, [&](const char*, const auto& value) {
-      std::string text = fmt::format("{}", value);
-      cells.push_back(text == "nan" && !std::is_same_v<std::decay_t<decltype(value)>, std::string>
-                          ? ""
-                          : std::move(text));
-    });
-    grid.rows.push_back(std::move(cells));
-  }
-  return grid;
+std::vector<Column> data_columns() {
+  std::vector<Column> columns;
+  Row row;
+  visit_columns(row, [&](const char* name, const auto&) { columns.push_back({"", name}); });
+  return columns;
+}
+template <class Row>
+std::vector<Value> data_values(const Row& row) {
+  std::vector<Value> values;
+  visit_columns(row, [&](const char*, const auto& value) { values.emplace_back(value); });
+  return values;
 }
 
 }  // namespace kvbench

@@ -20,10 +20,42 @@ double mean_of(const std::vector<double>& values) {
   return values.empty() ? NAN : sum / static_cast<double>(values.size());
 }
 
+// What was measured on one context.
+struct Cluster {
+  double sum = 0, count = 0;
+};
+
+// In the order of the contexts' names; a sum is the same whatever the order of the values was.
+std::vector<Cluster> clusters_of(const Stratum& stratum) {
+  KVB_CHECK(stratum.values.size() == stratum.contexts.size(), "{} values on {} contexts",
+            stratum.values.size(), stratum.contexts.size());
+  std::map<std::string, std::vector<double>> by_context;
+  for (size_t i = 0; i < stratum.values.size(); ++i) {
+    by_context[stratum.contexts[i]].push_back(stratum.values[i]);
+  }
+  std::vector<Cluster> clusters;
+  for (auto& [context, values] : by_context) {
+    std::sort(values.begin(), values.end());
+    Cluster& cluster = clusters.emplace_back();
+    for (const double value : values) cluster.sum += value;
+    cluster.count = static_cast<double>(values.size());
+  }
+  return clusters;
+}
+
+double mean_of(const std::vector<Cluster>& clusters) {
+  Cluster all;
+  for (const Cluster& cluster : clusters) {
+    all.sum += cluster.sum;
+    all.count += cluster.count;
+  }
+  return all.sum / all.count;  // nan without clusters
+}
+
 struct Samples {
-  std::vector<double> scores, kept_ratio, full, logical, allocated;
+  Stratum scores;
+  std::vector<double> kept_ratio, full, logical, allocated;
   std::vector<double> prefill_ms, score_ms, compact_ms, decode_ms;
-  std::vector<std::string> contexts;
   int64_t errors = 0, longest = 0;
 
   void add(const SampleRow& row) {
@@ -32,9 +64,8 @@ struct Samples {
       ++errors;
       return;
     }
-    scores.push_back(row.score);
-    // Files of earlier versions do not know the context: each sample has its own there.
-    contexts.push_back(row.context_id.empty() ? fmt::format("{}", row.sample_id) : row.context_id);
+    scores.values.push_back(row.score);
+    scores.contexts.push_back(row.context_id);
     kept_ratio.push_back(row.kept_ratio);
     full.push_back(static_cast<double>(row.kv_bytes_full));
     logical.push_back(static_cast<double>(row.kv_bytes_logical));
@@ -48,37 +79,31 @@ struct Samples {
 
 }  // namespace
 
-Interval clustered_mean(std::span<const double> values, std::span<const std::string> clusters) {
-  KVB_CHECK(values.size() == clusters.size(), "{} values of {} clusters", values.size(),
-            clusters.size());
-  struct Cluster {
-    std::vector<double> values;
-    double sum = 0;
-  };
-  std::map<std::string, Cluster> grouped;
-  for (size_t i = 0; i < values.size(); ++i) grouped[clusters[i]].values.push_back(values[i]);
-  std::vector<Cluster> all;
-  double total = 0;
-  for (auto& [id, cluster] : grouped) {
-    std::sort(cluster.values.begin(), cluster.values.end());  // one sum whatever the order was
-    for (const double value : cluster.values) cluster.sum += value;
-    total += cluster.sum;
-    all.push_back(std::move(cluster));
+Interval stratified_mean(const std::vector<Stratum>& strata) {
+  std::vector<std::vector<Cluster>> all;
+  double mean = strata.empty() ? NAN : 0;
+  bool has_interval = true;
+  for (const Stratum& stratum : strata) {
+    all.push_back(clusters_of(stratum));
+    mean += mean_of(all.back()) / static_cast<double>(strata.size());
+    has_interval &= all.back().size() > 1;
   }
-  const double mean = values.empty() ? NAN : total / static_cast<double>(values.size());
-  if (all.size() < 2 || std::isnan(mean)) return {mean, NAN, NAN};
+  if (!has_interval || std::isnan(mean)) return {mean, NAN, NAN};
 
   Random random(kSeed);
   std::vector<double> means;
   for (int i = 0; i < kResamples; ++i) {
-    double sum = 0;
-    size_t count = 0;
-    for (size_t j = 0; j < all.size(); ++j) {
-      const Cluster& drawn = all[random.below(all.size())];
-      sum += drawn.sum;
-      count += drawn.values.size();
+    double resampled = 0;
+    for (const auto& clusters : all) {
+      Cluster drawn;
+      for (size_t j = 0; j < clusters.size(); ++j) {
+        const Cluster& cluster = clusters[random.below(clusters.size())];
+        drawn.sum += cluster.sum;
+        drawn.count += cluster.count;
+      }
+      resampled += drawn.sum / drawn.count / static_cast<double>(all.size());
     }
-    means.push_back(sum / static_cast<double>(count));
+    means.push_back(resampled);
   }
   std::sort(means.begin(), means.end());
   return {mean, quantile(means, 0.025), quantile(means, 0.975)};
@@ -106,11 +131,12 @@ std::vector<CellRow> derive_cells(const std::vector<CellRow>& cells,
   for (CellRow& cell : derived) {
     const Samples& samples = by_cell[cell.cell_id];
     if (samples.longest > 0) cell.max_length = samples.longest;
-    const Interval score = clustered_mean(samples.scores, samples.contexts);
-    cell.n = static_cast<int64_t>(samples.scores.size());
+    const Interval score = stratified_mean({samples.scores});
+    const std::set<std::string> contexts(samples.scores.contexts.begin(),
+                                         samples.scores.contexts.end());
+    cell.n = static_cast<int64_t>(samples.scores.values.size());
+    cell.n_contexts = static_cast<int64_t>(contexts.size());
     cell.n_errors = samples.errors;
-    cell.n_contexts = static_cast<int64_t>(
-        std::set<std::string>(samples.contexts.begin(), samples.contexts.end()).size());
     cell.mean = score.mean;
     cell.ci_low = score.low;
     cell.ci_high = score.high;

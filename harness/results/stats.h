@@ -1,8 +1,6 @@
 // Means and intervals of scores.
 #pragma once
 
-#include <cstdint>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -14,11 +12,18 @@ struct Interval {
   double mean, low, high;  // nan = cannot tell
 };
 
-// Mean of `values` and its 95 % interval by the percentile bootstrap (2000 resamples, fixed seed),
-// resampling whole clusters: values[i] belongs to clusters[i], the context it was measured on,
-// because answers about one context are not independent. The order of the values does not matter.
-// Fewer than two clusters leave the interval nan, no values the mean too.
-Interval clustered_mean(std::span<const double> values, std::span<const std::string> clusters);
+// Values of one task: values[i] was measured on the context contexts[i].
+struct Stratum {
+  std::vector<double> values;
+  std::vector<std::string> contexts;
+};
+
+// Mean over the strata of their means, each weighing the same, and its 95 % interval by the
+// percentile bootstrap (2000 resamples, fixed seed): whole contexts are resampled within each
+// stratum, because answers about one context are not independent. The order of values does not
+// matter. A stratum of one context leaves the interval nan, one of none (or no stratum) the mean
+// too.
+Interval stratified_mean(const std::vector<Stratum>& strata);
 
 // Linear between the two nearest ranks, as numpy.percentile; `sorted` ascends and is not empty.
 double quantile(const std::vector<double>& sorted, double q);
@@ -26,7 +31,8 @@ double quantile(const std::vector<double>& sorted, double q);
 // Median of the values that are not nan; nan when there is none.
 double median(std::vector<double> values);
 
-// The cells with what `rows` say about each; rows of other cells are ignored.
+// The cells with what `rows` say about each, the longest length included; rows of other cells are
+// ignored.
 std::vector<CellRow> derive_cells(const std::vector<CellRow>& cells,
                                   const std::vector<SampleRow>& rows);
 

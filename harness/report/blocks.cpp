@@ -1,0 +1,127 @@
+#include "harness/report/blocks.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <bit>
+#include <filesystem>
+#include <map>
+#include <tuple>
+
+#include "harness/report/titles.h"
+
+namespace kvbench {
+namespace {
+
+bool is_file(const CellRow& cell) { return cell.source != "generated"; }
+
+int64_t block_length(const CellRow& cell) {
+  return is_file(cell) ? static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(cell.max_length)))
+                       : cell.max_length;
+}
+
+// Everything but the rank of the task's group.
+std::string key_of(const RunInfo& run, const CellRow& cell) {
+  return fmt::format("{}\n{}\n{}\n{}\n{}\n{}", identity_text(run), cell.compress, cell.protocol,
+                     cell.seed, is_file(cell), block_length(cell));
+}
+
+// "4096", or of files the real range: "3791 to 4096".
+std::string lengths(const Block& block) {
+  int64_t shortest = block.cells[0]->cell.max_length, longest = shortest;
+  for (const Measured* measured : block.cells) {
+    longest = std::max(longest, measured->cell.max_length);
+    for (const SampleRow& row : measured->rows) {
+      if (row.error.empty()) shortest = std::min(shortest, row.max_length);
+    }
+  }
+  return shortest == longest ? fmt::format("{}", longest)
+                             : fmt::format("{} to {}", shortest, longest);
+}
+
+// The files of the block's tasks; more than two as the first one and a count.
+std::string sources(const Block& block) {
+  std::vector<std::string> names;
+  for (const Measured* measured : block.cells) {
+    const std::string& source = measured->cell.source;
+    if (std::find(names.begin(), names.end(), source) == names.end()) names.push_back(source);
+  }
+  constexpr size_t kMost = 2;
+  if (names.size() <= kMost) return fmt::format("{}", fmt::join(names, " and "));
+  return fmt::format("{} and {} more", names[0], names.size() - 1);
+}
+
+std::vector<Fact> facts_of(const RunInfo& run, const Block& block, bool has_siblings) {
+  const CellRow& cell = block.cells[0]->cell;
+  std::vector<Fact> facts = identity_facts(run);
+  facts.push_back({"protocol", cell.protocol});
+  facts.push_back({"seed", fmt::format("{}", cell.seed)});
+  facts.push_back({"", is_file(cell) ? "from files" : "generated"});
+  facts.push_back({"from", has_siblings ? sources(block) : "", true});
+  facts.push_back({"samples", has_siblings ? short_hash(cell.group_id) : "", true});
+  return facts;
+}
+
+}  // namespace
+
+std::vector<Block> blocks_of(const Joined& joined) {
+  std::vector<Block> blocks;
+  std::vector<std::string> keys;                              // of each block
+  std::map<std::pair<std::string, size_t>, size_t> block_at;  // key and rank -> block
+  std::map<std::tuple<std::string, std::string>, std::vector<std::string>> groups;  // key and task
+  for (const Measured& measured : joined.cells) {
+    const CellRow& cell = measured.cell;
+    if (measured.rows.empty()) continue;
+    const std::string key = key_of(joined.runs[measured.run], cell);
+    auto& ranks = groups[{key, cell.task}];
+    const auto rank = std::find(ranks.begin(), ranks.end(), cell.group_id) - ranks.begin();
+    if (rank == std::ssize(ranks)) ranks.push_back(cell.group_id);
+    const auto [at, added] = block_at.try_emplace({key, static_cast<size_t>(rank)}, blocks.size());
+    if (added) {
+      blocks.emplace_back();
+      keys.push_back(key);
+    }
+    Block& block = blocks[at->second];
+    block.cells.push_back(&measured);
+    if (std::find(block.tasks.begin(), block.tasks.end(), cell.task) == block.tasks.end()) {
+      block.tasks.push_back(cell.task);
+    }
+  }
+  std::vector<std::vector<Fact>> facts;
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    Block& block = blocks[i];
+    const RunInfo& run = joined.runs[block.cells[0]->run];
+    const CellRow& cell = block.cells[0]->cell;
+    facts.push_back(facts_of(run, block, std::count(keys.begin(), keys.end(), keys[i]) > 1));
+    block.values = {static_cast<int64_t>(i + 1),
+                    run.model,
+                    run.model_hash,
+                    run.dtype,
+                    run.prompt_hash,
+                    run.end_tokens,
+                    run.numerics,
+                    block_length(cell),
+                    cell.compress,
+                    cell.protocol,
+                    cell.seed};
+  }
+  const auto differ = differences(facts);
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    blocks[i].title =
+        fmt::format("length {}, compress {}{}{}", lengths(blocks[i]),
+                    blocks[i].cells[0]->cell.compress, differ[i].empty() ? "" : ", ", differ[i]);
+  }
+  return blocks;
+}
+
+std::vector<Column> block_columns() {
+  std::vector<Column> columns;
+  for (const char* name : {"block", "model", "model_hash", "dtype", "prompt_hash", "end_tokens",
+                           "numerics", "length", "compress", "protocol", "seed"}) {
+    columns.push_back({"", name});
+  }
+  return columns;
+}
+
+}  // namespace kvbench
