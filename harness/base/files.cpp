@@ -91,7 +91,8 @@ void check_existing(const fs::path& path) {
 std::string read_file(const fs::path& file) {
   std::error_code error;
   if (!fs::is_regular_file(file, error)) {
-    throw_input_error("{}: cannot be read: there is no such file", file.string());
+    throw_input_error("{}: cannot be read: {}", file.string(),
+                      fs::exists(file, error) ? "not a regular file" : "there is no such file");
   }
   std::ifstream in(file, std::ios::binary);
   std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};

@@ -52,6 +52,7 @@ std::string sha256_file(const std::filesystem::path& file) {
   while (in.read(block.data(), static_cast<std::streamsize>(block.size())) || in.gcount() > 0) {
     sha.update(block.data(), static_cast<size_t>(in.gcount()));
   }
+  if (in.bad()) throw_input_error("{}: cannot be read", file.string());
   return sha.hex();
 }
 

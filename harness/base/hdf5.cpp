@@ -1,10 +1,8 @@
 #include "harness/base/hdf5.h"
 
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
-#include <functional>
-#include <numeric>
 #include <stdexcept>
 #include <utility>
 
@@ -86,8 +84,29 @@ std::vector<int64_t> dims_of(const File& file, const std::string& name, hid_t da
   return {sizes.begin(), sizes.end()};
 }
 
-int64_t product(const std::vector<int64_t>& dims) {
-  return std::accumulate(dims.begin(), dims.end(), int64_t{1}, std::multiplies<>());
+// Throws when the product is no int64_t (sizes above that range are negative here).
+int64_t product(const File& file, const std::string& name, const std::vector<int64_t>& dims) {
+  int64_t product = 1;
+  for (const int64_t size : dims) {
+    if (size < 0 || __builtin_mul_overflow(product, size, &product)) {
+      file.fail(name, fmt::format("impossible shape [{}]", fmt::join(dims, ", ")));
+    }
+  }
+  return product;
+}
+
+// A shape is only a claim. What a file holds bounds what is allocated for it: its bytes, times what
+// deflate can make of them. So values that were never written are refused, too.
+void check_stored(const File& file, const std::string& name, hid_t dataset, int64_t n_values,
+                  size_t value_bytes) {
+  constexpr hsize_t kMostDeflated = 1032;
+  hsize_t file_bytes = 0;
+  file.check(H5Fget_filesize(file.id(), &file_bytes), name);
+  const hsize_t stored = std::min(H5Dget_storage_size(dataset), file_bytes);
+  if (static_cast<hsize_t>(n_values) / kMostDeflated > stored / value_bytes) {
+    file.fail(name, fmt::format("its shape claims {} values, the file holds {} bytes of them",
+                                n_values, stored));
+  }
 }
 
 Id text_type() {
@@ -221,9 +240,10 @@ hid_t compressed_storage(std::vector<hsize_t> chunk, size_t item_bytes) {
 template <class T>
 void write_array(const File& file, const std::string& name, const std::vector<int64_t>& dims,
                  std::span<const T> values) {
-  if (product(dims) != static_cast<int64_t>(values.size())) {
-    file.fail(name, fmt::format("{} values do not fill the {} of its shape", values.size(),
-                                product(dims)));
+  const int64_t n_values = product(file, name, dims);
+  if (n_values != static_cast<int64_t>(values.size())) {
+    file.fail(name,
+              fmt::format("{} values do not fill the {} of its shape", values.size(), n_values));
   }
   const std::vector<hsize_t> sizes(dims.begin(), dims.end());
   const Id space(sizes.empty()
@@ -246,7 +266,9 @@ Array<T> read_array(const File& file, const std::string& name) {
   check_readable<T>(file, name, type.get());
   Array<T> array;
   array.dims = dims_of(file, name, dataset.get());
-  array.values.resize(static_cast<size_t>(product(array.dims)));
+  const int64_t n_values = product(file, name, array.dims);
+  check_stored(file, name, dataset.get(), n_values, H5Tget_size(type.get()));
+  array.values.resize(static_cast<size_t>(n_values));
   file.check(
       H5Dread(dataset.get(), native<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, array.values.data()),
       name);

@@ -80,7 +80,8 @@ void write_array(const File& file, const std::string& name, const std::vector<in
                  std::span<const T> values);
 
 // Reads a whole dataset. Refuses what could not be kept: another kind of data (a bool counts as an
-// integer, an integer may be read as a float), or an integer type wider than T.
+// integer, an integer may be read as a float), an integer type wider than T, or a shape that claims
+// more values than the file can hold.
 template <class T>
 Array<T> read_array(const File& file, const std::string& name);
 

@@ -1,6 +1,8 @@
-// Running another program of the project (set-up, plots) and waiting for it.
+// Running another program (set-up, plots, git) and waiting for it. Arguments are passed as they
+// are: no shell reads them.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,5 +11,9 @@ namespace kvbench {
 // Runs arguments[0] (a path) with the rest; it shares our streams. Throws std::runtime_error naming
 // the program when it cannot be started or does not exit with status 0.
 void run_program(std::vector<std::string> arguments);
+
+// What arguments[0] (a path, or a name that PATH finds) prints; its complaints are dropped. nullopt
+// when it cannot be started or does not exit with status 0.
+std::optional<std::string> output_of(std::vector<std::string> arguments);
 
 }  // namespace kvbench

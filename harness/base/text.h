@@ -1,10 +1,21 @@
 // Small questions about UTF-8 texts that more than one folder asks.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
 namespace kvbench {
+
+// What begins at `text[i]`: a well-formed sequence, or the longest start of one, which Unicode (and
+// Python's errors="replace") takes for one error. Its length is at least 1.
+struct Utf8Part {
+  size_t length;
+  bool valid;
+};
+Utf8Part utf8_part(std::string_view text, size_t i);
+
+bool is_valid_utf8(std::string_view text);
 
 // Code points of a valid UTF-8 text: the bytes that do not continue one.
 inline int64_t count_code_points(std::string_view text) {

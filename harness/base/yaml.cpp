@@ -12,33 +12,10 @@
 #include <string_view>
 
 #include "harness/base/error.h"
+#include "harness/base/text.h"
 
 namespace kvbench {
 namespace {
-
-// Length of the UTF-8 sequence at `text[i]`, 0 when it is not well formed.
-size_t utf8_length(std::string_view text, size_t i) {
-  const auto byte = [&](size_t k) {
-    return k < text.size() ? static_cast<unsigned char>(text[k]) : 0u;
-  };
-  const unsigned first = byte(i);
-  if (first < 0x80) return 1;
-  const size_t length = first < 0xC2   ? 0
-                        : first < 0xE0 ? 2
-                        : first < 0xF0 ? 3
-                        : first < 0xF5 ? 4
-                                       : 0;
-  for (size_t k = 1; k < length; ++k) {
-    if ((byte(i + k) & 0xC0) != 0x80) return 0;
-  }
-  // Overlong forms, surrogates, and code points above U+10FFFF.
-  const unsigned second = byte(i + 1);
-  if ((first == 0xE0 && second < 0xA0) || (first == 0xED && second > 0x9F) ||
-      (first == 0xF0 && second < 0x90) || (first == 0xF4 && second > 0x8F)) {
-    return 0;
-  }
-  return length;
-}
 
 // yaml-cpp passes wrong bytes through, takes a byte 4 for the end of the file, and would guess
 // UTF-16; none of that may reach names in a results file.
@@ -46,14 +23,14 @@ void check_text(std::string_view text, const std::string& label, bool with_lines
   int line = 1;
   for (size_t i = 0; i < text.size();) {
     const auto c = static_cast<unsigned char>(text[i]);
-    const size_t length = utf8_length(text, i);
+    const Utf8Part part = utf8_part(text, i);
     const bool control = c == 0x7F || (c < 0x20 && c != '\t' && c != '\n' && c != '\r');
-    if (length == 0 || control) {
+    if (!part.valid || control) {
       throw_input_error("{}: expected UTF-8 text, got the byte 0x{:02x}",
                         place_of(label, with_lines ? line : 0), c);
     }
     if (c == '\n') ++line;
-    i += length;
+    i += part.length;
   }
 }
 

@@ -128,7 +128,7 @@ INSTANTIATE_TEST_SUITE_P(
                  kGenerated,
                  "file: nowhere.jsonl"},
         BadInput{"MalformedLine",
-                 {"bad_line.jsonl:2: ", "malformed JSON"},
+                 {"bad_line.jsonl:2: ", "not valid JSON: malformed at byte"},
                  kRun,
                  kGenerated,
                  "file: bad_line.jsonl"},

@@ -36,7 +36,7 @@ INSTANTIATE_TEST_SUITE_P(
                  {"garbage_length/model.safetensors", "header claims"},
                  inspect({"--model", "garbage_length"})},
         BadInput{"GarbageHeader",
-                 {"garbage_header/model.safetensors", "header is not"},
+                 {"garbage_header/model.safetensors", "header: not valid JSON"},
                  inspect({"--model", "garbage_header"})},
         BadInput{"OtherShape",
                  {"other_shape/model.safetensors", "expected shape [96, 64]"},

@@ -1,10 +1,8 @@
 // grade: scores stored predictions without a model.
 #include <fmt/format.h>
 
-#include <fstream>
-#include <nlohmann/json.hpp>
-
 #include "harness/base/error.h"
+#include "harness/base/json_view.h"
 #include "harness/cli/verbs.h"
 #include "tasks/metrics.h"
 #include "tasks/ruler/string_match.h"
@@ -12,57 +10,47 @@
 namespace kvbench {
 namespace {
 
-using nlohmann::json;
-
-json read_cases(const std::string& file) {
-  std::ifstream in(file);
-  if (!in) throw_input_error("{}: cannot be read", file);
-  json content;
+// What `grade` answers; its complaints with the place of the case.
+template <class Grade>
+auto graded(const JsonView& item, Grade&& grade) {
   try {
-    content = json::parse(in);
-  } catch (const json::parse_error& e) {
-    throw_input_error("{}: not valid JSON: {}", file, e.what());
+    return grade();
+  } catch (const InputError& e) {
+    item.fail(e.what());
   }
-  const json& cases = content.is_object() && content.contains("cases") ? content["cases"] : content;
-  if (!cases.is_array()) throw_input_error("{}: expected a list of cases", file);
-  return cases;
 }
 
 // {metric, prediction, ground_truths}: one score in 0..1.
-std::string grade_metric_case(const json& item) {
-  const auto references = item.at("ground_truths").get<std::vector<std::string>>();
-  const double score = grade_share(item.at("metric").get<std::string>(),
-                                   item.at("prediction").get<std::string>(), references);
-  return fmt::format("{:.17g}\n", score);
+std::string grade_metric_case(const JsonView& item) {
+  const std::string &metric = item.at("metric").text(), &prediction = item.at("prediction").text();
+  const auto references = item.at("ground_truths").texts();
+  return graded(
+      item, [&] { return fmt::format("{:.17g}\n", grade_share(metric, prediction, references)); });
 }
 
 // {samples: [{pred, refs}]}: the task's two RULER scores.
-std::string grade_ruler_case(const json& item) {
+std::string grade_ruler_case(const JsonView& item) {
+  const JsonView list = item.at("samples");
   std::vector<ruler::GradedSample> samples;
-  for (const auto& sample : item.at("samples")) {
-    samples.push_back(
-        {sample.at("pred").get<std::string>(), sample.at("refs").get<std::vector<std::string>>()});
+  for (size_t i = 0; i < list.size(); ++i) {
+    samples.push_back({list[i].at("pred").text(), list[i].at("refs").texts()});
   }
-  return fmt::format("{} {}\n", ruler::task_score("string_match_all", samples),
-                     ruler::task_score("string_match_part", samples));
+  return graded(item, [&] {
+    return fmt::format("{} {}\n", ruler::task_score("string_match_all", samples),
+                       ruler::task_score("string_match_part", samples));
+  });
 }
 
+// A list of cases, or {cases: [...]}.
 void grade_file(const std::string& file) {
+  const nlohmann::json content = read_json(file);
+  const bool named = content.is_object() && content.contains("cases");
+  const nlohmann::json& cases = named ? content["cases"] : content;
+  if (!cases.is_array()) throw_input_error("{}: expected a list of cases", file);
   std::string lines;  // printed when every case could be graded
-  int64_t number = 0;
-  for (const auto& item : read_cases(file)) {
-    ++number;
-    try {
-      const bool is_ruler = item.is_object() && item.contains("samples");
-      lines += is_ruler ? grade_ruler_case(item) : grade_metric_case(item);
-    } catch (const json::exception& e) {
-      throw_input_error(
-          "{}: case {}: expected {{samples: [{{pred, refs}}]}} or {{metric, prediction, "
-          "ground_truths}}: {}",
-          file, number, e.what());
-    } catch (const InputError& e) {
-      throw_input_error("{}: case {}: {}", file, number, e.what());
-    }
+  for (size_t i = 0; i < cases.size(); ++i) {
+    const JsonView item(cases[i], fmt::format("{}: case {}", file, i + 1));
+    lines += item.find("samples") ? grade_ruler_case(item) : grade_metric_case(item);
   }
   fmt::print("{}", lines);
 }

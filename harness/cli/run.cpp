@@ -1,7 +1,10 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "harness/cli/progress_bar.h"
 #include "harness/cli/verbs.h"
+#include "harness/report/failures.h"
 #include "harness/report/report.h"
 #include "harness/results/results_file.h"
 #include "harness/sweep/sweep.h"

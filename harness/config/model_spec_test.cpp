@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "harness/base/paths.h"
-#include "harness/config/config_test_util.h"
+#include "harness/base/test_util.h"
 
 namespace kvbench {
 namespace {

@@ -3,8 +3,8 @@
 #include <fmt/ranges.h>
 #include <gtest/gtest.h>
 
+#include "harness/base/test_util.h"
 #include "harness/base/yaml_write.h"
-#include "harness/config/config_test_util.h"
 
 namespace kvbench {
 namespace {

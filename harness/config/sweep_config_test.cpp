@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "harness/base/paths.h"
-#include "harness/config/config_test_util.h"
+#include "harness/base/test_util.h"
 #include "harness/config/policy_yaml.h"
 
 namespace kvbench {

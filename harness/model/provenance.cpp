@@ -1,17 +1,15 @@
 #include "harness/model/provenance.h"
 
 #include <H5public.h>
+#include <fmt/format.h>
 #include <torch/version.h>
 
 #include <algorithm>
-#include <array>
-#include <cstdio>
-#include <memory>
 #include <vector>
 
-#include "harness/base/error.h"
 #include "harness/base/hash.h"
 #include "harness/base/paths.h"
+#include "harness/base/process.h"
 
 namespace kvbench {
 namespace fs = std::filesystem;
@@ -33,15 +31,10 @@ std::string tokenizer_hash(const fs::path& model_dir) {
 }
 
 std::string git_commit() {
-  const std::string command =
-      fmt::format("git -C '{}' describe --always --dirty --abbrev=40 --exclude '*' 2>/dev/null",
-                  project_root().string());
-  const std::unique_ptr<FILE, int (*)(FILE*)> pipe(::popen(command.c_str(), "r"), &::pclose);
-  std::array<char, 128> line{};
-  if (!pipe || std::fgets(line.data(), line.size(), pipe.get()) == nullptr) return "unknown";
-  std::string commit(line.data());
-  while (!commit.empty() && commit.back() == '\n') commit.pop_back();
-  return commit;
+  auto commit = output_of({"git", "-C", project_root().string(), "describe", "--always", "--dirty",
+                           "--abbrev=40", "--exclude", "*"});
+  while (commit && commit->ends_with('\n')) commit->pop_back();
+  return commit && !commit->empty() ? *commit : "unknown";
 }
 
 std::string library_versions() {

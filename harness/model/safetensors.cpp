@@ -7,16 +7,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
-#include <fstream>
-#include <nlohmann/json.hpp>
 #include <set>
 
 #include "harness/base/error.h"
+#include "harness/base/json_view.h"
 
 namespace kvbench {
-
-using nlohmann::json;
 
 // A whole file, readable; private and writable because LibTorch knows no read-only memory.
 class MappedFile {
@@ -53,39 +51,73 @@ class MappedFile {
 
 namespace {
 
-constexpr uint64_t kMaxHeader = 100'000'000;  // the format's own limit
+constexpr uint64_t kMaxHeader = 100'000'000;         // the format's own limit
+constexpr int64_t kMostElements = int64_t{1} << 56;  // their bytes are an int64_t, too
 
-at::ScalarType parse_dtype(const std::string& place, const std::string& name) {
+at::ScalarType read_dtype(const JsonView& tensor) {
   static const std::map<std::string, at::ScalarType> known = {
       {"F64", at::kDouble}, {"F32", at::kFloat}, {"BF16", at::kBFloat16}, {"F16", at::kHalf},
       {"I64", at::kLong},   {"I32", at::kInt},   {"I16", at::kShort},     {"I8", at::kChar},
       {"U8", at::kByte},    {"BOOL", at::kBool}};
-  const auto it = known.find(name);
-  if (it == known.end()) throw_input_error("{}: dtype {} is not supported", place, name);
+  const JsonView name = tensor.at("dtype");
+  const auto it = known.find(name.text());
+  if (it == known.end()) name.fail(fmt::format("{} is not supported", name.text()));
   return it->second;
 }
 
 // Number of elements, or an error when the product leaves the range of sane sizes.
-int64_t checked_numel(const std::string& place, const std::vector<int64_t>& shape) {
+int64_t checked_numel(const JsonView& tensor, const std::vector<int64_t>& shape) {
   int64_t numel = 1;
   for (const auto size : shape) {
-    if (size < 0 || __builtin_mul_overflow(numel, size, &numel) || numel > int64_t{1} << 56) {
-      throw_input_error("{}: impossible shape [{}]", place, fmt::join(shape, ", "));
+    if (__builtin_mul_overflow(numel, size, &numel) || numel > kMostElements) {
+      tensor.fail(fmt::format("impossible shape [{}]", fmt::join(shape, ", ")));
     }
   }
   return numel;
 }
 
-template <class T>
-T field(const std::string& place, const json& object, const char* key) {
-  try {
-    return object.at(key).get<T>();
-  } catch (const json::exception&) {
-    throw_input_error("{}: \"{}\" is missing or of a wrong type", place, key);
+struct Span {
+  int64_t begin, end;  // bytes behind the header
+
+  auto operator<=>(const Span&) const = default;
+};
+
+Span read_span(const JsonView& tensor, int64_t data_bytes) {
+  const JsonView stored = tensor.at("data_offsets");
+  if (stored.size() != 2) stored.fail_type("two offsets");
+  const Span span{stored[0].integer(0, INT64_MAX), stored[1].integer(0, INT64_MAX)};
+  if (span.begin > span.end || span.end > data_bytes) {
+    stored.fail(
+        fmt::format("[{}, {}] lies outside the {} data bytes of the file: truncated or corrupted",
+                    span.begin, span.end, data_bytes));
+  }
+  return span;
+}
+
+// The format's own rule: the tensors fill the data without holes, overlaps or a rest. Bytes that no
+// tensor names are a sign of another writer's mistake, and of weights that are not all there.
+void check_filled(const std::string& path, std::vector<Span> spans, int64_t data_bytes) {
+  std::sort(spans.begin(), spans.end());
+  int64_t end = 0;
+  for (const Span& span : spans) {
+    if (span.begin != end) {
+      throw_input_error("{}: corrupted: data bytes {} to {} belong to {}", path,
+                        std::min(end, span.begin), std::max(end, span.begin),
+                        span.begin > end ? "no tensor" : "two tensors");
+    }
+    end = span.end;
+  }
+  if (end != data_bytes) {
+    throw_input_error("{}: corrupted: {} bytes follow the last tensor", path, data_bytes - end);
   }
 }
 
-json parse_header(const MappedFile& file) {
+struct Header {
+  nlohmann::json tensors;
+  uint64_t data_start;  // in the file
+};
+
+Header parse_header(const MappedFile& file) {
   uint64_t length = 0;
   if (file.size() < sizeof length) {
     throw_input_error("{}: {} bytes are too few for a safetensors file", file.path(), file.size());
@@ -97,10 +129,10 @@ json parse_header(const MappedFile& file) {
         "safetensors",
         file.path(), length, file.size());
   }
-  const char* begin = file.data() + sizeof length;
-  json header = json::parse(begin, begin + length, nullptr, /*allow_exceptions=*/false);
-  if (!header.is_object()) throw_input_error("{}: its header is not a JSON object", file.path());
-  return header;
+  const std::string place = file.path() + ": header";
+  nlohmann::json header = parse_json({file.data() + sizeof length, length}, place);
+  if (!header.is_object()) JsonView(header, place).fail_type("a JSON object");
+  return {std::move(header), sizeof length + length};
 }
 
 }  // namespace
@@ -116,58 +148,52 @@ Weights::Weights(const std::filesystem::path& model_dir) : dir_(model_dir) {
     add_file(single);
     return;
   }
-  std::ifstream in(index);
-  const json content = json::parse(in, nullptr, /*allow_exceptions=*/false);
-  if (!content.is_object()) throw_input_error("{}: not a JSON object", index.string());
-  const auto weight_map =
-      field<std::map<std::string, std::string>>(index.string(), content, "weight_map");
+  const nlohmann::json content = read_json(index);
+  const JsonView weight_map = JsonView(content, index.string()).at("weight_map");
+  if (!weight_map.value().is_object()) weight_map.fail_type("an object of tensor: file");
+  std::map<std::string, std::string> file_of;
   std::set<std::string> files;
-  for (const auto& [tensor, file] : weight_map) files.insert(file);
-  for (const auto& file : files) {
+  for (const auto& [tensor, value] : weight_map.value().items()) {
+    const std::string file = weight_map.at(tensor).text();
     // An untrusted name must not lead out of the folder.
     if (std::filesystem::path(file).filename() != file || file.empty() || file == "..") {
-      throw_input_error("{}: \"{}\" is not a plain file name", index.string(), file);
+      weight_map.fail(fmt::format("\"{}\" is not a plain file name", file));
     }
-    add_file(model_dir / file);
+    file_of.emplace(tensor, file);
+    files.insert(file);
   }
-  for (const auto& [tensor, file] : weight_map) {
+  for (const auto& file : files) add_file(model_dir / file);
+  for (const auto& [tensor, file] : file_of) {
     if (!has(tensor)) {
-      throw_input_error("{}: names tensor {} in {}, which does not hold it", index.string(), tensor,
-                        file);
+      weight_map.fail(fmt::format("names tensor {} in {}, which does not hold it", tensor, file));
     }
   }
 }
 
 void Weights::add_file(const std::filesystem::path& path) {
   const auto file = std::make_shared<MappedFile>(path);
-  const json header = parse_header(*file);
-  uint64_t header_length = 0;
-  std::memcpy(&header_length, file->data(), sizeof header_length);
-  const uint64_t data_start = sizeof header_length + header_length;
-  const uint64_t data_bytes = file->size() - data_start;
-  for (const auto& [name, entry] : header.items()) {
+  const Header header = parse_header(*file);
+  const auto data_bytes = static_cast<int64_t>(file->size() - header.data_start);
+  std::vector<Span> spans;
+  for (const auto& [name, entry] : header.tensors.items()) {
     if (name == "__metadata__") continue;
-    const std::string place = fmt::format("{}: tensor {}", file->path(), name);
-    if (!entry.is_object()) throw_input_error("{}: expected an object", place);
-    const auto dtype = parse_dtype(place, field<std::string>(place, entry, "dtype"));
-    const auto shape = field<std::vector<int64_t>>(place, entry, "shape");
-    const auto span = field<std::vector<uint64_t>>(place, entry, "data_offsets");
-    const auto n_bytes =
-        static_cast<uint64_t>(checked_numel(place, shape)) * at::elementSize(dtype);
-    if (span.size() != 2 || span[0] > span[1] || span[1] > data_bytes) {
-      throw_input_error(
-          "{}: data_offsets [{}] lie outside the {} data bytes of the file: truncated "
-          "or corrupted",
-          place, fmt::join(span, ", "), data_bytes);
+    const JsonView tensor(entry, file->path(), "tensor " + name);
+    const auto dtype = read_dtype(tensor);
+    const auto shape = tensor.at("shape").integers(0, kMostElements);
+    const int64_t n_bytes =
+        checked_numel(tensor, shape) * static_cast<int64_t>(at::elementSize(dtype));
+    const Span span = read_span(tensor, data_bytes);
+    if (span.end - span.begin != n_bytes) {
+      tensor.fail(fmt::format("shape [{}] needs {} bytes, data_offsets give {}",
+                              fmt::join(shape, ", "), n_bytes, span.end - span.begin));
     }
-    if (span[1] - span[0] != n_bytes) {
-      throw_input_error("{}: shape [{}] needs {} bytes, data_offsets give {}", place,
-                        fmt::join(shape, ", "), n_bytes, span[1] - span[0]);
+    spans.push_back(span);
+    const auto offset = static_cast<int64_t>(header.data_start) + span.begin;
+    if (!tensors_.emplace(name, Entry{file, dtype, shape, offset, n_bytes}).second) {
+      tensor.fail("stored twice");
     }
-    const Entry tensor{file, dtype, shape, static_cast<int64_t>(data_start + span[0]),
-                       static_cast<int64_t>(n_bytes)};
-    if (!tensors_.emplace(name, tensor).second) throw_input_error("{}: stored twice", place);
   }
+  check_filled(file->path(), std::move(spans), data_bytes);
 }
 
 at::Tensor Weights::get(const std::string& name, const std::vector<int64_t>& shape,

@@ -79,18 +79,55 @@ TEST_F(SafetensorsFiles, EachDefectHasItsMessage) {
   expect(write_bytes(""), "too few");
   expect(write_bytes("abc"), "too few");
   expect(write_bytes(std::string(8, '\xff')), "header claims");
-  expect(write("[1]", 0), "not a JSON object");
-  expect(write(R"({"a":1})", 0), "expected an object");
+  expect(write("[1]", 0), "header: expected a JSON object, got a list");
+  expect(write(R"({"a":)", 0), "header: not valid JSON: malformed at byte 6");
+  expect(write(R"({"a":1})", 0), "tensor a: expected an object, got 1");
   expect(write(R"({"a":{"shape":[1],"data_offsets":[0,4]}})", 4), "dtype");
   expect(write(R"({"a":{"dtype":"F9","shape":[1],"data_offsets":[0,4]}})", 4), "F9");
-  expect(write(R"({"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})", 4), "impossible");
+  expect(write(R"({"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})", 4), "got -1");
   expect(write(R"({"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,4]}})", 4),
          "impossible");
   expect(write(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,8]}})", 8), "needs 4 bytes");
   expect(write(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 7), "outside");
   expect(write(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[8,4]}})", 16), "outside");
   expect(write(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[18446744073709551612,0]}})", 4),
-         "outside");
+         "got 18446744073709551612");
+  expect(write(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0]}})", 4), "two offsets");
+}
+
+TEST_F(SafetensorsFiles, SizesAreIntegersWhateverTheFileSays) {
+  for (const std::string size : {"1e300", "1.0", "true", "\"1\"", "null", "9223372036854775808"}) {
+    const std::string shape = R"({"a":{"dtype":"U8","shape":[)" + size;
+    EXPECT_NE(error_of(write(shape + R"(],"data_offsets":[0,1]}})", 1)).find("shape[0]: expected"),
+              std::string::npos);
+    const std::string offset = R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,)" + size;
+    EXPECT_NE(error_of(write(offset + "]}}", 1)).find("data_offsets[1]: expected"),
+              std::string::npos);
+  }
+  EXPECT_NE(error_of(write(R"({"a":{"dtype":"U8","shape":[1e999],"data_offsets":[0,1]}})", 1))
+                .find("a number is too large: '1e999'"),
+            std::string::npos);
+  // 2^31 * 2^31 * 4 elements wrap to 0 in 64 bits.
+  EXPECT_NE(error_of(write(R"({"a":{"dtype":"U8","shape":[2147483648,2147483648,4],)"
+                           R"("data_offsets":[0,0]}})",
+                           0))
+                .find("impossible shape"),
+            std::string::npos);
+}
+
+TEST_F(SafetensorsFiles, TensorsFillTheData) {
+  const auto error = [&](const std::string& a, const std::string& b, size_t data_bytes) {
+    const std::string text = R"({{"a":{{"dtype":"U8","shape":[2],"data_offsets":{}}},)"
+                             R"("b":{{"dtype":"U8","shape":[3],"data_offsets":{}}},)"
+                             R"("none":{{"dtype":"U8","shape":[0,7],"data_offsets":[2,2]}}}})";
+    return error_of(write(fmt::format(fmt::runtime(text), a, b), data_bytes));
+  };
+  EXPECT_EQ(error("[0,2]", "[2,5]", 5), "no error");
+  EXPECT_NE(error("[0,2]", "[2,5]", 6).find("1 bytes follow the last tensor"), std::string::npos);
+  EXPECT_NE(error("[0,2]", "[3,6]", 6).find("data bytes 2 to 3 belong to no tensor"),
+            std::string::npos);
+  EXPECT_NE(error("[0,2]", "[1,4]", 4).find("data bytes 1 to 2 belong to two tensors"),
+            std::string::npos);
 }
 
 // Any prefix and any flipped byte of a real file is read, or refused with one line; never a crash.
@@ -150,6 +187,17 @@ TEST_F(SafetensorsFiles, ConfigNamesWhatIsUnsupported) {
   EXPECT_NE(error(R"({"model_type":"llama"})").find("\"vocab_size\" is missing"),
             std::string::npos);
   EXPECT_NE(error(R"({"model_type":"llama","vocab_size":-3})").find("got -3"), std::string::npos);
+  EXPECT_NE(error(R"({"model_type":"llama","vocab_size":1e300})").find("got 1e+300"),
+            std::string::npos);
+  EXPECT_NE(error(R"({"rms_norm_eps":Infinity})").find("not valid JSON"), std::string::npos);
+  const std::string sizes = R"({"model_type":"llama","vocab_size":9,"intermediate_size":9,)"
+                            R"("num_hidden_layers":1,"num_attention_heads":4,)"
+                            R"("max_position_embeddings":9,"rms_norm_eps":1,"hidden_size":)";
+  EXPECT_NE(error(sizes + "3}").find("head size 0: expected an even number from 2"),
+            std::string::npos);
+  EXPECT_NE(error(sizes + R"(32,"head_dim":0})").find("head_dim: expected an integer from 1"),
+            std::string::npos);
+  EXPECT_EQ(error(sizes + R"(32,"head_dim":null})"), "no error");
 }
 
 }  // namespace

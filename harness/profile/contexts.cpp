@@ -2,14 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
-#include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "harness/base/error.h"
 #include "harness/base/files.h"
 #include "harness/base/hash.h"
-#include "harness/base/names.h"
+#include "harness/base/json_view.h"
 #include "harness/base/paths.h"
 #include "harness/base/random.h"
 #include "tasks/ruler/haystack.h"
@@ -109,44 +106,32 @@ AskedQuestion ask_to_explain(std::string_view sentence, Random& random) {
 }
 
 // ---- lines of JSON ------------------------------------------------------------------------------
-std::string text_of(const nlohmann::json& value, const char* key, const std::string& place) {
-  if (!value.is_string() || value.get<std::string>().empty()) {
-    throw_input_error("{}: {}: expected a text", place, key);
-  }
-  return value.get<std::string>();
+std::string text_of(const JsonView& value) {
+  if (value.text().empty()) value.fail_type("a text");
+  return value.text();
 }
 
-ProfileContext read_line(const std::string& line, const std::string& place,
-                         const ContextsSpec& spec, const PromptFormat& format) {
-  const auto record = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-  if (!record.is_object()) throw_input_error("{}: expected a JSON object", place);
-  for (const auto& [key, value] : record.items()) {
-    const std::vector<std::string> known = {"context", "questions", "answer_prefix"};
-    if (std::find(known.begin(), known.end(), key) == known.end()) {
-      throw_input_error("{}: {}", place, unknown_name("key", key, known));
-    }
-  }
-  for (const char* key : {"context", "questions"}) {
-    if (!record.contains(key)) throw_input_error("{}: {} is missing", place, key);
-  }
-  const auto& questions = record["questions"];
-  if (!questions.is_array() || questions.empty()) {
-    throw_input_error("{}: questions: expected a list of texts", place);
-  }
-  const nlohmann::json prefixes = record.value("answer_prefix", nlohmann::json(kAnswerPrefix));
-  if (prefixes.is_array() && prefixes.size() != questions.size()) {
-    throw_input_error("{}: answer_prefix: expected a text or {} of them, found {}", place,
-                      questions.size(), prefixes.size());
+ProfileContext read_record(const JsonView& record, const ContextsSpec& spec,
+                           const PromptFormat& format) {
+  record.allow_only({"context", "questions", "answer_prefix"});
+  const std::string text = text_of(record.at("context"));
+  const JsonView questions = record.at("questions");
+  if (questions.size() == 0) questions.fail_type("a list of texts");
+  const auto prefixes = record.find("answer_prefix");
+  const bool one_each = prefixes && prefixes->value().is_array();
+  if (one_each && prefixes->size() != questions.size()) {
+    prefixes->fail(
+        fmt::format("expected a text or {} of them, found {}", questions.size(), prefixes->size()));
   }
   ProfileContext context;
-  context.tokens = format.context(text_of(record["context"], "context", place));
+  context.tokens = format.context(text);
   if (static_cast<int64_t>(context.tokens.size()) > spec.length) {
     context.tokens.resize(static_cast<size_t>(spec.length));
   }
   for (size_t i = 0; i < questions.size(); ++i) {
-    context.questions.push_back(format.question(
-        "\n" + text_of(questions[i], "questions", place),
-        text_of(prefixes.is_array() ? prefixes[i] : prefixes, "answer_prefix", place)));
+    const std::string prefix =
+        prefixes ? text_of(one_each ? (*prefixes)[i] : *prefixes) : kAnswerPrefix;
+    context.questions.push_back(format.question("\n" + text_of(questions[i]), prefix));
   }
   return context;
 }
@@ -154,15 +139,10 @@ ProfileContext read_line(const std::string& line, const std::string& place,
 std::vector<ProfileContext> read_lines(const std::string& text, const ContextsSpec& spec,
                                        const PromptFormat& format) {
   std::vector<ProfileContext> contexts;
-  std::istringstream in(text);
-  int64_t line_number = 0;
-  for (std::string line; std::getline(in, line);) {
-    ++line_number;
-    if (line.find_first_not_of(" \t\r") == line.npos) continue;
-    contexts.push_back(
-        read_line(line, fmt::format("{}:{}", spec.file.string(), line_number), spec, format));
-    if (static_cast<int64_t>(contexts.size()) == spec.count) break;
-  }
+  for_each_json_line(text, spec.file.string(), [&](const JsonView& record, int64_t /*line*/) {
+    contexts.push_back(read_record(record, spec, format));
+    return static_cast<int64_t>(contexts.size()) != spec.count;
+  });
   if (contexts.empty() || static_cast<int64_t>(contexts.size()) < spec.count) {
     throw_input_error("{}: holds {} contexts, expected {}", spec.file.string(), contexts.size(),
                       std::max<int64_t>(spec.count, 1));

@@ -2,19 +2,21 @@
 
 #include <fmt/ranges.h>
 
+#include <charconv>
 #include <cstdint>
 #include <cstring>
 #include <fstream>
 #include <regex>
-#include <sstream>
 
 #include "harness/base/error.h"
+#include "harness/base/files.h"
 
 namespace kvbench {
 namespace {
 
 constexpr char kMagic[] = "\x93NUMPY";
-constexpr size_t kAlignment = 64;  // of the data; the header is filled up with blanks
+constexpr size_t kMaxHeader = 10000;  // NumPy's own limit; longer ones exhaust std::regex
+constexpr size_t kAlignment = 64;     // of the data; the header is filled up with blanks
 
 template <class T>
 std::vector<double> values_of(std::string_view bytes) {
@@ -44,11 +46,7 @@ void write_npy(const std::filesystem::path& file, const h5::Array<double>& array
 }
 
 h5::Array<double> read_npy(const std::filesystem::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  if (!in) throw_input_error("{}: cannot be read", file.string());
-  std::ostringstream all;
-  all << in.rdbuf();
-  const std::string bytes = all.str();
+  const std::string bytes = read_file(file);
   const auto refuse = [&](const std::string& what) {
     throw_input_error("{}: {}", file.string(), what);
   };
@@ -59,10 +57,11 @@ h5::Array<double> read_npy(const std::filesystem::path& file) {
   const size_t length =
       byte(8) | byte(9) << 8 | (start == 12 ? byte(10) << 16 | byte(11) << 24 : 0);
   if (length > bytes.size() - start) refuse("its header is cut");
+  if (length > kMaxHeader) refuse(fmt::format("its header is longer than {} bytes", kMaxHeader));
   const std::string header = bytes.substr(start, length);
   std::smatch type, shape;
   static const std::regex kType("'descr':\\s*'<f([48])'"), kOrder("'fortran_order':\\s*False"),
-      kShape("'shape':\\s*\\(([0-9, ]*)\\)"), kNumber("[0-9]{1,9}");
+      kShape("'shape':\\s*\\(([0-9, ]*)\\)"), kNumber("[0-9]+");
   if (!std::regex_search(header, type, kType) || !std::regex_search(header, kOrder) ||
       !std::regex_search(header, shape, kShape)) {
     refuse("expected little-endian float32 or float64 in C order, found " +
@@ -70,15 +69,20 @@ h5::Array<double> read_npy(const std::filesystem::path& file) {
   }
   h5::Array<double> array;
   const std::string dims = shape[1];
-  size_t n_values = 1;
-  for (std::sregex_iterator it(dims.begin(), dims.end(), kNumber), end; it != end; ++it) {
-    array.dims.push_back(std::stoll(it->str()));
-    n_values *= static_cast<size_t>(array.dims.back());
-  }
   const std::string_view data = std::string_view(bytes).substr(start + length);
   const size_t size = type[1] == "4" ? sizeof(float) : sizeof(double);
-  if (data.size() != n_values * size) {
-    refuse(fmt::format("shape ({}) needs {} bytes, found {}", dims, n_values * size, data.size()));
+  size_t n_bytes = size;
+  for (std::sregex_iterator it(dims.begin(), dims.end(), kNumber), end; it != end; ++it) {
+    const std::string text = it->str();
+    int64_t dim = 0;
+    const auto status = std::from_chars(text.data(), text.data() + text.size(), dim).ec;
+    if (status != std::errc() || __builtin_mul_overflow(n_bytes, dim, &n_bytes)) {
+      refuse(fmt::format("impossible shape ({})", dims));
+    }
+    array.dims.push_back(dim);
+  }
+  if (data.size() != n_bytes) {
+    refuse(fmt::format("shape ({}) needs {} bytes, found {}", dims, n_bytes, data.size()));
   }
   array.values = size == sizeof(float) ? values_of<float>(data) : values_of<double>(data);
   return array;

@@ -58,6 +58,19 @@ TEST_F(NpyTest, RefusesOthers) {
   EXPECT_NE(refusal().find("C order"), std::string::npos);
   write("{'descr': '<f8', 'fortran_order': False, 'shape': (2,), }", "12345678");
   EXPECT_NE(refusal().find("needs 16 bytes, found 8"), std::string::npos) << refusal();
+  // Bytes that wrap to 0 in 64 bits; a number of more than 64 bits; digits are one number.
+  for (const char* shape :
+       {"2305843009213693952,", "4294967296, 4294967296", "99999999999999999999,"}) {
+    write(fmt::format("{{'descr': '<f8', 'fortran_order': False, 'shape': ({}), }}", shape), "");
+    EXPECT_NE(refusal().find("impossible shape ("), std::string::npos) << refusal();
+  }
+  write("{'descr': '<f8', 'fortran_order': False, 'shape': (0, 10000000001), }", "");
+  EXPECT_EQ(read_npy(path_).dims, (std::vector<int64_t>{0, 10000000001}));
+  std::ofstream out(path_, std::ios::binary);
+  out << "\x93NUMPY" << '\2' << std::string(1, '\0') << std::string("\0\0\x10\0", 4)
+      << "{'descr': '<f8', 'fortran_order': False, 'shape': (" << std::string(1 << 20, ' ');
+  out.close();
+  EXPECT_NE(refusal().find("header is longer than"), std::string::npos) << refusal();
 }
 
 }  // namespace

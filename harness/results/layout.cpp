@@ -71,6 +71,7 @@ Widths Layout::stored_widths(const h5::File& file, const std::string& dataset) {
   for (int i = 0; i < H5Tget_nmembers(type.get()); ++i) {
     const Id member(H5Tget_member_type(type.get(), static_cast<unsigned>(i)));
     char* name = H5Tget_member_name(type.get(), static_cast<unsigned>(i));
+    if (name == nullptr) file.fail(dataset, h5::last_error());
     const std::string column = name;
     H5free_memory(name);
     if (H5Tget_class(member.get()) != H5T_STRING) continue;

@@ -84,8 +84,8 @@ void Bpe::read_vocabulary(const JsonView& model) {
   for (const auto& [token, value] : vocabulary.value().items()) {
     const bool number = value.is_number_unsigned();
     if (!number || value.get<uint64_t>() > static_cast<uint64_t>(kMaxTokenId)) {
-      vocabulary.fail(fmt::format("token \"{}\" has the id {}; expected an integer from 0 to {}",
-                                  token, value.dump(), kMaxTokenId));
+      JsonView(value, file_, fmt::format("vocab: token \"{}\"", token))
+          .fail_type(fmt::format("an integer from 0 to {}", kMaxTokenId));
     }
     const auto id = value.get<int32_t>();
     const auto index = static_cast<size_t>(id);

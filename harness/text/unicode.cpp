@@ -15,47 +15,22 @@ const uint8_t* bytes(std::string_view text) {
   return reinterpret_cast<const uint8_t*>(text.data());
 }
 
-// Like next_code_point() for any bytes: negative for an ill-formed part.
-UChar32 next_or_error(std::string_view text, size_t& position) {
-  const std::string_view window = text.substr(position, kWindow);
-  const uint8_t* s = bytes(window);
-  int32_t i = 0;
-  const auto length = static_cast<int32_t>(window.size());
-  UChar32 c = 0;
-  U8_NEXT(s, i, length, c);
-  position += static_cast<size_t>(i);
-  return c;
-}
-
 }  // namespace
 
 std::string_view valid_utf8(std::string_view text, std::string& storage) {
   size_t position = 0;
-  while (position < text.size()) {
-    const size_t start = position;
-    if (next_or_error(text, position) < 0) {
-      position = start;
-      break;
-    }
+  Utf8Part part{0, true};
+  for (; position < text.size(); position += part.length) {
+    part = utf8_part(text, position);
+    if (!part.valid) break;
   }
   if (position == text.size()) return text;
   storage.assign(text.substr(0, position));
-  while (position < text.size()) {
-    const size_t start = position;
-    if (next_or_error(text, position) < 0) {
-      storage += "\xEF\xBF\xBD";
-    } else {
-      storage += text.substr(start, position - start);
-    }
+  for (; position < text.size(); position += part.length) {
+    part = utf8_part(text, position);
+    storage += part.valid ? text.substr(position, part.length) : "\xEF\xBF\xBD";
   }
   return storage;
-}
-
-bool is_valid_utf8(std::string_view text) {
-  for (size_t position = 0; position < text.size();) {
-    if (next_or_error(text, position) < 0) return false;
-  }
-  return true;
 }
 
 UChar32 next_code_point(std::string_view text, size_t& position) {
@@ -64,7 +39,13 @@ UChar32 next_code_point(std::string_view text, size_t& position) {
     ++position;
     return first;
   }
-  const UChar32 c = next_or_error(text, position);
+  const std::string_view window = text.substr(position, kWindow);
+  const uint8_t* s = bytes(window);
+  const auto length = static_cast<int32_t>(window.size());
+  int32_t i = 0;
+  UChar32 c = 0;
+  U8_NEXT(s, i, length, c);
+  position += static_cast<size_t>(i);
   KVB_CHECK(c >= 0, "ill-formed UTF-8 at byte {}", position);
   return c;
 }

@@ -13,7 +13,6 @@ namespace kvbench::text {
 // The text itself when it is valid UTF-8, else a copy in `storage` with U+FFFD for every maximal
 // ill-formed part: what Python's errors="replace" and Rust's from_utf8_lossy give.
 std::string_view valid_utf8(std::string_view text, std::string& storage);
-bool is_valid_utf8(std::string_view text);
 
 // Code point at `position` of a valid text; moves `position` behind it.
 UChar32 next_code_point(std::string_view text, size_t& position);

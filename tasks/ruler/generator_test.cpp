@@ -237,14 +237,19 @@ TEST(TaskFiles, MistakesAreNamedWithTheirLine) {
   };
   const std::string good = "family: niah\ntokens_to_generate: 128\nmetric: string_match_all\n";
   EXPECT_NE(load_ruler_task("ruler/x", folder.write("good.yaml", good)), nullptr);
-  EXPECT_NE(error(good + "metrik: x\n").find(":4: unknown key \"metrik\"; did you mean metric?"),
+  EXPECT_NE(error(good + "metrik: x\n")
+                .find(":4: unknown key \"metrik\" in the task; did you mean metric?"),
             std::string::npos);
-  EXPECT_NE(error("family: naih\n").find(":1: family: unknown family \"naih\"; did you mean niah?"),
+  EXPECT_NE(error(good + "family: niah\n").find(":4: duplicate key \"family\""), std::string::npos);
+  EXPECT_NE(error("family: naih\n").find(":1: unknown family \"naih\"; did you mean niah?"),
             std::string::npos);
-  EXPECT_EQ(error("family: niah\ntokens_to_generate: many\n"),
-            ":2: tokens_to_generate: expected an integer");
-  EXPECT_NE(error("family: niah\n").find(": expected family, metric"), std::string::npos);
-  EXPECT_EQ(error("- a\n"), ": expected a map");
+  EXPECT_EQ(error("family: niah\nmetric: string_match_all\ntokens_to_generate: many\n"),
+            ":3: tokens_to_generate: expected an integer, got \"many\"");
+  EXPECT_EQ(error("family: niah\nmetric: string_match_all\ntokens_to_generate: 0\n"),
+            ":3: tokens_to_generate: expected at least 1, got 0");
+  EXPECT_EQ(error("family: niah\n"), ":1: metric is missing in the task");
+  EXPECT_EQ(error("- a\n"), ":1: the task: expected a map, got a list");
+  EXPECT_EQ(error(good + "parameters: 3\n"), ":4: parameters: expected a map, got \"3\"");
   EXPECT_EQ(error("family: [\n").substr(0, 3), ":2:");
   EXPECT_NE(error(good + "parameters:\n  num_needle_k: 0\n").find(":5: niah: num_needle_k: "),
             std::string::npos);

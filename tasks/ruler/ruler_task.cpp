@@ -1,15 +1,14 @@
 #include "tasks/ruler/ruler_task.h"
 
 #include <fmt/format.h>
-#include <yaml-cpp/yaml.h>
 
 #include <algorithm>
 
 #include "harness/base/error.h"
-#include "harness/base/names.h"
 #include "harness/base/params.h"
 #include "harness/base/paths.h"
 #include "harness/base/registry.h"
+#include "harness/base/yaml_map.h"
 #include "tasks/metrics.h"
 #include "tasks/ruler/split.h"
 #include "tasks/text.h"
@@ -69,60 +68,31 @@ class RulerTask : public Task {
   std::unique_ptr<RulerGenerator> generator_;  // null: this family is read from files only
 };
 
-template <class T>
-T scalar(const YAML::Node& node, const std::string& place, const char* expected) {
-  T value;
-  if (!node.IsScalar() || !YAML::convert<T>::decode(node, value)) {
-    throw_input_error("{}: expected {}", place, expected);
+std::vector<Params::Given> read_parameters(const YamlNode& map) {
+  require_map(map, "parameters");
+  std::vector<Params::Given> parameters;
+  for (size_t i = 0; i < map.keys.size(); ++i) {
+    std::string text;
+    read_value(map.items[i], map.keys[i].text, text);
+    parameters.push_back({map.keys[i].text, text, map.items[i].line});
   }
-  return value;
+  return parameters;
 }
 
 RulerTask::RulerTask(std::string name, const std::filesystem::path& file) : name_(std::move(name)) {
-  const auto place = [&](const YAML::Node& node, const std::string& key) {
-    return fmt::format("{}:{}: {}", file.string(), node.Mark().line + 1, key);
-  };
-  const auto one_of = [&](const YAML::Node& node, const std::string& key,
-                          const std::vector<std::string>& known) {
-    const std::string word = scalar<std::string>(node, place(node, key), "a name");
-    if (std::find(known.begin(), known.end(), word) == known.end()) {
-      throw InputError(place(node, key) + ": " + unknown_name(key, word, known));
-    }
-    return word;
-  };
-  const YAML::Node root = YAML::LoadFile(file.string());
-  if (!root.IsMap()) throw_input_error("{}: expected a map", file.string());
-  std::vector<Params::Given> parameters;
-  for (const auto& entry : root) {
-    const auto key = entry.first.as<std::string>();
-    const YAML::Node& node = entry.second;
-    if (key == "family") {
-      family_ = one_of(node, key, ruler::family_names());
-    } else if (key == "metric") {
-      metric_ = one_of(node, key, metric_names());
-    } else if (key == "tokens_to_generate") {
-      tokens_to_generate_ = scalar<int64_t>(node, place(node, key), "an integer");
-    } else if (key == "parameters") {
-      if (!node.IsMap()) throw_input_error("{}: expected a map", place(node, key));
-      for (const auto& parameter : node) {
-        const auto word = parameter.first.as<std::string>();
-        const auto text = scalar<std::string>(parameter.second, place(node, word), "a value");
-        parameters.push_back({word, text, parameter.second.Mark().line + 1});
-      }
-    } else {
-      throw InputError(
-          place(entry.first, "") +
-          unknown_name("key", key, {"family", "metric", "parameters", "tokens_to_generate"}));
-    }
-  }
-  if (family_.empty() || metric_.empty() || tokens_to_generate_ < 1) {
-    throw_input_error("{}: expected family, metric and tokens_to_generate (at least 1)",
-                      file.string());
-  }
+  const YamlNode root = read_yaml(file);
+  const YamlMap map(root, "the task", {"family", "metric", "parameters", "tokens_to_generate"});
+  family_ = read_choice(map.require("family"), "family", ruler::family_names());
+  metric_ = read_choice(map.require("metric"), "metric", metric_names());
+  tokens_to_generate_ = map.required<int64_t>("tokens_to_generate");
+  check_range(map.require("tokens_to_generate"), "tokens_to_generate", tokens_to_generate_, 1,
+              INT32_MAX);
+  const YamlNode* given = map.find("parameters");
   const auto& generators = Registry<RulerGenerator>::instance();
   const auto known = generators.names();
   if (std::find(known.begin(), known.end(), family_) != known.end()) {
-    Params params(family_, file.string(), std::move(parameters));
+    Params params(family_, file.string(),
+                  given == nullptr ? std::vector<Params::Given>() : read_parameters(*given));
     generator_ = generators.find(family_).make(params);
     params.finish();
   }
@@ -138,11 +108,7 @@ std::vector<RulerRecord> generate_ruler(const std::string& task, int64_t length,
 }
 
 std::unique_ptr<Task> load_ruler_task(const std::string& name, const std::filesystem::path& file) {
-  try {
-    return std::make_unique<RulerTask>(name, file);
-  } catch (const YAML::Exception& error) {
-    throw_input_error("{}:{}: {}", file.string(), error.mark.line + 1, error.msg);
-  }
+  return std::make_unique<RulerTask>(name, file);
 }
 
 }  // namespace kvbench

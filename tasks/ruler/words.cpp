@@ -1,10 +1,9 @@
 #include "tasks/ruler/words.h"
 
 #include <algorithm>
-#include <fstream>
-#include <sstream>
 
 #include "harness/base/error.h"
+#include "harness/base/files.h"
 #include "tasks/text.h"
 
 namespace kvbench::ruler {
@@ -32,11 +31,8 @@ void throw_missing_data(const std::filesystem::path& file) {
 }
 
 std::string read_data_file(const std::filesystem::path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  std::ostringstream bytes;
-  if (!stream || std::filesystem::is_directory(file)) throw_missing_data(file);
-  bytes << stream.rdbuf();
-  return bytes.str();
+  if (!std::filesystem::is_regular_file(file)) throw_missing_data(file);
+  return read_file(file);
 }
 
 std::string WordLists::draw(Random& random) const {

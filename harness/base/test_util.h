@@ -1,4 +1,4 @@
-// For the tests of this folder only.
+// For tests: what should be thrown, and a folder of their own.
 #pragma once
 
 #include <unistd.h>
@@ -27,7 +27,7 @@ std::string error_of(Call&& call) {
 class InTempDir {
  public:
   InTempDir() : before_(std::filesystem::current_path()) {
-    std::string name = (std::filesystem::temp_directory_path() / "kvbench_config_XXXXXX").string();
+    std::string name = (std::filesystem::temp_directory_path() / "kvbench_test_XXXXXX").string();
     KVB_CHECK(mkdtemp(name.data()) != nullptr, "no temporary folder");
     path_ = name;
     std::filesystem::current_path(path_);

@@ -5,13 +5,13 @@
 #include <fstream>
 #include <stdexcept>
 
-#include "harness/results/test_run.h"
+#include "harness/base/test_util.h"
 
 namespace kvbench {
 namespace {
 
 template <class F>
-std::string error_of(F&& work) {
+std::string failure_of(F&& work) {
   try {
     work();
   } catch (const std::runtime_error& e) {
@@ -21,8 +21,8 @@ std::string error_of(F&& work) {
 }
 
 TEST(Hdf5, ArraysComeBack) {
-  const test_run::Folder folder;
-  const auto path = folder / "a.h5";
+  const InTempDir folder;
+  const std::string path = "a.h5";
   const std::vector<int32_t> ints = {1, -2, 3, 4, 5, 6};
   const std::vector<float> floats = {0.5f, -1.25f};
   {
@@ -49,23 +49,50 @@ TEST(Hdf5, ArraysComeBack) {
 }
 
 TEST(Hdf5, WhatCannotBeKeptIsRefused) {
-  const test_run::Folder folder;
-  const h5::File file(folder / "a.h5", h5::Mode::kCreate);
+  const InTempDir folder;
+  const h5::File file("a.h5", h5::Mode::kCreate);
   h5::write_array<int64_t>(file, "wide", {1}, std::vector<int64_t>{1});
   h5::write_array<double>(file, "real", {1}, std::vector<double>{1.5});
-  EXPECT_NE(error_of([&] { h5::read_array<int32_t>(file, "wide"); }).find("at most 4 bytes"),
+  EXPECT_NE(failure_of([&] { h5::read_array<int32_t>(file, "wide"); }).find("at most 4 bytes"),
             std::string::npos);
-  EXPECT_NE(error_of([&] { h5::read_array<int64_t>(file, "real"); }).find("expected integers"),
+  EXPECT_NE(failure_of([&] { h5::read_array<int64_t>(file, "real"); }).find("expected integers"),
             std::string::npos);
-  EXPECT_NE(error_of([&] {
+  EXPECT_NE(failure_of([&] {
               h5::write_array<double>(file, "short", {2}, std::vector<double>{1.0});
             }).find("do not fill"),
             std::string::npos);
 }
 
+// Files whose shapes claim what nobody wrote; nothing of that size may be allocated.
+TEST(Hdf5, ShapesAreBoundedByWhatTheFileHolds) {
+  const InTempDir folder;
+  const h5::File file("a.h5", h5::Mode::kCreate);
+  const auto claim = [&](const std::string& name, std::vector<hsize_t> sizes) {
+    const h5::Id space(H5Screate_simple(static_cast<int>(sizes.size()), sizes.data(), nullptr));
+    const h5::Id storage(H5Pcreate(H5P_DATASET_CREATE));
+    std::vector<hsize_t> chunk(sizes.size(), 16);
+    H5Pset_chunk(storage.get(), static_cast<int>(chunk.size()), chunk.data());
+    const h5::Id made(H5Dcreate2(file.id(), name.c_str(), H5T_NATIVE_DOUBLE, space.get(),
+                                 H5P_DEFAULT, storage.get(), H5P_DEFAULT));
+    ASSERT_GE(made.get(), 0);
+  };
+  claim("many", {hsize_t{1} << 40});
+  claim("wraps", {hsize_t{1} << 32, hsize_t{1} << 32});
+  const auto failure = [&](const std::string& name) {
+    return failure_of([&] { h5::read_array<double>(file, name); });
+  };
+  EXPECT_EQ(failure("many"),
+            "a.h5: many: its shape claims 1099511627776 values, the file holds 0 bytes of them");
+  EXPECT_EQ(failure("wraps"), "a.h5: wraps: impossible shape [4294967296, 4294967296]");
+  // Values that deflate shrinks most are still read.
+  const std::vector<double> zeros(1 << 20);
+  h5::write_array<double>(file, "zeros", {1 << 20}, zeros);
+  EXPECT_EQ(h5::read_array<double>(file, "zeros").values, zeros);
+}
+
 TEST(Hdf5, AttributesComeBack) {
-  const test_run::Folder folder;
-  const h5::File file(folder / "a.h5", h5::Mode::kCreate);
+  const InTempDir folder;
+  const h5::File file("a.h5", h5::Mode::kCreate);
   const std::string longer_than_a_header(200000, 'y');
   h5::write_attribute(file, "/", "text", longer_than_a_header);
   h5::write_attribute(file, "/", "empty", std::string());
@@ -80,15 +107,15 @@ TEST(Hdf5, AttributesComeBack) {
 }
 
 TEST(Hdf5, FailuresNameFileObjectAndReason) {
-  const test_run::Folder folder;
-  const auto path = folder / "a.h5";
-  EXPECT_EQ(error_of([&] { h5::File(path, h5::Mode::kRead); }),
-            path.string() + ": No such file or directory");
+  const InTempDir folder;
+  const std::string path = "a.h5";
+  EXPECT_EQ(failure_of([&] { h5::File(path, h5::Mode::kRead); }),
+            path + ": No such file or directory");
   std::ofstream(path) << "text";
-  EXPECT_EQ(error_of([&] { h5::File(path, h5::Mode::kRead); }),
-            path.string() + ": file signature not found");
-  const h5::File file(folder / "b.h5", h5::Mode::kCreate);
-  const std::string text = error_of([&] { h5::read_array<float>(file, "scores"); });
+  EXPECT_EQ(failure_of([&] { h5::File(path, h5::Mode::kRead); }),
+            path + ": file signature not found");
+  const h5::File file("b.h5", h5::Mode::kCreate);
+  const std::string text = failure_of([&] { h5::read_array<float>(file, "scores"); });
   EXPECT_NE(text.find("b.h5: scores: "), std::string::npos) << text;
 }
 
