@@ -33,6 +33,7 @@ int run(int argc, char** argv) {
   add_report(app);
   add_profile(app);
   add_inspect(app);
+  add_explain(app);
   add_generate_task(app);
   add_grade(app);
   add_list(app);

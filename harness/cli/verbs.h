@@ -9,6 +9,7 @@ void add_run(CLI::App& app);
 void add_report(CLI::App& app);
 void add_profile(CLI::App& app);
 void add_inspect(CLI::App& app);
+void add_explain(CLI::App& app);
 void add_generate_task(CLI::App& app);
 void add_grade(CLI::App& app);
 void add_list(CLI::App& app);

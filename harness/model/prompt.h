@@ -18,6 +18,9 @@ class PromptFormat {
   PromptFormat(const std::filesystem::path& model_dir, bool chat);
 
   const Tokenizer& tokenizer() const { return tokenizer_; }
+  // What stands before a context and behind a question, as text.
+  const std::string& prefix() const { return prefix_; }
+  const std::string& suffix() const { return suffix_; }
 
   // Hash of all that stands around the texts, and in which order.
   std::string hash() const;
