@@ -6,6 +6,7 @@
 #include "harness/base/error.h"
 #include "harness/base/names.h"
 #include "harness/base/paths.h"
+#include "tasks/own/own_task.h"
 #include "tasks/ruler/ruler_task.h"
 #include "tasks/task.h"
 
@@ -18,7 +19,8 @@ using Loader = std::unique_ptr<Task> (*)(const std::string& name,
 
 // The folder below tasks/ says which benchmark reads the YAML file.
 const std::map<std::string, Loader>& benchmarks() {
-  static const std::map<std::string, Loader> all = {{"ruler", load_ruler_task}};
+  static const std::map<std::string, Loader> all = {{"own", load_own_task},
+                                                    {"ruler", load_ruler_task}};
   return all;
 }
 

@@ -1,0 +1,49 @@
+// Files with one JSON object a line: samples of tasks, contexts of profiles.
+#include <fstream>
+
+#include "harness/fuzz/files.h"
+#include "harness/fuzz/target.h"
+#include "harness/profile/contexts.h"
+#include "tasks/task.h"
+
+namespace kvbench::fuzz {
+namespace {
+
+Target task_target(const std::string& name, const std::string& task, const std::string& good) {
+  return {name,
+          "samples.jsonl",
+          {.text = true},
+          [good](const std::filesystem::path&) { return std::vector<std::string>{good}; },
+          [task](const std::filesystem::path& folder) {
+            find_task(task).samples({.name = task, .file = folder / "samples.jsonl"},
+                                    [](std::string_view text) { return text.size() / 4; });
+          }};
+}
+
+Target contexts_target() {
+  const auto prepare = [](const std::filesystem::path& folder) -> std::vector<std::string> {
+    std::filesystem::copy_file(in_project("harness/text/testdata/smollm.json"),
+                               folder / "tokenizer.json");
+    return {
+        R"({"context": "The grass is green. The sky is blue.", "questions": ["What is green?"]})"
+        "\n"
+        R"({"context": "VAR A = 12345.", "questions": ["A?", "B?"], "answer_prefix": "It is"})"
+        "\n",
+        R"({"context": "One.", "questions": ["1?", "2?"], "answer_prefix": ["a:", "b:"]})"};
+  };
+  const auto read = [](const std::filesystem::path& folder) {
+    const PromptFormat format(folder, /*chat=*/false);
+    load_contexts({.file = folder / "contexts.jsonl", .length = 64}, format);
+  };
+  return {"contexts_jsonl", "contexts.jsonl", {.text = true}, prepare, read};
+}
+
+}  // namespace
+
+std::vector<Target> jsonl_targets() {
+  const std::string ruler = "harness/golden/reference/ruler/1024/";
+  return {task_target("ruler_jsonl", "ruler/vt", first_lines(ruler + "vt.jsonl", 2)),
+          contexts_target()};
+}
+
+}  // namespace kvbench::fuzz

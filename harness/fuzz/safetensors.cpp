@@ -1,0 +1,40 @@
+// Weights: the file itself, and the index of a model in several files. Read by loading the model.
+#include <ATen/Parallel.h>
+
+#include "harness/fuzz/files.h"
+#include "harness/fuzz/target.h"
+#include "harness/model/decoder.h"
+
+namespace kvbench::fuzz {
+namespace {
+
+const std::string kTestdata = "harness/model/testdata/";
+
+void load_model(const std::filesystem::path& folder) {
+  at::set_num_threads(1);
+  const Decoder model(folder, at::kFloat, at::kCPU);
+}
+
+}  // namespace
+
+std::vector<Target> safetensors_targets() {
+  const auto one_file = [](const std::filesystem::path& folder) -> std::vector<std::string> {
+    copy_project_file(kTestdata + "smollm2/config.json", folder);
+    return {read_project_file(kTestdata + "smollm2/model.safetensors")};
+  };
+  const auto index = [](const std::filesystem::path& folder) -> std::vector<std::string> {
+    const std::string sharded = kTestdata + "llama32_tied_sharded/";
+    copy_project_file(sharded + "config.json", folder);
+    copy_project_file(sharded + "model-00001-of-00002.safetensors", folder);
+    copy_project_file(sharded + "model-00002-of-00002.safetensors", folder);
+    return {read_project_file(sharded + "model.safetensors.index.json")};
+  };
+  return {{"safetensors",
+           "model.safetensors",
+           {.length_at = 0, .length_bytes = 8},
+           one_file,
+           load_model},
+          {"safetensors_index", "model.safetensors.index.json", {.text = true}, index, load_model}};
+}
+
+}  // namespace kvbench::fuzz

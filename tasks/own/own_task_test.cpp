@@ -1,0 +1,109 @@
+#include "tasks/own/own_task.h"
+
+#include <gtest/gtest.h>
+
+#include "harness/base/paths.h"
+#include "tasks/metrics.h"
+#include "tasks/ruler/test_files.h"
+
+namespace kvbench {
+namespace {
+
+class OwnTaskTest : public testing::Test {
+ protected:
+  std::vector<Sample> read(const std::string& lines, int64_t samples = 0) {
+    return find_task("own/contains_all")
+        .samples({.name = "own/contains_all",
+                  .file = folder_.write("data.jsonl", lines),
+                  .samples = samples},
+                 [](std::string_view) { return 0; });
+  }
+  // What is wrong with the lines, without the folder's name.
+  std::string refusal(const std::string& lines, int64_t samples = 0) {
+    const std::string what = ruler::input_error([&] { read(lines, samples); });
+    const std::string before = folder_.path().string() + "/";
+    EXPECT_TRUE(what.starts_with(before + "data.jsonl")) << what;
+    return what.substr(std::min(what.size(), before.size()));
+  }
+
+  ruler::TemporaryFolder folder_;
+};
+
+const std::string kGood = R"({"context": "The sky is blue.", "question": "Which colour?", )"
+                          R"("answers": ["blue", "azure"]})";
+
+TEST_F(OwnTaskTest, ALineIsASample) {
+  const auto samples =
+      read(kGood + "\n\n" +
+           R"({"max_new_tokens": 8, "answer_prefix": "It is", "question": "?", "context": "a\n", )"
+           R"("answers": ["b"]})");
+  ASSERT_EQ(samples.size(), 2U);
+  EXPECT_EQ(samples[0].id, 0);
+  EXPECT_EQ(samples[0].context, "The sky is blue.");
+  EXPECT_EQ(samples[0].question, "\nWhich colour?");  // on a line of its own
+  EXPECT_EQ(samples[0].answer_prefix, "");
+  EXPECT_EQ(samples[0].references, (std::vector<std::string>{"blue", "azure"}));
+  EXPECT_EQ(samples[0].max_new_tokens, 64);  // the task's
+  EXPECT_EQ(samples[1].id, 2);               // blank lines count
+  EXPECT_EQ(samples[1].answer_prefix, "It is");
+  EXPECT_EQ(samples[1].max_new_tokens, 8);
+  EXPECT_EQ(read(kGood + "\n" + kGood, 1).size(), 1U);
+}
+
+TEST_F(OwnTaskTest, GradesByWhatIsContained) {
+  const std::vector<std::string> references = {"blue", "azure"};
+  EXPECT_EQ(grade(find_task("own/contains_all").metric(), "It is Blue.", references), 50);
+  EXPECT_EQ(grade(find_task("own/contains_any").metric(), "It is Blue.", references), 100);
+  EXPECT_EQ(grade(find_task("own/contains_any").metric(), "It is red.", references), 0);
+}
+
+TEST_F(OwnTaskTest, MistakesAreNamedWithTheirLine) {
+  const auto has = [&](const std::string& lines, const std::string& line, const std::string& part) {
+    const std::string what = refusal(lines);
+    EXPECT_TRUE(what.starts_with("data.jsonl:" + line)) << what;
+    EXPECT_NE(what.find(part), std::string::npos) << what;
+  };
+  has(kGood + "\n{\"context\": \"a\"}", "2", "question");
+  has(kGood + "\n{\"context\": ", "2", "JSON");
+  has(R"({"context": "a", "question": "b", "answer": ["c"]})", "1", "did you mean answers");
+  has(R"({"context": "a", "question": "b", "answers": []})", "1", "answers");
+  has(R"({"context": "a", "question": "b", "answers": "c"})", "1", "answers");
+  has(R"({"context": "a", "question": "b", "answers": [""]})", "1", "answers");
+  has(R"({"context": "", "question": "b", "answers": ["c"]})", "1", "context");
+  has(R"({"context": "a", "question": 7, "answers": ["c"]})", "1", "question");
+  has(R"({"context": "a", "question": "b", "answers": ["c"], "max_new_tokens": 0})", "1",
+      "max_new_tokens");
+}
+
+TEST_F(OwnTaskTest, TooFewLines) {
+  EXPECT_EQ(refusal("\n"), "data.jsonl: there are no samples in it");
+  EXPECT_EQ(refusal(kGood, 2), "data.jsonl: 2 samples were asked for, the file has 1");
+}
+
+TEST_F(OwnTaskTest, NothingIsGenerated) {
+  const std::string what = ruler::input_error([&] {
+    find_task("own/contains_any").samples({.length = 1024}, [](std::string_view) { return 0; });
+  });
+  EXPECT_NE(what.find("expected file"), std::string::npos) << what;
+}
+
+TEST_F(OwnTaskTest, TheExampleIsGood) {
+  const auto samples = find_task("own/contains_all")
+                           .samples({.file = project_root() / "configs/own_data.jsonl"},
+                                    [](std::string_view) { return 0; });
+  EXPECT_EQ(samples.size(), 3U);
+}
+
+TEST_F(OwnTaskTest, ATasksFileIsReadStrictly) {
+  const auto refuse = [&](const std::string& yaml, const std::string& part) {
+    const std::string what =
+        ruler::input_error([&] { load_own_task("own/x", folder_.write("x.yaml", yaml)); });
+    EXPECT_NE(what.find(part), std::string::npos) << what;
+  };
+  refuse("metric: string_match_al\nmax_new_tokens: 8\n", "did you mean string_match_all");
+  refuse("metric: string_match_all\n", "max_new_tokens");
+  refuse("metrik: string_match_all\nmax_new_tokens: 8\n", "metric");
+}
+
+}  // namespace
+}  // namespace kvbench
