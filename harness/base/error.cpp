@@ -2,9 +2,15 @@
 
 namespace kvbench {
 
-std::string first_line(const std::exception& error) {
-  const std::string what = error.what();
-  return what.substr(0, what.find('\n'));
+std::string current_error() {
+  try {
+    throw;
+  } catch (const std::exception& e) {
+    const std::string what = e.what(), line = what.substr(0, what.find('\n'));
+    return line.empty() ? "an error that says nothing of itself" : line;
+  } catch (...) {
+    return "an error of an unknown type";
+  }
 }
 
 void check_failed(const char* file, int line, const char* condition, const std::string& what) {
