@@ -73,7 +73,7 @@ void raise_window(at::Tensor& scores, int64_t window) {
   if (window == 0) return;
   constexpr double kHair = 0x1p-22;  // two units in the last place of 1
   const int64_t n_ranked = scores.size(1) - window;
-  const at::Tensor top = scores.narrow(1, 0, n_ranked).max() + 1;
+  const at::Tensor top = above(scores.narrow(1, 0, n_ranked));
   const at::Tensor hairs = at::arange(window, scores.options()) * kHair;
   scores.narrow(1, n_ranked, window).copy_(top + hairs * top.abs().clamp_min(1));
 }

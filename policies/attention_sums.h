@@ -20,9 +20,10 @@ at::Tensor last_attention(const LayerView& layer);
 // weights averaged over the GQA group, float32 [H, T]. Memory O(block * T), time O(Q * T).
 at::Tensor attention_column_sums(const LayerView& layer);
 
-// Raises the last `window` tokens to the maximum of the others + 1. Should a budget be smaller than
-// the window, its latest tokens stay (policies.md 2.5, window_overflow: latest): each later one
-// stands a hair above the one before. scores: float32 [H, T], changed in place, 0 <= window < T.
+// Raises the last `window` tokens above the others (scorer.h, above()). Should a budget be smaller
+// than the window, its latest tokens stay (policies.md 2.5, window_overflow: latest): each later
+// one stands a hair above the one before. scores: float32 [H, T], changed in place, 0 <= window <
+// T.
 void raise_window(at::Tensor& scores, int64_t window);
 
 }  // namespace kvbench

@@ -18,16 +18,21 @@ bool has_nan(const float* score, int64_t n_tokens) {
   return found;
 }
 
-// Appends the positions of the `count` > 0 highest scores, ascending; ties go to the lower one.
-// Bare values are partitioned: several times faster than positions by their values.
-void append_top(const float* score, int64_t n_tokens, int64_t count,
+void append_range(int64_t begin, int64_t end, std::vector<int64_t>& positions) {
+  for (int64_t j = begin; j < end; ++j) positions.push_back(j);
+}
+
+// Appends the positions in [begin, end) of the `count` highest scores, ascending; ties go to the
+// lower one. Bare values are partitioned: several times faster than positions by their values.
+void append_top(const float* score, int64_t begin, int64_t end, int64_t count,
                 std::vector<int64_t>& positions) {
-  std::vector<float> ranked(score, score + n_tokens);
+  if (count <= 0) return;
+  std::vector<float> ranked(score + begin, score + end);
   const auto last = ranked.begin() + (count - 1);
   std::nth_element(ranked.begin(), last, ranked.end(), std::greater<>());
   const float lowest = *last;
   int64_t ties = count - std::count_if(ranked.begin(), last, [=](float s) { return s > lowest; });
-  for (int64_t j = 0; j < n_tokens; ++j) {
+  for (int64_t j = begin; j < end; ++j) {
     if (score[j] > lowest || (score[j] == lowest && ties-- > 0)) positions.push_back(j);
   }
 }
@@ -51,11 +56,14 @@ KeptTokens keep_all(int64_t n_kv_heads, int64_t n_tokens) {
   return kept;
 }
 
-KeptTokens select_top(const at::Tensor& scores, const std::vector<int64_t>& counts) {
+KeptTokens select_top(const at::Tensor& scores, const std::vector<int64_t>& counts,
+                      Protection protection) {
   const at::Tensor host = scores.to(at::kCPU, at::kFloat).contiguous();
   KVB_CHECK(host.dim() == 2 && host.size(0) == static_cast<int64_t>(counts.size()),
             "scores must be [H, T] with H = {} keep counts", counts.size());
   const int64_t n_heads = host.size(0), n_tokens = host.size(1);
+  const int64_t sink = std::min(protection.sink, n_tokens);
+  const int64_t recent = std::min(protection.recent, n_tokens - sink);
   KeptTokens kept;
   kept.offsets.push_back(0);
   for (int64_t h = 0; h < n_heads; ++h) {
@@ -63,7 +71,11 @@ KeptTokens select_top(const at::Tensor& scores, const std::vector<int64_t>& coun
     KVB_CHECK(counts[h] >= 0 && counts[h] <= n_tokens, "keep count {} of KV head {} with {} tokens",
               counts[h], h, n_tokens);
     KVB_CHECK(!has_nan(score, n_tokens), "a score of KV head {} is NaN", h);
-    if (counts[h] > 0) append_top(score, n_tokens, counts[h], kept.positions);
+    const int64_t n_first = std::min(sink, counts[h]);
+    const int64_t n_last = std::min(recent, counts[h] - n_first);
+    append_range(0, n_first, kept.positions);
+    append_top(score, sink, n_tokens - recent, counts[h] - n_first - n_last, kept.positions);
+    append_range(n_tokens - n_last, n_tokens, kept.positions);
     kept.offsets.push_back(static_cast<int64_t>(kept.positions.size()));
   }
   return kept;

@@ -21,9 +21,16 @@ struct KeptTokens {
 // Every one of `n_tokens` tokens in every head.
 KeptTokens keep_all(int64_t n_kv_heads, int64_t n_tokens);
 
+// Tokens that stay whatever their scores, the first and the last ones of a layer.
+struct Protection {
+  int64_t sink = 0, recent = 0;
+};
+
 // The counts[h] highest scores of each head. scores: float32 [H, T] on any device; ties go to the
-// lower position (policies.md 0.2). Throws std::logic_error when a score is NaN or a count is not
-// in [0, T].
-KeptTokens select_top(const at::Tensor& scores, const std::vector<int64_t>& counts);
+// lower position (policies.md 0.2). Protected tokens come first: the sinks, lowest first, then the
+// recent ones, latest first, then the highest of the others. Throws std::logic_error when a score
+// is NaN or a count is not in [0, T].
+KeptTokens select_top(const at::Tensor& scores, const std::vector<int64_t>& counts,
+                      Protection protection = {});
 
 }  // namespace kvbench

@@ -85,10 +85,63 @@ TEST(Budget, UniformTruncatesAsKvpressDoes) {
   EXPECT_EQ(count(3, 0.9), 1);  // never nothing
 }
 
-TEST(Protect, OutranksEverything) {
-  auto scores = at::tensor({1.F, 5.F, 2.F, 3.F}).view({1, 4});
-  protect(scores, 1, 1);
-  EXPECT_TRUE(at::equal(scores, at::tensor({6.F, 5.F, 2.F, 6.F}).view({1, 4})));
+// Sinks, then the latest of the recent, whatever their scores and however few there is room for.
+TEST(SelectTop, ProtectedTokensComeFirst) {
+  const auto scores = at::tensor({1.F, 1e10F, 2e10F, 9.F, 1e10F, 2.F, 1.F}).view({1, 7});
+  const auto kept = [&](int64_t n) { return select_top(scores, {n}, {2, 3}).positions; };
+  EXPECT_EQ(kept(1), (std::vector<int64_t>{0}));
+  EXPECT_EQ(kept(2), (std::vector<int64_t>{0, 1}));
+  EXPECT_EQ(kept(3), (std::vector<int64_t>{0, 1, 6}));
+  EXPECT_EQ(kept(5), (std::vector<int64_t>{0, 1, 4, 5, 6}));
+  EXPECT_EQ(kept(6), (std::vector<int64_t>{0, 1, 2, 4, 5, 6}));
+  EXPECT_EQ(kept(7).size(), 7u);
+  // More protected tokens than there are.
+  EXPECT_EQ(select_top(scores, {3}, {5, 5}).positions, (std::vector<int64_t>{0, 1, 2}));
+  EXPECT_EQ(select_top(scores, {6}, {5, 5}).positions, (std::vector<int64_t>{0, 1, 2, 3, 4, 6}));
+}
+
+TEST(Above, IsAboveInFloat32Too) {
+  EXPECT_EQ(above(at::tensor({1.F, 5.F})).item<float>(), 6.F);
+  EXPECT_EQ(above(at::tensor({-7.F, -5.F})).item<float>(), -4.F);
+  for (const float top : {1e10F, -1e10F, 1e30F}) {
+    EXPECT_GT(above(at::tensor({top, top})).item<float>(), top);
+  }
+}
+
+// least_tokens() is where score() begins to work, for every scorer that is there.
+TEST(Registered, EachScorerRefusesFewerThanItsLeastTokens) {
+  for (const auto& name : Registry<Scorer>::instance().names()) {
+    const auto scorer = testing::scorer(name);
+    const auto view_of = [](int64_t n_tokens) {
+      LayerView layer = testing::random_view(n_tokens);
+      layer.importance = at::rand({2, n_tokens});
+      return layer;
+    };
+    const int64_t least = scorer->least_tokens();
+    ASSERT_GE(least, 1) << name;
+    EXPECT_NO_THROW(check_scores(scorer->score(view_of(least)), view_of(least), name)) << name;
+    if (least == 1) continue;
+    EXPECT_THROW(scorer->score(view_of(least - 1)), InputError) << name;
+  }
+}
+
+TEST(CheckScores, NamesWhoAndTheHead) {
+  const LayerView layer = testing::random_view(3);
+  const auto error = [&](const at::Tensor& scores) -> std::string {
+    try {
+      check_scores(scores, layer, "scorer x");
+    } catch (const std::runtime_error& e) {
+      return e.what();
+    }
+    return "";
+  };
+  at::Tensor scores = at::zeros({2, 3});
+  EXPECT_EQ(error(scores), "");
+  scores[1][2] = NAN;
+  EXPECT_EQ(error(scores), "scorer x gave NaN for KV head 1");
+  EXPECT_EQ(error(at::zeros({2, 4})), "scorer x must give float32 scores [2, 3]");
+  EXPECT_EQ(error(at::zeros({2, 3}, at::kDouble)), "scorer x must give float32 scores [2, 3]");
+  EXPECT_EQ(error({}), "scorer x must give float32 scores [2, 3]");
 }
 
 }  // namespace

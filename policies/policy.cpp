@@ -3,6 +3,9 @@
 #include <ATen/ATen.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <stdexcept>
+
 namespace kvbench {
 namespace {
 
@@ -46,10 +49,10 @@ Policy::Policy(const PolicySpec& spec) : name_(spec.name) {
     std::tie(weighting_, weighting_label_) = make_part<Weighting>(spec.weighting, file_hashes_);
   }
   Params params("protect", spec.origin, spec.protect);
-  params.get("sink", sink_, "first tokens that outrank every other");
-  params.get("recent", recent_, "last tokens that outrank every other");
-  params.require_range("sink", static_cast<double>(sink_), 0, 1 << 20);
-  params.require_range("recent", static_cast<double>(recent_), 0, 1 << 20);
+  params.get("sink", protection_.sink, "first tokens that outrank every other");
+  params.get("recent", protection_.recent, "last tokens that outrank every other");
+  params.require_range("sink", static_cast<double>(protection_.sink), 0, 1 << 20);
+  params.require_range("recent", static_cast<double>(protection_.recent), 0, 1 << 20);
   params.finish();
   read_phases(spec);
 }
@@ -100,22 +103,27 @@ EvictionRule Policy::chunk_rule() const {
 }
 
 Scored Policy::score(const LayerView& layer) const {
-  const auto* carrying = dynamic_cast<const CarryingScorer*>(scorer_.get());
-  if (carrying == nullptr) return {scorer_->score(layer), {}};
-  const at::Tensor carried = carrying->carry(layer, {});
-  return {carrying->rank(layer, carried), carried};
+  const at::Tensor carried = scorer_->carry(layer, {});
+  Scored scored = {scorer_->rank(layer, carried), carried};
+  check_scores(scored.scores, layer, "scorer " + scorer_label_);
+  return scored;
 }
 
 std::string Policy::canonical() const {
   if (is_full()) return "full";
   return fmt::format("{}+{}{}+protect(sink={},recent={}){}", scorer_label_, allocator_label_,
-                     weighting_ ? "+" + weighting_label_ : "", sink_, recent_, phases_label_);
+                     weighting_ ? "+" + weighting_label_ : "", protection_.sink, protection_.recent, phases_label_);
 }
 
 at::Tensor Policy::protected_scores(const at::Tensor& scores) const {
-  if (sink_ == 0 && recent_ == 0) return scores;
+  if (protection_.sink == 0 && protection_.recent == 0) return scores;
+  const int64_t n_tokens = scores.size(1);
+  const int64_t first = std::min(protection_.sink, n_tokens);
+  const int64_t last = std::min(protection_.recent, n_tokens);
+  const at::Tensor top = above(scores);
   at::Tensor raised = scores.clone();
-  protect(raised, sink_, recent_);
+  raised.narrow(1, 0, first).copy_(top.expand({scores.size(0), first}));
+  raised.narrow(1, n_tokens - last, last).copy_(top.expand({scores.size(0), last}));
   return raised;
 }
 
@@ -124,7 +132,9 @@ std::vector<int64_t> Policy::allocate(const LayerView& layer, const at::Tensor& 
   if (layer.index < scorer_->skip_layers()) {
     return std::vector<int64_t>(static_cast<size_t>(scores.size(0)), scores.size(1));
   }
-  return allocator_->allocate({layer.index, layer.n_layers, ratio, scores});
+  auto counts = allocator_->allocate({layer.index, layer.n_layers, ratio, scores});
+  check_counts(counts, scores);
+  return counts;
 }
 
 std::vector<std::vector<int64_t>> Policy::allocate_layers(const std::vector<at::Tensor>& scores,
@@ -133,19 +143,42 @@ std::vector<std::vector<int64_t>> Policy::allocate_layers(const std::vector<at::
   const auto n_layers = static_cast<int64_t>(scores.size());
   for (int64_t l = 0; l < n_layers; ++l) budgets.push_back({l, n_layers, ratio, scores[l]});
   auto counts = allocator_->allocate_layers(budgets);
+  if (std::ssize(counts) != n_layers) {
+    throw std::runtime_error(fmt::format("allocator {} gave keep counts of {} layers for {}",
+                                         allocator_label_, counts.size(), n_layers));
+  }
+  for (int64_t l = 0; l < n_layers; ++l) check_counts(counts[l], scores[l]);
   for (int64_t l = 0; l < std::min(n_layers, scorer_->skip_layers()); ++l) {
     counts[l].assign(counts[l].size(), scores[l].size(1));
   }
   return counts;
 }
 
+void Policy::check_counts(const std::vector<int64_t>& counts, const at::Tensor& scores) const {
+  const int64_t n_heads = scores.size(0), n_tokens = scores.size(1);
+  if (std::ssize(counts) == n_heads && std::all_of(counts.begin(), counts.end(), [&](int64_t n) {
+        return n >= 1 && n <= n_tokens;
+      })) {
+    return;
+  }
+  throw std::runtime_error(
+      fmt::format("allocator {} gave keep counts [{}] for {} KV heads of {} "
+                  "tokens",
+                  allocator_label_, fmt::join(counts, ", "), n_heads, n_tokens));
+}
+
 KeptTokens Policy::select(const LayerView& layer, const at::Tensor& scores,
                           const std::vector<int64_t>& counts, const Scorer* scorer) const {
   if (scorer == nullptr) scorer = scorer_.get();
-  const at::Tensor ranked = scorer->ranks_by_budget()
-                                ? protected_scores(scorer->score_for_counts(layer, scores, counts))
-                                : scores;
-  return select_top(weighting_ ? weighting_->weigh(layer, ranked, counts) : ranked, counts);
+  at::Tensor ranked = scores;
+  if (scorer->ranks_by_budget()) {
+    ranked = protected_scores(scorer->score_for_counts(layer, scores, counts));
+  }
+  if (weighting_) {
+    ranked = weighting_->weigh(layer, ranked, counts);
+    check_scores(ranked, layer, "weighting " + weighting_label_);
+  }
+  return select_top(ranked, counts, protection_);
 }
 
 }  // namespace kvbench

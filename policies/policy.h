@@ -13,7 +13,7 @@
 
 namespace kvbench {
 
-// Scores of a layer, float32 [H, T], and what its tokens carry on (CarryingScorer; else undefined).
+// Scores of a layer, float32 [H, T], and what its tokens carry on (Scorer::carry()).
 struct Scored {
   at::Tensor scores, carried;
 };
@@ -60,46 +60,55 @@ class Policy {
   // Eviction while decoding, if any.
   const std::optional<EvictionRule>& decode() const { return decode_; }
 
-  // Scores of a layer before protection. Not for full.
+  // The fewest tokens of a context that the scorer can rank; 0 for full.
+  int64_t least_tokens() const { return is_full() ? 0 : scorer_->least_tokens(); }
+
+  // Scores of a layer before protection. Not for full. Throws InputError for fewer tokens than
+  // that, and std::runtime_error for scores that are none (check_scores()).
   Scored score(const LayerView& layer) const;
 
   // "PATH sha256" of every file that the policy's parts read, one a line.
   const std::string& file_hashes() const { return file_hashes_; }
 
   // Something besides the scores decides which tokens stay: a weighting, or the budget itself.
-  bool ranks_by_budget() const { return weighting_ != nullptr || scorer_->ranks_by_budget(); }
-  int64_t skip_layers() const { return scorer_->skip_layers(); }
+  bool ranks_by_budget() const {
+    return weighting_ != nullptr || (!is_full() && scorer_->ranks_by_budget());
+  }
+  int64_t skip_layers() const { return is_full() ? 0 : scorer_->skip_layers(); }
   // An oracle: its context is cut once the full cache has answered.
-  bool needs_answer() const { return scorer_ != nullptr && scorer_->needs_answer(); }
-  int64_t sink() const { return sink_; }
-  int64_t recent() const { return recent_; }
+  bool needs_answer() const { return !is_full() && scorer_->needs_answer(); }
+  const Protection& protection() const { return protection_; }
 
-  // Scores with the policy's own protection applied; `scores` itself is left as it is.
+  // Scores in which the policy's protected tokens outrank all others, for allocators to count by;
+  // `scores` itself is left as it is.
   at::Tensor protected_scores(const at::Tensor& scores) const;
 
   // The allocator wants the scores of all layers before the first is cut.
   bool spans_layers() const { return allocator_ != nullptr && allocator_->spans_layers(); }
 
-  // Keep counts of one layer, or of all ([L][H]), given protected scores, 0 < ratio < 1.
+  // Keep counts of one layer, or of all ([L][H]), given protected scores, 0 < ratio < 1. Throws
+  // std::runtime_error when the allocator's are not in [1, T].
   std::vector<int64_t> allocate(const LayerView& layer, const at::Tensor& scores,
                                 double ratio) const;
   std::vector<std::vector<int64_t>> allocate_layers(const std::vector<at::Tensor>& scores,
                                                     double ratio) const;
 
-  // The tokens that stay, given protected scores and keep counts. `scorer`: whose scores they are,
-  // if not the policy's own.
+  // The tokens that stay, given protected scores and keep counts: protected ones first, as
+  // select_top() says. `scorer`: whose scores they are, if not the policy's own.
   KeptTokens select(const LayerView& layer, const at::Tensor& scores,
                     const std::vector<int64_t>& counts, const Scorer* scorer = nullptr) const;
 
  private:
   void read_phases(const PolicySpec& spec);
+  void check_counts(const std::vector<int64_t>& counts, const at::Tensor& scores) const;
 
   std::string name_, scorer_label_, allocator_label_;
   std::unique_ptr<Scorer> scorer_;
   std::unique_ptr<Allocator> allocator_;
   std::unique_ptr<Weighting> weighting_;  // may be empty
   std::string weighting_label_, file_hashes_;
-  int64_t sink_ = 0, recent_ = 0, chunk_ = 0;
+  Protection protection_;
+  int64_t chunk_ = 0;
   std::unique_ptr<Scorer> decode_scorer_;  // empty = scorer_
   std::optional<EvictionRule> decode_;
   std::string phases_label_;

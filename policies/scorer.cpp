@@ -1,8 +1,9 @@
 #include "policies/scorer.h"
 
 #include <ATen/ATen.h>
+#include <fmt/ranges.h>
 
-#include <algorithm>
+#include <stdexcept>
 
 namespace kvbench {
 
@@ -11,12 +12,30 @@ at::Tensor Scorer::score_for_counts(const LayerView& /*layer*/, const at::Tensor
   return scores;
 }
 
-void protect(at::Tensor& scores, int64_t sink, int64_t recent) {
-  const int64_t n_tokens = scores.size(1);
-  const at::Tensor top = scores.max() + 1;
-  const int64_t first = std::min(sink, n_tokens), last = std::min(recent, n_tokens);
-  scores.narrow(1, 0, first).copy_(top.expand({scores.size(0), first}));
-  scores.narrow(1, n_tokens - last, last).copy_(top.expand({scores.size(0), last}));
+void require_tokens(const Scorer& scorer, const std::string& name, int64_t n_tokens) {
+  if (n_tokens >= scorer.least_tokens()) return;
+  throw_input_error("{}: a context of {} tokens is too short, expected {} or more", name, n_tokens,
+                    scorer.least_tokens());
+}
+
+void check_scores(const at::Tensor& scores, const LayerView& layer, const std::string& who,
+                  int64_t first_head) {
+  const std::vector<int64_t> expected = {layer.n_kv_heads(), layer.n_tokens()};
+  if (!scores.defined() || scores.scalar_type() != at::kFloat || scores.sizes() != expected) {
+    throw std::runtime_error(
+        fmt::format("{} must give float32 scores [{}]", who, fmt::join(expected, ", ")));
+  }
+  const at::Tensor is_nan = scores.isnan().any(1).cpu();
+  for (int64_t h = 0; h < expected[0]; ++h) {
+    if (is_nan[h].item<bool>()) {
+      throw std::runtime_error(fmt::format("{} gave NaN for KV head {}", who, first_head + h));
+    }
+  }
+}
+
+at::Tensor above(const at::Tensor& scores) {
+  const at::Tensor top = scores.max();
+  return top + (top.abs() * 0x1p-20).clamp_min(1);
 }
 
 }  // namespace kvbench

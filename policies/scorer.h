@@ -49,9 +49,26 @@ class Scorer {
   virtual ~Scorer() = default;
 
   // Importance of every token, float32 [H, T], higher = keep; no NaN. Float32 whatever the cache's
-  // dtype: in bfloat16 most norms and cosines tie. Protected tokens get a value above the layer's
-  // maximum. Throws InputError when the context is too short for the method.
+  // dtype: in bfloat16 most norms and cosines tie. Tokens that the method always keeps get a value
+  // above the layer's maximum. Throws InputError for fewer than least_tokens() tokens.
   virtual at::Tensor score(const LayerView& layer) const = 0;
+
+  // The fewest tokens that score() can rank: one more than a window that is kept anyway. While
+  // decoding, a head that holds fewer is not ranked: a cut keeps its latest tokens.
+  virtual int64_t least_tokens() const { return 1; }
+
+  // Of a scorer that ranks by a value which every token carries along through all later cuts, an
+  // accumulated score (H2O, G-KV): the new values, float32 [H, N], of the first N <= T tokens,
+  // given those of the first n <= N of them before, [H, n]; undefined = none yet. Tokens behind
+  // them begin the next time. The cache's owner keeps the values; the scorer stays pure. By default
+  // nothing is carried.
+  virtual at::Tensor carry(const LayerView& /*layer*/, const at::Tensor& /*before*/) const {
+    return {};
+  }
+  // Scores [H, T] out of the values [H, N]; score() is that of a carry() from nothing.
+  virtual at::Tensor rank(const LayerView& layer, const at::Tensor& /*carried*/) const {
+    return score(layer);
+  }
 
   // True when the ranking depends on the budget (block-wise KeyDiff). Allocators then still read
   // score(), and score_for_counts() decides once the keep counts [H] are known: scores [H, T] anew.
@@ -69,24 +86,18 @@ class Scorer {
   virtual int64_t skip_layers() const { return 0; }
 };
 
-// A scorer that ranks by a value which every token carries along, through all later cuts: an
-// accumulated score (H2O, G-KV). The cache's owner keeps the values; the scorer stays pure.
-class CarryingScorer : public Scorer {
- public:
-  // New values, float32 [H, N], of the first N <= T tokens, given those of the first n <= N of
-  // them before, [H, n]; undefined = none yet. Tokens behind them begin the next time.
-  virtual at::Tensor carry(const LayerView& layer, const at::Tensor& before) const = 0;
-
-  // Scores [H, T] out of the values [H, N].
-  virtual at::Tensor rank(const LayerView& layer, const at::Tensor& carried) const = 0;
-
-  at::Tensor score(const LayerView& layer) const final { return rank(layer, carry(layer, {})); }
-};
-
 #define KVB_REGISTER_SCORER(NAME, CLASS, DOC) KVB_REGISTER(::kvbench::Scorer, NAME, CLASS, DOC)
 
-// Raises the first `sink` and the last `recent` tokens to the layer's maximum + 1, so that they
-// outrank every other token (as kvpress protects). scores: float32 [H, T], changed in place.
-void protect(at::Tensor& scores, int64_t sink, int64_t recent);
+// Throws InputError when `scorer` cannot rank n_tokens tokens; `name` is how it calls itself.
+void require_tokens(const Scorer& scorer, const std::string& name, int64_t n_tokens);
+
+// Throws std::runtime_error ("scorer knorm gave NaN for KV head 3") unless scores are float32
+// [H, T] without a NaN. `who` gave them; the view's heads are those from `first_head` on.
+void check_scores(const at::Tensor& scores, const LayerView& layer, const std::string& who,
+                  int64_t first_head = 0);
+
+// A float32 value above all scores: their maximum + 1 (as kvpress protects), or a 2^-20th of it
+// above where that is more: above 2^24, + 1 is lost in float32.
+at::Tensor above(const at::Tensor& scores);
 
 }  // namespace kvbench

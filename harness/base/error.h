@@ -19,8 +19,9 @@ template <class... Args>
   throw InputError(fmt::format(format, std::forward<Args>(args)...));
 }
 
-// What an exception says, without the backtrace that LibTorch appends.
-std::string first_line(const std::exception& error);
+// First line of what the exception being handled says, whatever its type; never empty. LibTorch
+// appends a backtrace to its own. Only inside a catch block.
+std::string current_error();
 
 // First line of what the exception being handled says, whatever its type; never empty. LibTorch
 // appends a backtrace to its own. Only inside a catch block.

@@ -21,23 +21,28 @@ bool layer_has_room(const KvCache::Layer& layer, int64_t n_tokens) {
   return true;
 }
 
-// Moves a layer into buffers with room for `n_tokens` more tokens behind each head.
+// Moves a layer into buffers with room for `n_tokens` more tokens behind each head. When there is
+// no memory for them the layer stays as it is.
 void move_to_buffers_with_room(KvCache::Layer& layer, int64_t n_tokens) {
-  const std::vector<int64_t> old_starts = layer.starts;
+  KvCache::Layer moved;
+  moved.lengths = layer.lengths;
   int64_t rows = 0;
-  for (size_t h = 0; h < layer.starts.size(); ++h) {
-    layer.starts[h] = rows;
-    layer.capacities[h] = layer.lengths[h] + n_tokens;
-    rows += layer.capacities[h];
+  for (const int64_t length : layer.lengths) {
+    moved.starts.push_back(rows);
+    moved.capacities.push_back(length + n_tokens);
+    rows += length + n_tokens;
   }
-  for (at::Tensor* buffer : {&layer.keys, &layer.values}) {
-    at::Tensor larger = at::empty({rows, buffer->size(1)}, buffer->options());
-    for (size_t h = 0; h < layer.starts.size(); ++h) {
-      larger.narrow(0, layer.starts[h], layer.lengths[h])
-          .copy_(buffer->narrow(0, old_starts[h], layer.lengths[h]));
+  const auto copy = [&](const at::Tensor& buffer) {
+    at::Tensor other = at::empty({rows, buffer.size(1)}, buffer.options());
+    for (size_t h = 0; h < moved.starts.size(); ++h) {
+      other.narrow(0, moved.starts[h], layer.lengths[h])
+          .copy_(buffer.narrow(0, layer.starts[h], layer.lengths[h]));
     }
-    *buffer = larger;
-  }
+    return other;
+  };
+  moved.keys = copy(layer.keys);
+  moved.values = copy(layer.values);
+  layer = std::move(moved);
 }
 
 }  // namespace

@@ -22,6 +22,8 @@ class KvCache {
   };
 
   explicit KvCache(int64_t n_layers);
+  KvCache(KvCache&&) = default;
+  KvCache& operator=(KvCache&&) = default;
 
   // Copies the kept rows of a prefilled layer, keys and values [H, T, head_dim], into buffers of
   // just that size. Each layer is stored once, in any order.
@@ -50,7 +52,7 @@ class KvCache {
   // What is held now becomes the context that rewind() goes back to, in buffers of just that size.
   void commit();
 
-  // A cache of its own with the same content.
+  // A cache of its own with the same content: the only way to copy one, so that the cost is seen.
   KvCache clone() const;
 
   // Every head of the layer has room for `n_tokens` more.
@@ -64,6 +66,8 @@ class KvCache {
   int64_t bytes_logical() const;
 
  private:
+  KvCache(const KvCache&) = default;  // shares the buffers
+
   std::vector<Layer> layers_;
   int64_t context_length_ = 0, next_position_ = 0, appended_ = 0;
   bool cut_since_store_ = false;

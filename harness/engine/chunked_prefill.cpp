@@ -3,19 +3,15 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <span>
 
 #include "harness/base/error.h"
 #include "harness/engine/decode.h"
+#include "harness/engine/in_layer.h"
 #include "harness/engine/stopwatch.h"
 
 namespace kvbench {
 namespace {
-
-at::Tensor ids_of(const std::vector<int32_t>& tokens, int64_t first, int64_t n) {
-  return at::tensor(std::vector<int64_t>(tokens.begin() + first, tokens.begin() + first + n),
-                    at::kLong)
-      .unsqueeze(0);
-}
 
 class ChunkedPrefill {
  public:
@@ -27,21 +23,22 @@ class ChunkedPrefill {
 
   CompressedCache run(const std::vector<int32_t>& context) {
     n_tokens_ = static_cast<int64_t>(context.size());
+    const EvictionRule rule = asked_.policy->chunk_rule();
+    require_tokens(*rule.scorer, rule.scorer_label, n_tokens_);  // as in a prefill at once
     const int64_t chunk = asked_.policy->chunk();
     const Stopwatch watch(model_.device());
-    out_.last_logits =
-        model_.prefill({context.begin(), context.begin() + std::min(chunk, n_tokens_)},
-                       [this](const LayerView& view) { start(view); });
+    out_.last_logits = model_.prefill(
+        {context.begin(), context.begin() + std::min(chunk, n_tokens_)},
+        [this](const LayerView& view) { in_layer(view.index, [&] { start(view); }); });
     cut();
     for (int64_t first = chunk; first < n_tokens_; first += chunk) {
       DecodeBatch batch({out_.cache.get()});
       const auto observe = [this](int64_t layer, const at::Tensor& queries) {
         out_.eviction->observe(layer, queries.select(0, 0));
       };
-      out_.last_logits = model_
-                             .extend(ids_of(context, first, std::min(chunk, n_tokens_ - first)),
-                                     batch, Decoder::Logits::kLast, observe)
-                             .squeeze(0);
+      const at::Tensor ids =
+          token_ids(std::span(context).subspan(first, std::min(chunk, n_tokens_ - first)));
+      out_.last_logits = model_.extend(ids, batch, Decoder::Logits::kLast, observe).squeeze(0);
       cut();
     }
     out_.prefill_ms = watch.ms() - out_.compact_ms;
@@ -58,9 +55,8 @@ class ChunkedPrefill {
     const auto budgets = asked_.policy->allocate(layer, shape, asked_.ratio);
     const KeptTokens all = keep_all(layer.n_kv_heads(), layer.n_tokens());
     out_.cache->store(layer.index, layer.keys, layer.values, all);
-    const auto* carrying = dynamic_cast<const CarryingScorer*>(asked_.policy->chunk_rule().scorer);
     out_.eviction->add_layer(layer, all, budgets,
-                             carrying == nullptr ? at::Tensor() : carrying->carry(layer, {}));
+                             asked_.policy->chunk_rule().scorer->carry(layer, {}));
   }
 
   // Ranking, selection and compaction are one step here: they all count as compaction.
@@ -101,9 +97,9 @@ CompressedCache prefill_in_chunks(const Decoder& model, const std::vector<int32_
   const c10::InferenceMode no_autograd;
   try {
     return ChunkedPrefill(model, asked, options).run(context);
-  } catch (const std::exception& e) {
+  } catch (...) {
     CompressedCache failed;
-    failed.error = first_line(e);
+    failed.error = current_error();
     return failed;
   }
 }

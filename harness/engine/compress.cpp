@@ -1,7 +1,6 @@
 #include "harness/engine/compress.h"
 
 #include <ATen/ATen.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <exception>
@@ -9,6 +8,7 @@
 
 #include "harness/base/error.h"
 #include "harness/engine/chunked_prefill.h"
+#include "harness/engine/in_layer.h"
 #include "harness/engine/stopwatch.h"
 
 namespace kvbench {
@@ -44,11 +44,9 @@ class Compressor {
     by_scorer_.clear();
     for (size_t i = 0; i < policies_.size(); ++i) {
       guarded(i, [&] {
-        if (!keeps_all(i)) return take(i, layer);
-        if (options_.on_scores && !policies_[i].policy->is_full()) score(i, layer);
-        store(layer, keep_all(layer.n_kv_heads(), layer.n_tokens()), i);
+        in_layer(layer.index, [&] { keeps_all(i) ? take_all(i, layer) : take(i, layer); });
+        note_peak(i, layer);
       });
-      note_peak(i, layer);
     }
     if (spans_layers_) layers_.push_back(layer);
   }
@@ -62,10 +60,13 @@ class Compressor {
         const Stopwatch watch(layers_.front().keys.device());
         const auto counts = policies_[i].policy->allocate_layers(pending_[i], policies_[i].ratio);
         caches_[i].allocate_ms += watch.ms();
-        for (size_t l = 0; l < layers_.size(); ++l) cut(layers_[l], pending_[i][l], counts[l], i);
+        for (size_t l = 0; l < layers_.size(); ++l) {
+          in_layer(layers_[l].index, [&] { cut(layers_[l], pending_[i][l], counts[l], i); });
+        }
       });
     }
     for (auto& out : caches_) {
+      if (!out.error.empty()) continue;
       out.last_logits = last_logits;
       out.prefill_ms = prefill_ms;
     }
@@ -76,16 +77,16 @@ class Compressor {
   bool keeps_all(size_t i) const {
     return policies_[i].policy->is_full() || policies_[i].ratio == 0;
   }
-  // Whatever goes wrong in one policy's part stays with that policy.
+  // Whatever goes wrong in one policy's part stays with that policy, of which nothing else is left.
   template <class F>
   void guarded(size_t i, F&& work) {
-    CompressedCache& out = caches_[i];
-    if (!out.error.empty()) return;
+    if (!caches_[i].error.empty()) return;
     try {
       work();
-    } catch (const std::exception& e) {
-      out.error = first_line(e);
-      out.cache.reset();
+    } catch (...) {
+      caches_[i] = CompressedCache();
+      caches_[i].error = current_error();
+      pending_[i].clear();
     }
   }
 
@@ -98,7 +99,6 @@ class Compressor {
       const Stopwatch watch(layer.keys.device());
       try {
         scored.scored = policy.score(layer);
-        check_scores(policy, layer, scored.scored.scores);
       } catch (...) {
         scored.failure = std::current_exception();
       }
@@ -112,10 +112,9 @@ class Compressor {
     return scored.scored.scores;
   }
 
-  static void check_scores(const Policy& policy, const LayerView& layer, const at::Tensor& scores) {
-    KVB_CHECK(scores.scalar_type() == at::kFloat && scores.dim() == 2 &&
-                  scores.size(0) == layer.n_kv_heads() && scores.size(1) == layer.n_tokens(),
-              "{} must give float32 scores [H, T]", policy.scorer());
+  void take_all(size_t i, const LayerView& layer) {
+    if (options_.on_scores && !policies_[i].policy->is_full()) score(i, layer);
+    store(layer, keep_all(layer.n_kv_heads(), layer.n_tokens()), i);
   }
 
   void take(size_t i, const LayerView& layer) {
@@ -133,12 +132,6 @@ class Compressor {
   void cut(const LayerView& layer, const at::Tensor& scores, const std::vector<int64_t>& counts,
            size_t i) {
     const Stopwatch watch(layer.keys.device());
-    KVB_CHECK(static_cast<int64_t>(counts.size()) == layer.n_kv_heads() &&
-                  std::all_of(counts.begin(), counts.end(),
-                              [&](int64_t n) { return n >= 1 && n <= layer.n_tokens(); }),
-              "{} gave keep counts [{}] for {} KV heads of {} tokens",
-              policies_[i].policy->allocator(), fmt::join(counts, ", "), layer.n_kv_heads(),
-              layer.n_tokens());
     store(layer, policies_[i].policy->select(layer, scores, counts), i);
     caches_[i].compact_ms += watch.ms();
   }
@@ -147,7 +140,9 @@ class Compressor {
     CompressedCache& out = caches_[i];
     out.cache->store(layer.index, layer.keys, layer.values, kept);
     for (const auto count : kept.counts()) out.keep_counts.push_back(static_cast<int32_t>(count));
-    if (const auto& rule = policies_[i].policy->decode()) {
+    const auto& rule = policies_[i].policy->decode();
+    // Where nothing is removed, a budget that is a share of the context has no end.
+    if (rule && (policies_[i].ratio > 0 || rule->budget > 0)) {
       if (!out.eviction) out.eviction = std::make_unique<Eviction>(*policies_[i].policy, *rule);
       out.eviction->add_layer(layer, kept, kept.counts(), carried(i, layer));
     }
@@ -160,14 +155,12 @@ class Compressor {
     if (const auto it = by_scorer_.find(rule.scorer_label); it != by_scorer_.end()) {
       return it->second.scored.carried;
     }
-    const auto* carrying = dynamic_cast<const CarryingScorer*>(rule.scorer);
-    return carrying == nullptr ? at::Tensor() : carrying->carry(layer, {});
+    return rule.scorer->carry(layer, {});
   }
 
   // The layer at hand in full, beside the cut ones before it, or all of them where none is cut yet.
   void note_peak(size_t i, const LayerView& layer) {
     CompressedCache& out = caches_[i];
-    if (!out.cache) return;
     const auto layer_bytes = static_cast<int64_t>(layer.keys.nbytes() + layer.values.nbytes());
     const int64_t whole = pending_[i].empty() ? layer_bytes : (layer.index + 1) * layer_bytes;
     out.peak_kv_bytes = std::max(out.peak_kv_bytes, whole + out.cache->bytes_allocated());

@@ -16,13 +16,13 @@ namespace kvbench {
 
 // What one policy at one ratio left of a context.
 struct CompressedCache {
-  std::unique_ptr<KvCache> cache;      // empty when `error` is not
+  std::unique_ptr<KvCache> cache;
   std::unique_ptr<Eviction> eviction;  // of a policy that goes on evicting while decoding
   std::vector<int32_t> keep_counts;    // [L, H]
   std::vector<KeptTokens> kept;        // [L], only when asked for
-  std::string error;                   // why this policy cannot cut this context
-  at::Tensor last_logits;              // of the last context token, float32 [vocab]
-  double prefill_ms = 0;               // scoring and compaction not counted
+  std::string error;       // why this policy cannot cut this context: nothing else is set
+  at::Tensor last_logits;  // of the last context token, float32 [vocab]
+  double prefill_ms = 0;   // scoring and compaction not counted
   double score_ms = 0, allocate_ms = 0, compact_ms = 0;  // selection counts as compaction
   // Most bytes of keys and values that lived at once, were this policy alone: the layer at work in
   // full and the cut ones before it.
@@ -62,8 +62,9 @@ struct Compressed {
 // Prefill attention is never changed by eviction (a layer is cut after its own attention), so
 // every policy's scores come from the same pass; policies with the same scorer share them. Each
 // layer is cut at once and its full keys and values are let go, unless an allocator spans layers. A
-// policy that prefills in chunks makes passes of its own (chunked_prefill.h). What goes wrong in
-// one policy (a scorer that refuses the context) fails that one only.
+// policy that prefills in chunks makes passes of its own (chunked_prefill.h). Whatever is thrown in
+// one policy's part fails that one only. Ratio 0 removes nothing, while decoding neither unless the
+// policy evicts to a fixed number of tokens.
 Compressed compress_context(const Decoder& model, const std::vector<int32_t>& context,
                             const std::vector<PolicyAtRatio>& policies,
                             const CompressOptions& options);

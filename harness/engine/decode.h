@@ -1,6 +1,9 @@
-// Greedy decoding of one question over several caches of the same context.
+// Decoding over several caches as one ragged batch: the one loop over steps, and the greedy answer
+// to a question.
 #pragma once
 
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,9 +20,35 @@ struct GrowingCache {
   Eviction* eviction = nullptr;  // what evicts meanwhile, if anything does
 };
 
+// The ids that the `running` caches (indices, ascending) say in step 0, 1, ... given their logits,
+// float32 [running, vocab]; a cache without an id ends there.
+using NextTokens = std::function<std::vector<std::optional<int64_t>>(
+    int64_t step, const std::vector<size_t>& running, const at::Tensor& logits)>;
+
+// Runs `question` (may be empty) and then steps until every cache has ended, all that still run as
+// one batch, so that the weights are read once a step. The logits of step 0 are those behind the
+// question, or behind the context when nothing is asked. errors[i] receives why the eviction of
+// cache i failed, which ends it and no other. `observer` is told every pass, queries in the order
+// of `running`. Throws what the model and `next` throw; the caches hold then what they held before
+// that step.
+void decode(const Decoder& model, const std::vector<GrowingCache>& caches,
+            const std::vector<int32_t>& question, const NextTokens& next,
+            std::vector<std::string>& errors, const Decoder::StepObserver& observer = {});
+
+// One forward pass of tokens int64 [S, m] or [1, m] over caches that are a batch already, and what
+// their evictions then cut. Returns the logits as Decoder::extend. errors[s] receives what went
+// wrong in the eviction of sequence s, if anything did.
+at::Tensor extend_and_evict(const Decoder& model, const at::Tensor& tokens, DecodeBatch& batch,
+                            const std::vector<GrowingCache>& caches,
+                            std::vector<std::string>& errors,
+                            const Decoder::StepObserver& observer = {});
+
 struct Generation {
   std::vector<int32_t> tokens;  // the end token included when one was met
-  std::string error;            // why its eviction failed; the answer ends there
+  std::string error;            // why it ended before its time, behind `tokens`; empty = it did not
+  // The error is one of a pass of several caches together (out of memory), perhaps not of this one:
+  // with the context as it was (rewound, or another copy where it evicts) ask it again alone.
+  bool retry_alone = false;
   // When each token was there, from the start of the question on, the others of the batch beside
   // it.
   std::vector<double> token_ms;
@@ -28,21 +57,16 @@ struct Generation {
 struct GenerateOptions {
   int64_t max_new_tokens = 0;
   std::vector<int64_t> end_tokens;  // empty = never stop early
+  // An end token stops a sequence that has said this many tokens before it. 1 is kvpress's rule
+  // (ruler.md 7), 0 that of the benchmarks' own code.
+  int64_t min_new_tokens = 1;
 };
 
-// Runs `question` (may be empty) and then greedy steps, all caches as one ragged batch, so that the
-// weights are read once a step; a sequence leaves the batch as it ends. With an empty question the
-// first token comes from the context's logits. An end token stops a sequence, but not as its first
-// token (kvpress's rule, ruler.md 7). Ties of the argmax go to the lower id.
+// The greedy answer of every cache (most_likely()). A NaN among a sequence's logits and a failing
+// eviction end that sequence with an error; so does an exception of the model for all that still
+// run. Only InputError is thrown: the question does not fit the model.
 std::vector<Generation> generate(const Decoder& model, const std::vector<GrowingCache>& caches,
                                  const std::vector<int32_t>& question,
                                  const GenerateOptions& options);
-
-// One forward pass of tokens int64 [S, m] over caches that are a batch already, and what their
-// evictions then cut. Returns the logits as Decoder::extend. errors[s] receives what went wrong in
-// the eviction of sequence s, if anything did.
-at::Tensor extend_and_evict(const Decoder& model, const at::Tensor& tokens, DecodeBatch& batch,
-                            const std::vector<GrowingCache>& caches,
-                            std::vector<std::string>& errors);
 
 }  // namespace kvbench

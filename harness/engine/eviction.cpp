@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "harness/base/error.h"
+#include "harness/engine/in_layer.h"
 
 namespace kvbench {
 namespace {
@@ -33,7 +34,6 @@ Eviction::Eviction(const Policy& policy, EvictionRule rule)
   const auto needs = rule_.scorer->decode_needs();
   KVB_CHECK(needs.has_value(), "{} cannot score while decoding", rule_.scorer_label);
   needs_ = *needs;
-  carrying_ = dynamic_cast<const CarryingScorer*>(rule_.scorer);
 }
 
 void Eviction::set_rule(EvictionRule rule) {
@@ -80,35 +80,39 @@ bool Eviction::end_step(KvCache& cache) {
   next_position_ = cache.next_position();
   since_cut_ += m;
   bool cut = false;
-  for (size_t l = 0; l < layers_.size(); ++l) {
-    Layer& layer = layers_[l];
-    const KvCache::Layer& rows = cache.layer(static_cast<int64_t>(l));
-    for (auto& head : layer.heads) {
-      head.positions.resize(head.positions.size() + m);
-      std::iota(head.positions.end() - m, head.positions.end(), next_position_ - m);
-    }
-    if (m > 0 && needs_.queries > 0) {
-      layer.queries = last(at::cat({layer.queries, layer.observed}, 1), needs_.queries).clone();
-    }
-    if (m > 0 && needs_.every_step) {
-      for (size_t h = 0; h < layer.heads.size(); ++h) {
-        const auto head = static_cast<int64_t>(h);
-        layer.heads[h].carried =
-            carrying_->carry(view(layer, rows, head, layer.observed), layer.heads[h].carried);
-      }
-    }
-    const bool above = std::any_of(layer.heads.begin(), layer.heads.end(), [&](const Head& head) {
-      const int64_t budget = rule_.budget > 0 ? rule_.budget : head.budget;
-      return static_cast<int64_t>(head.positions.size()) > budget;
-    });
-    if (!above || !is_due()) continue;
-    const KeptTokens kept_rows = select(layer, rows);
-    cache.cut(static_cast<int64_t>(l), kept_rows);
-    keep(layer, kept_rows);
-    cut = true;
+  for (int64_t l = 0; l < std::ssize(layers_); ++l) {
+    const bool cut_here = in_layer(l, [&] { return end_step(l, cache, m); });
+    cut = cut || cut_here;
   }
   if (cut) since_cut_ = 0;
   return cut;
+}
+
+bool Eviction::end_step(int64_t l, KvCache& cache, int64_t m) {
+  Layer& layer = layers_[l];
+  const KvCache::Layer& rows = cache.layer(l);
+  for (auto& head : layer.heads) {
+    head.positions.resize(head.positions.size() + m);
+    std::iota(head.positions.end() - m, head.positions.end(), next_position_ - m);
+  }
+  if (m > 0 && needs_.queries > 0) {
+    layer.queries = last(at::cat({layer.queries, layer.observed}, 1), needs_.queries).clone();
+  }
+  if (m > 0 && needs_.every_step) {
+    for (int64_t h = 0; h < std::ssize(layer.heads); ++h) {
+      at::Tensor& carried = layer.heads[h].carried;
+      carried = rule_.scorer->carry(view(layer, rows, h, layer.observed), carried);
+    }
+  }
+  const bool above = std::any_of(layer.heads.begin(), layer.heads.end(), [&](const Head& head) {
+    const int64_t budget = rule_.budget > 0 ? rule_.budget : head.budget;
+    return std::ssize(head.positions) > budget;
+  });
+  if (!above || !is_due()) return false;
+  const KeptTokens kept_rows = select(layer, rows);
+  cache.cut(l, kept_rows);
+  keep(layer, kept_rows);
+  return true;
 }
 
 // One head's cached rows, with the latest of `queries` [Hq, Q, d] that see them in order.
@@ -156,31 +160,37 @@ KeptTokens Eviction::select(Layer& layer, const KvCache::Layer& rows) const {
     counts.push_back(std::min(static_cast<int64_t>(head.positions.size()),
                               rule_.budget > 0 ? rule_.budget : head.budget));
   }
-  if (needs_.same_tokens) {
+  const auto n_first = static_cast<int64_t>(layer.heads[0].positions.size());
+  if (needs_.same_tokens && n_first >= rule_.scorer->least_tokens()) {
     const LayerView all = view_of_all(layer, rows);
-    const at::Tensor scores = policy_->protected_scores(rule_.scorer->score(all));
-    return policy_->select(all, scores, counts, rule_.scorer);
+    const at::Tensor scores = rule_.scorer->score(all);
+    check_scores(scores, all, "scorer " + rule_.scorer_label);
+    return policy_->select(all, policy_->protected_scores(scores), counts, rule_.scorer);
   }
   KeptTokens kept;
   kept.offsets.push_back(0);
   for (int64_t h = 0; h < n_heads; ++h) {
-    Head& head = layer.heads[h];
-    KeptTokens of_head;
-    if (counts[h] == static_cast<int64_t>(head.positions.size())) {
-      of_head = keep_all(1, counts[h]);
-    } else {
-      const LayerView one = view(layer, rows, h, layer.queries);
-      if (carrying_ != nullptr && !needs_.every_step) {
-        head.carried = carrying_->carry(one, head.carried);
-      }
-      const at::Tensor scores = policy_->protected_scores(
-          carrying_ != nullptr ? carrying_->rank(one, head.carried) : rule_.scorer->score(one));
-      of_head = policy_->select(one, scores, {counts[h]}, rule_.scorer);
-    }
+    const KeptTokens of_head = select_of_head(layer, rows, h, counts[h]);
     kept.positions.insert(kept.positions.end(), of_head.positions.begin(), of_head.positions.end());
     kept.offsets.push_back(static_cast<int64_t>(kept.positions.size()));
   }
   return kept;
+}
+
+KeptTokens Eviction::select_of_head(Layer& layer, const KvCache::Layer& rows, int64_t h,
+                                    int64_t count) const {
+  Head& head = layer.heads[h];
+  const auto n_held = static_cast<int64_t>(head.positions.size());
+  if (count == n_held) return keep_all(1, count);
+  if (n_held < rule_.scorer->least_tokens()) {
+    const at::Tensor later_is_higher = at::arange(n_held, at::kFloat).unsqueeze(0);
+    return select_top(later_is_higher, {count}, policy_->protection());
+  }
+  const LayerView one = view(layer, rows, h, layer.queries);
+  if (!needs_.every_step) head.carried = rule_.scorer->carry(one, head.carried);
+  const at::Tensor scores = rule_.scorer->rank(one, head.carried);
+  check_scores(scores, one, "scorer " + rule_.scorer_label, h);
+  return policy_->select(one, policy_->protected_scores(scores), {count}, rule_.scorer);
 }
 
 // What the tokens carry follows them.

@@ -24,8 +24,9 @@ class Eviction {
   // Told by every layer of a forward pass: its queries, [m, Hq, d] after RoPE.
   void observe(int64_t layer, const at::Tensor& queries);
 
-  // After the pass, its rows being in the cache: cuts what is due. Returns whether anything was.
-  // Throws InputError when the scorer cannot rank what is there.
+  // After the pass, its rows being in the cache: cuts what is due. Returns whether anything was. A
+  // head that holds fewer tokens than the scorer can rank keeps its latest ones, and those that the
+  // policy protects. Throws InputError when the scorer cannot compare the heads.
   bool end_step(KvCache& cache);
 
   // Goes on by another rule of the same scorer.
@@ -48,16 +49,19 @@ class Eviction {
   };
 
   bool is_due() const;
+  // Takes in the m new tokens of a layer, then cuts it if that is due. Returns whether it was.
+  bool end_step(int64_t layer, KvCache& cache, int64_t m);
   LayerView view(const Layer& layer, const KvCache::Layer& rows, int64_t head,
                  const at::Tensor& queries) const;
   LayerView view_of_all(const Layer& layer, const KvCache::Layer& rows) const;
   KeptTokens select(Layer& layer, const KvCache::Layer& rows) const;
+  KeptTokens select_of_head(Layer& layer, const KvCache::Layer& rows, int64_t head,
+                            int64_t count) const;
   void keep(Layer& layer, const KeptTokens& kept_rows) const;
 
   const Policy* policy_;
   EvictionRule rule_;
   DecodeNeeds needs_;
-  const CarryingScorer* carrying_;  // the rule's scorer, if it is one
   std::vector<Layer> layers_;
   int64_t next_position_ = 0, since_cut_ = 0;
 };

@@ -2,16 +2,14 @@
 
 #include <ATen/ATen.h>
 
+#include <iterator>
+#include <optional>
 #include <stdexcept>
+
+#include "harness/engine/next_token.h"
 
 namespace kvbench {
 namespace {
-
-// int64 [1, n]
-at::Tensor ids_of(std::vector<int32_t>::const_iterator begin,
-                  std::vector<int32_t>::const_iterator end) {
-  return at::tensor(std::vector<int64_t>(begin, end), at::kLong).unsqueeze(0);
-}
 
 // What is evicted depends on every step, so the tokens go in one by one, into a copy.
 at::Tensor forced_step_by_step(const Decoder& model, const GrowingCache& cut,
@@ -19,22 +17,16 @@ at::Tensor forced_step_by_step(const Decoder& model, const GrowingCache& cut,
                                const std::vector<int32_t>& continuation) {
   KvCache cache = cut.cache->clone();
   Eviction eviction = *cut.eviction;
-  const std::vector<GrowingCache> growing = {{&cache, {}, &eviction}};
-  DecodeBatch batch({&cache});
   std::vector<at::Tensor> logits;
-  std::vector<std::string> errors;
-  const auto feed = [&](const at::Tensor& ids) {
-    logits.push_back(extend_and_evict(model, ids, batch, growing, errors));
-    if (!errors[0].empty()) throw std::runtime_error(errors[0]);
+  const auto forced = [&](int64_t step, const std::vector<size_t>&, const at::Tensor& of_step) {
+    logits.push_back(of_step);
+    std::vector<std::optional<int64_t>> token(1);
+    if (step + 1 < std::ssize(continuation)) token[0] = continuation[static_cast<size_t>(step)];
+    return token;
   };
-  if (question.empty()) {
-    logits.push_back(cut.context_logits.unsqueeze(0));
-  } else {
-    feed(ids_of(question.begin(), question.end()));
-  }
-  for (auto token = continuation.begin(); token + 1 < continuation.end(); ++token) {
-    feed(ids_of(token, token + 1));
-  }
+  std::vector<std::string> errors;
+  decode(model, {{&cache, cut.context_logits, &eviction}}, question, forced, errors);
+  if (!errors[0].empty()) throw std::runtime_error(errors[0]);
   return at::cat(logits).log_softmax(-1);
 }
 
@@ -46,11 +38,10 @@ at::Tensor forced_log_probs(const Decoder& model, const GrowingCache& cut,
   const c10::InferenceMode no_autograd;
   if (cut.eviction != nullptr) return forced_step_by_step(model, cut, question, continuation);
   DecodeBatch batch({cut.cache});
-  std::vector<at::Tensor> logits = {
-      question.empty() ? cut.context_logits.unsqueeze(0)
-                       : model.extend(ids_of(question.begin(), question.end()), batch)};
+  std::vector<at::Tensor> logits = {question.empty() ? cut.context_logits.unsqueeze(0)
+                                                     : model.extend(token_ids(question), batch)};
   if (continuation.size() > 1) {
-    const at::Tensor fed = ids_of(continuation.begin(), continuation.end() - 1);
+    const at::Tensor fed = token_ids({continuation.data(), continuation.size() - 1});
     logits.push_back(model.extend(fed, batch, Decoder::Logits::kAll).squeeze(0));
   }
   cut.cache->rewind();
@@ -61,8 +52,10 @@ Fidelity compare(const at::Tensor& full_log_probs, const at::Tensor& cut_log_pro
   const c10::InferenceMode no_autograd;
   const at::Tensor kl =
       (full_log_probs.exp() * (full_log_probs - cut_log_probs)).sum(-1, false, at::kDouble);
-  const at::Tensor same = full_log_probs.argmax(-1).eq(cut_log_probs.argmax(-1));
-  return {kl.mean().item<double>(), same.to(at::kDouble).mean().item<double>()};
+  const auto of_full = most_likely(full_log_probs), of_cut = most_likely(cut_log_probs);
+  double n_same = 0;
+  for (size_t i = 0; i < of_full.size(); ++i) n_same += of_full[i] && of_full[i] == of_cut[i];
+  return {kl.mean().item<double>(), n_same / static_cast<double>(of_full.size())};
 }
 
 }  // namespace kvbench

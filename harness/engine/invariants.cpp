@@ -80,8 +80,8 @@ class Checker {
   void check(const std::string& name, F&& body) {
     try {
       results_.push_back({name, body(), true});
-    } catch (const std::exception& e) {
-      results_.push_back({name, first_line(e), false});
+    } catch (...) {
+      results_.push_back({name, current_error(), false});
     }
   }
 
@@ -139,21 +139,24 @@ class Checker {
 
   // The policy's own protection: its positions outrank all, so they stay while there is room.
   std::string protects() const {
-    if (policy_.sink() + policy_.recent() == 0) return "protects nothing itself";
+    if (policy_.protection().sink + policy_.protection().recent == 0)
+      return "protects nothing itself";
     const auto cache = cut(model_, policy_, 0.5, context_);
     for (const auto& kept : cache.cache().kept) {
       for (int64_t h = 0; h < kept.n_kv_heads(); ++h) {
-        if (kept.count(h) < policy_.sink() + policy_.recent()) continue;
+        if (kept.count(h) < policy_.protection().sink + policy_.protection().recent) continue;
         const auto begin = kept.positions.begin() + kept.offsets[h];
         const auto end = kept.positions.begin() + kept.offsets[h + 1];
         for (int64_t j = 0; j < kTokens; ++j) {
-          const bool is_protected = j < policy_.sink() || j >= kTokens - policy_.recent();
+          const bool is_protected =
+              j < policy_.protection().sink || j >= kTokens - policy_.protection().recent;
           require(!is_protected || std::binary_search(begin, end, j),
                   fmt::format("protected token {} of head {} was dropped", j, h));
         }
       }
     }
-    return fmt::format("sink {}, recent {}", policy_.sink(), policy_.recent());
+    return fmt::format("sink {}, recent {}", policy_.protection().sink,
+                       policy_.protection().recent);
   }
 
   std::string no_leak() const {

@@ -30,7 +30,18 @@ TEST(SampleToken, FrequenciesFollowTheSoftmax) {
 
 TEST(SampleToken, RefusesNaN) {
   Random random(1);
-  EXPECT_THROW(sample_token(at::tensor({0.F, NAN}), 1, random), std::logic_error);
+  EXPECT_THROW(sample_token(at::tensor({0.F, NAN}), 1, random), std::runtime_error);
+}
+
+TEST(MostLikely, TiesGoToTheLowerIdAndNaNIsFoundWhereverItStands) {
+  const at::Tensor logits = at::tensor({1.F,  3.F,  3.F,  0.F,  //
+                                        NAN,  3.F,  3.F,  0.F,  //
+                                        1.F,  3.F,  NAN,  0.F,  //
+                                        1.F,  3.F,  3.F,  NAN,  //
+                                        -1.F, -3.F, -1.F, -2.F})
+                                .view({5, 4});
+  const std::vector<std::optional<int64_t>> want = {1, {}, {}, {}, 0};
+  EXPECT_EQ(most_likely(logits), want);
 }
 
 }  // namespace

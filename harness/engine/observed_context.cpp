@@ -2,7 +2,10 @@
 
 #include <ATen/ATen.h>
 
+#include <optional>
+
 #include "harness/base/error.h"
+#include "harness/engine/decode.h"
 
 namespace kvbench {
 namespace {
@@ -56,24 +59,18 @@ void ObservedContext::add_layer(const LayerView& layer, lukv::OracleNorm norm) {
 std::vector<at::Tensor> ObservedContext::importance(const std::vector<Ask>& asks, int64_t n_steps) {
   const c10::InferenceMode no_autograd;
   const Decoder& model = asks.at(0).context->model_;
-  const auto n_asks = static_cast<int64_t>(asks.size());
-  std::vector<KvCache*> caches;
-  std::vector<at::Tensor> logits;                                // of each ask, [vocab]
+  std::vector<GrowingCache> caches;
   std::vector<std::vector<at::Tensor>> importance(asks.size());  // [n_asks][L] of [H, T]
   for (size_t i = 0; i < asks.size(); ++i) {
     ObservedContext& context = *asks[i].context;
     context.cache_.rewind();
-    caches.push_back(&context.cache_);
     DecodeBatch alone({&context.cache_});
-    const at::Tensor ids = at::tensor(
-        std::vector<int64_t>(asks[i].question.begin(), asks[i].question.end()), at::kLong);
-    logits.push_back(model.extend(ids.unsqueeze(0), alone)[0]);
+    caches.push_back({&context.cache_, model.extend(token_ids(asks[i].question), alone)[0]});
     for (const at::Tensor& norms : context.norms_) {
       importance[i].push_back(
           at::zeros({model.config().n_kv_heads, context.n_tokens_}, norms.options()));
     }
   }
-  DecodeBatch batch(caches);
   const auto observe = [&](int64_t l, const at::Tensor& queries) {
     for (size_t i = 0; i < asks.size(); ++i) {
       const ObservedContext& context = *asks[i].context;
@@ -82,14 +79,16 @@ std::vector<at::Tensor> ObservedContext::importance(const std::vector<Ask>& asks
                             context.attention_scale_);
     }
   };
-  for (int64_t step = 0; step < n_steps; ++step) {
-    std::vector<int64_t> tokens;
-    for (size_t i = 0; i < asks.size(); ++i) tokens.push_back(asks[i].next_token(step, logits[i]));
-    logits = model
-                 .extend(at::tensor(tokens, at::kLong).view({n_asks, 1}), batch,
-                         Decoder::Logits::kLast, observe)
-                 .unbind();
-  }
+  const auto next = [&](int64_t step, const std::vector<size_t>&, const at::Tensor& logits) {
+    std::vector<std::optional<int64_t>> tokens(asks.size());
+    if (step == n_steps) return tokens;
+    for (size_t i = 0; i < asks.size(); ++i) {
+      tokens[i] = asks[i].next_token(step, logits[static_cast<int64_t>(i)]);
+    }
+    return tokens;
+  };
+  std::vector<std::string> errors;  // of evictions: there are none
+  decode(model, caches, /*question=*/{}, next, errors, observe);
   std::vector<at::Tensor> results;
   for (const auto& layers : importance) results.push_back(at::stack(layers).to(at::kCPU));
   return results;

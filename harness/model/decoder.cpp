@@ -10,6 +10,10 @@
 
 namespace kvbench {
 
+at::Tensor token_ids(std::span<const int32_t> tokens) {
+  return at::tensor(std::vector<int64_t>(tokens.begin(), tokens.end()), at::kLong).unsqueeze(0);
+}
+
 Decoder::Decoder(const std::filesystem::path& model_dir, at::ScalarType dtype, c10::Device device)
     : config_(load_model_config(model_dir)), dtype_(dtype), device_(device) {
   const Weights weights(model_dir);
@@ -148,8 +152,7 @@ void Decoder::check_tokens(const at::Tensor& tokens, int64_t first_position) con
 
 at::Tensor Decoder::prefill(const std::vector<int32_t>& tokens, const Observer& observer) const {
   const c10::InferenceMode no_autograd;
-  const at::Tensor ids =
-      at::tensor(std::vector<int64_t>(tokens.begin(), tokens.end()), at::kLong).unsqueeze(0);
+  const at::Tensor ids = token_ids(tokens);
   check_tokens(ids, 0);
   const auto n_tokens = static_cast<int64_t>(tokens.size());
   const at::Tensor positions = at::arange(n_tokens, at::TensorOptions(at::kLong).device(device_));
@@ -179,7 +182,8 @@ at::Tensor Decoder::extend(const at::Tensor& tokens, DecodeBatch& batch, Logits 
                            const StepObserver& observer) const {
   const c10::InferenceMode no_autograd;
   const int64_t S = batch.size(), m = tokens.size(1);
-  KVB_CHECK(tokens.size(0) == S, "{} token rows for {} sequences", tokens.size(0), S);
+  KVB_CHECK(tokens.size(0) == S || tokens.size(0) == 1, "{} token rows for {} sequences",
+            tokens.size(0), S);
   std::vector<int64_t> next;
   for (int64_t s = 0; s < S; ++s) next.push_back(batch.next_position(s));
   check_tokens(tokens, *std::max_element(next.begin(), next.end()));
@@ -191,7 +195,7 @@ at::Tensor Decoder::extend(const at::Tensor& tokens, DecodeBatch& batch, Logits 
     if (observer) observer(l, p.queries);
     return attended;
   };
-  at::Tensor result = forward(tokens.to(device_), positions, attend, logits);
+  at::Tensor result = forward(tokens.to(device_).expand({S, m}), positions, attend, logits);
   batch.advance(m);
   return result;
 }

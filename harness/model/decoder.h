@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <span>
 #include <vector>
 
 #include "harness/cache/decode_batch.h"
@@ -16,6 +17,9 @@
 namespace kvbench {
 
 class Weights;
+
+// The ids of one sequence as extend() takes them, int64 [1, m].
+at::Tensor token_ids(std::span<const int32_t> tokens);
 
 class Decoder {
  public:
@@ -43,8 +47,9 @@ class Decoder {
   // RoPE; the new tokens' keys are in the caches, whose lengths do not count them yet.
   using StepObserver = std::function<void(int64_t layer, const at::Tensor& queries)>;
 
-  // The next m tokens of every sequence of a batch, token ids int64 [S, m], appended to the caches.
-  // Returns the logits of the last of them, float32 [S, vocab], or of all, [S, m, vocab].
+  // The next m tokens of every sequence of a batch, token ids int64 [S, m] or, the same for all,
+  // [1, m], appended to the caches. Returns the logits of the last of them, float32 [S, vocab], or
+  // of all, [S, m, vocab]. When it throws, the caches hold what they held before.
   enum class Logits { kLast, kAll };
   at::Tensor extend(const at::Tensor& tokens, DecodeBatch& batch, Logits logits = Logits::kLast,
                     const StepObserver& observer = {}) const;

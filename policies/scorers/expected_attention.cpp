@@ -29,10 +29,7 @@ class ExpectedAttention : public Scorer {
   // z_j = mu'.K_j / sqrt(d) + K_j^T C' K_j / (2 d); the sinks stand above the layer's maximum.
   at::Tensor score(const LayerView& layer) const override {
     const int64_t n_tokens = layer.n_tokens(), n_heads = layer.n_kv_heads();
-    if (n_tokens <= n_sink_) {
-      throw_input_error("expected_attention: a context of {} tokens is not longer than {} sinks",
-                        n_tokens, n_sink_);
-    }
+    require_tokens(*this, "expected_attention", n_tokens);
     const int64_t n_ranked = n_tokens - n_sink_;
     const at::Tensor attention = expected_logits(layer).softmax(-1);  // [Hq, n]
     at::Tensor ranked = attention.narrow(1, attention.size(1) - n_ranked, n_ranked)
@@ -44,9 +41,11 @@ class ExpectedAttention : public Scorer {
     }
     at::Tensor scores = at::empty({n_heads, n_tokens}, ranked.options());
     scores.narrow(1, n_sink_, n_ranked).copy_(ranked);
-    scores.narrow(1, 0, n_sink_).fill_(ranked.max() + 1);
+    scores.narrow(1, 0, n_sink_).fill_(above(ranked));
     return scores;
   }
+
+  int64_t least_tokens() const override { return n_sink_ + 1; }
 
  private:
   // z of all keys, or of those behind the sinks, [Hq, n]. A query head at a time, so that nothing

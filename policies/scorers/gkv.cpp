@@ -11,7 +11,7 @@ namespace {
 enum class Combine { kMax, kMean, kSum };
 enum class GroupReduce { kMax, kMean };
 
-class Gkv : public CarryingScorer {
+class Gkv : public Scorer {
  public:
   explicit Gkv(Params& p) {
     p.get("window", window_, "latest tokens: their queries vote, they are kept themselves");
@@ -36,9 +36,7 @@ class Gkv : public CarryingScorer {
   // f = mean over the window's queries of the group's maximum of A. New tokens begin with f.
   at::Tensor carry(const LayerView& layer, const at::Tensor& before) const override {
     const int64_t n_heads = layer.n_kv_heads(), n_tokens = layer.n_tokens();
-    if (n_tokens <= window_) {
-      throw_input_error("gkv: {} tokens are not more than the window of {}", n_tokens, window_);
-    }
+    if (n_tokens <= window_) return before;  // the window votes for nothing
     const int64_t window = std::min(window_, layer.queries.size(1));
     const at::Tensor weights =
         window_attention(layer, window).unflatten(0, {n_heads, -1});  // [H, G, window, n]
@@ -63,6 +61,7 @@ class Gkv : public CarryingScorer {
   }
 
   at::Tensor rank(const LayerView& layer, const at::Tensor& carried) const override {
+    require_tokens(*this, "gkv", layer.n_tokens());
     at::Tensor ranked =
         kernel_ == 1 ? carried
                      : at::max_pool1d(carried.unsqueeze(0), kernel_, 1, kernel_ / 2).squeeze(0);
@@ -76,6 +75,10 @@ class Gkv : public CarryingScorer {
     raise_window(scores, window_);
     return scores;
   }
+
+  at::Tensor score(const LayerView& layer) const override { return rank(layer, carry(layer, {})); }
+
+  int64_t least_tokens() const override { return window_ + 1; }
 
   std::optional<DecodeNeeds> decode_needs() const override {
     return DecodeNeeds{.queries = window_};

@@ -22,7 +22,7 @@ at::Tensor local_score(const LayerView& layer, int64_t window) {
 
 at::Tensor carry(const std::unique_ptr<Scorer>& gkv, const LayerView& layer,
                  const at::Tensor& before = {}) {
-  return dynamic_cast<const CarryingScorer&>(*gkv).carry(layer, before);
+  return gkv->carry(layer, before);
 }
 
 TEST(Gkv, BeginsWithTheLocalScore) {

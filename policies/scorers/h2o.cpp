@@ -9,7 +9,7 @@
 namespace kvbench {
 namespace {
 
-class H2o : public CarryingScorer {
+class H2o : public Scorer {
  public:
   explicit H2o(Params& p) {
     p.get("recent", recent_, "last tokens that are always kept");
@@ -25,14 +25,15 @@ class H2o : public CarryingScorer {
   }
 
   at::Tensor rank(const LayerView& layer, const at::Tensor& carried) const override {
-    if (layer.n_tokens() <= recent_) {
-      throw_input_error("h2o: a context of {} tokens is not longer than the {} recent ones",
-                        layer.n_tokens(), recent_);
-    }
+    require_tokens(*this, "h2o", layer.n_tokens());
     at::Tensor scores = carried.clone();
     raise_window(scores, recent_);
     return scores;
   }
+
+  at::Tensor score(const LayerView& layer) const override { return rank(layer, carry(layer, {})); }
+
+  int64_t least_tokens() const override { return recent_ + 1; }
 
   std::optional<DecodeNeeds> decode_needs() const override {
     return DecodeNeeds{.every_step = true};

@@ -21,12 +21,11 @@ class KeyDiff : public Scorer {
   }
 
   at::Tensor score(const LayerView& layer) const override {
-    if (layer.n_tokens() <= recent_) {
-      throw_input_error("keydiff: a context of {} tokens is not longer than the {} recent ones",
-                        layer.n_tokens(), recent_);
-    }
+    require_tokens(*this, "keydiff", layer.n_tokens());
     return score_keys(layer.keys);
   }
+
+  int64_t least_tokens() const override { return recent_ + 1; }
 
   bool ranks_by_budget() const override { return block_size_ > 0; }
 

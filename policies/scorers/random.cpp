@@ -22,7 +22,8 @@ class RandomScorer : public Scorer {
     if (seed_per_layer_) seed = seed * 1'000'003 + static_cast<uint64_t>(layer.index);
     auto generator = at::detail::createCPUGenerator(seed);
     return at::rand({layer.n_kv_heads(), layer.n_tokens()}, generator,
-                    at::TensorOptions(at::kFloat));
+                    at::TensorOptions(at::kFloat))
+        .to(layer.keys.device());
   }
 
   std::optional<DecodeNeeds> decode_needs() const override { return DecodeNeeds{}; }

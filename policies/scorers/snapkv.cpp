@@ -32,10 +32,7 @@ class SnapKv : public Scorer {
 
   at::Tensor score(const LayerView& layer) const override {
     const int64_t n_tokens = layer.n_tokens(), n_heads = layer.n_kv_heads();
-    if (n_tokens <= window_) {
-      throw_input_error("snapkv: a context of {} tokens is not longer than the window of {}",
-                        n_tokens, window_);
-    }
+    require_tokens(*this, "snapkv", n_tokens);
     const int64_t window = std::min(window_, layer.queries.size(1));  // fewer only while decoding
     const at::Tensor votes = window_votes(layer, window);             // [Hq, T - window]
     const at::Tensor ranked = pool_order_ == PoolOrder::kPoolFirst ? reduce(pool(votes), n_heads)
@@ -45,6 +42,8 @@ class SnapKv : public Scorer {
     raise_window(scores, window_);
     return scores;
   }
+
+  int64_t least_tokens() const override { return window_ + 1; }
 
   std::optional<DecodeNeeds> decode_needs() const override {
     return DecodeNeeds{.queries = window_};

@@ -20,7 +20,7 @@ class Tova : public Scorer {
   // s_j = mean over q of A[q, T - 1, j].
   at::Tensor score(const LayerView& layer) const override {
     const int64_t n_tokens = layer.n_tokens(), n_heads = layer.n_kv_heads();
-    if (n_tokens < 2) throw_input_error("tova: a context of {} tokens is too short", n_tokens);
+    require_tokens(*this, "tova", n_tokens);
     const at::Tensor votes = last_attention(layer);  // [Hq, T]
     const at::Tensor means =
         per_head_ ? votes.view({n_heads, -1, n_tokens}).mean(1) : votes.mean(0, true);
@@ -28,6 +28,8 @@ class Tova : public Scorer {
     if (keep_last_) raise_window(scores, 1);
     return scores;
   }
+
+  int64_t least_tokens() const override { return 2; }
 
   std::optional<DecodeNeeds> decode_needs() const override {
     return DecodeNeeds{.queries = 1, .same_tokens = !per_head_};
