@@ -9,31 +9,32 @@
 namespace kvbench {
 namespace {
 
-// Weights below exp of this count for nothing in float32, and denormal ones are slow.
-constexpr float kLowestExponent = -64;
-constexpr float kNegInf = -std::numeric_limits<float>::infinity();
-
 // sums[j] += softmax(logits)[j], j < count. `weights` [count and up to a whole vector] stays in the
 // first-level cache.
 void add_softmax(const float* logits, int64_t count, float* weights, float* sums) {
-  float largest = kNegInf;
+  float largest = -std::numeric_limits<float>::infinity();
 #pragma omp simd reduction(max : largest)
   for (int64_t j = 0; j < count; ++j) {
     largest = logits[j] > largest ? logits[j] : largest;
   }
-#pragma omp simd
+  // A loop of its own: bounds in the exponential's long chain cost more. A NaN is counted, as the
+  // comparison sends it to the bound.
+  int32_t n_nan = 0;
+#pragma omp simd reduction(+ : n_nan)
   for (int64_t j = 0; j < count; ++j) {
     const float x = logits[j] - largest;
-    weights[j] = x < kLowestExponent ? kNegInf : x;
+    weights[j] = x > kLowestExponent ? x : kLowestExponent;
+    n_nan += x != x;
   }
-  std::fill_n(weights + count, -count & (kLanes - 1), kNegInf);
+  std::fill_n(weights + count, -count & (kLanes - 1), kLowestExponent);
   Vec total = {};
   for (int64_t j = 0; j < count; j += kLanes) {
-    const Vec weight = exp_nonpositive(Float32::load_lanes(weights + j));
+    const Vec weight = exp_bounded(Float32::load_lanes(weights + j));
     std::memcpy(weights + j, &weight, sizeof weight);
     total += weight;
   }
-  const float scale = 1 / horizontal_sum(total);
+  const float scale =
+      n_nan > 0 ? std::numeric_limits<float>::quiet_NaN() : 1 / horizontal_sum(total);
 #pragma omp simd
   for (int64_t j = 0; j < count; ++j) sums[j] += weights[j] * scale;
 }

@@ -19,16 +19,16 @@ float exp_of(float x) {
 }
 
 TEST(ExpNonpositive, EqualsTheExponential) {
-  for (float x = 0; x >= -87; x -= 0.01037F) {
+  for (float x = 0; x >= -64; x -= 0.01037F) {
     EXPECT_NEAR(exp_of(x) / std::exp(double{x}), 1.0, 3e-7) << x;
   }
   EXPECT_EQ(exp_of(0), 1.0F);
   EXPECT_EQ(exp_of(-0.0F), 1.0F);
-  EXPECT_GT(exp_of(-87), std::numeric_limits<float>::min());  // no denormal numbers
+  EXPECT_GT(exp_of(-64), 0.0F);
 }
 
 TEST(ExpNonpositive, FarBelowIsNothingAndNanStays) {
-  EXPECT_EQ(exp_of(-87.1F), 0.0F);
+  EXPECT_EQ(exp_of(-64.00001F), 0.0F);
   EXPECT_EQ(exp_of(-3e38F), 0.0F);
   EXPECT_EQ(exp_of(-kInfinity), 0.0F);
   EXPECT_TRUE(std::isnan(exp_of(std::numeric_limits<float>::quiet_NaN())));
