@@ -4,7 +4,7 @@
 #include <ATen/Parallel.h>
 #include <benchmark/benchmark.h>
 
-#include "kernels/tensor_ops.h"
+#include "kernels/causal_softmax_sums_torch.h"
 
 namespace kvbench {
 namespace {

@@ -1,54 +1,40 @@
 #include <algorithm>
-#include <bit>
+#include <cstring>
 #include <limits>
 #include <vector>
 
 #include "kernels/causal_softmax_sums.h"
+#include "kernels/vector_math.h"
 
 namespace kvbench {
 namespace {
 
-// Weights below exp of this count for nothing in float32, and denormal ones are slow.
-constexpr float kLowestExponent = -64;
-
-// exp(x) for kLowestExponent <= x <= 0, relative error below 3e-7: exp2 by splitting off the
-// integer part and a degree-6 polynomial (Cephes expf coefficients). Unlike libm's it is vectorised
-// in loops.
-inline float exp_nonpositive(float x) {
-  const float scaled = x * 1.44269504088896341F;
-  // Truncation of (scaled - 0.5) rounds to the nearest integer for non-positive arguments.
-  const auto n = static_cast<int32_t>(scaled - 0.5F);
-  const auto whole = static_cast<float>(n);
-  const float r = (x - whole * 0.693359375F) + whole * 2.12194440e-4F;
-  float p = r * 1.9875691500e-4F + 1.3981999507e-3F;
-  p = p * r + 8.3334519073e-3F;
-  p = p * r + 4.1665795894e-2F;
-  p = p * r + 1.6666665459e-1F;
-  p = p * r + 5.0000001201e-1F;
-  p = p * r * r + r + 1.0F;
-  return p * std::bit_cast<float>((n + 127) << 23);
-}
-
-// sums[j] += softmax(logits)[j], j < count. `weights` [count] stays in the first-level cache.
+// sums[j] += softmax(logits)[j], j < count. `weights` [count and up to a whole vector] stays in the
+// first-level cache.
 void add_softmax(const float* logits, int64_t count, float* weights, float* sums) {
   float largest = -std::numeric_limits<float>::infinity();
 #pragma omp simd reduction(max : largest)
   for (int64_t j = 0; j < count; ++j) {
     largest = logits[j] > largest ? logits[j] : largest;
   }
-  // A loop of its own: GCC does not vectorise the exponential behind a clamp.
-#pragma omp simd
+  // A loop of its own: bounds in the exponential's long chain cost more. A NaN is counted, as the
+  // comparison sends it to the bound.
+  int32_t n_nan = 0;
+#pragma omp simd reduction(+ : n_nan)
   for (int64_t j = 0; j < count; ++j) {
     const float x = logits[j] - largest;
-    weights[j] = x < kLowestExponent ? kLowestExponent : x;
+    weights[j] = x > kLowestExponent ? x : kLowestExponent;
+    n_nan += x != x;
   }
-  float total = 0;
-#pragma omp simd reduction(+ : total)
-  for (int64_t j = 0; j < count; ++j) {
-    weights[j] = exp_nonpositive(weights[j]);
-    total += weights[j];
+  std::fill_n(weights + count, -count & (kLanes - 1), kLowestExponent);
+  Vec total = {};
+  for (int64_t j = 0; j < count; j += kLanes) {
+    const Vec weight = exp_bounded(Float32::load_lanes(weights + j));
+    std::memcpy(weights + j, &weight, sizeof weight);
+    total += weight;
   }
-  const float scale = 1 / total;
+  const float scale =
+      n_nan > 0 ? std::numeric_limits<float>::quiet_NaN() : 1 / horizontal_sum(total);
 #pragma omp simd
   for (int64_t j = 0; j < count; ++j) sums[j] += weights[j] * scale;
 }
@@ -59,7 +45,7 @@ void causal_softmax_sums_cpu(const CausalSoftmaxSums& op) {
   constexpr int64_t kSerialLogits = 1 << 17;  // threads cost more than so few are worth
 #pragma omp parallel if (op.n_heads * op.n_queries * op.n_keys > kSerialLogits)
   {
-    std::vector<float> weights(op.n_keys);
+    std::vector<float> weights(op.n_keys + kLanes);
 #pragma omp for
     for (int64_t h = 0; h < op.n_heads; ++h) {
       float* sums = op.out + h * op.n_keys;

@@ -5,7 +5,7 @@
 #include <ATen/Parallel.h>
 #include <benchmark/benchmark.h>
 
-#include "kernels/tensor_ops.h"
+#include "kernels/ragged_attention_torch.h"
 
 namespace kvbench {
 namespace {

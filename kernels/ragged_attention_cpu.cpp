@@ -11,6 +11,7 @@
 
 #include "kernels/element.h"
 #include "kernels/ragged_attention.h"
+#include "kernels/vector_math.h"
 
 namespace kvbench {
 namespace {
@@ -24,7 +25,6 @@ constexpr int64_t kRows = 4, kVecs = 4;
 constexpr int64_t kRows = 6, kVecs = 2;
 #endif
 constexpr int64_t kDotRows = 8;  // up to here dot products beat transposing the key tile
-constexpr int64_t kMaxHeadDim = 256;
 constexpr float kNegInf = -std::numeric_limits<float>::infinity();
 
 // One unit of work: query rows of one (sequence, KV head) against one split of its keys.
@@ -34,47 +34,10 @@ struct Unit {
 
 // Running softmax of R query rows: maximum, sum of weights, weighted sum of values.
 struct Partial {
-  std::vector<float> largest, total, sum;  // [R], [R], [R, d]
+  std::vector<float> largest, total, sum;  // [R], [R], [R, padded d]
 };
 
-// v with halves, quarters, ... of `kDistance` lanes exchanged.
-template <int64_t kDistance, size_t... kLane>
-Vec exchange(Vec v, std::index_sequence<kLane...>) {
-  return __builtin_shufflevector(v, v, (kLane ^ kDistance)...);
-}
-
-template <int64_t kDistance = kLanes / 2>
-float horizontal_sum(Vec v) {
-  v += exchange<kDistance>(v, std::make_index_sequence<kLanes>());
-  if constexpr (kDistance == 1) {
-    return v[0];
-  } else {
-    return horizontal_sum<kDistance / 2>(v);
-  }
-}
-
-// exp(x) for x <= 0, relative error below 3e-7: exp2 by splitting off the integer part and a
-// degree-6 polynomial (Cephes expf coefficients). libm's expf is not vectorised here.
-Vec exp_nonpositive(Vec x) {
-  const Vec lowest = Vec{} - 87.0F;
-  x = x < lowest ? lowest : x;
-  const Vec scaled = x * 1.44269504088896341F;
-  using Ints = int32_t __attribute__((vector_size(4 * kLanes)));
-  // Truncation of (scaled - 0.5) rounds to the nearest integer for non-positive arguments.
-  const Ints n = __builtin_convertvector(scaled - 0.5F, Ints);
-  const Vec whole = __builtin_convertvector(n, Vec);
-  const Vec r = (x - whole * 0.693359375F) + whole * 2.12194440e-4F;
-  Vec p = r * 1.9875691500e-4F + 1.3981999507e-3F;
-  p = p * r + 8.3334519073e-3F;
-  p = p * r + 4.1665795894e-2F;
-  p = p * r + 1.6666665459e-1F;
-  p = p * r + 5.0000001201e-1F;
-  p = p * r * r + r + 1.0F;
-  const Ints exponent = (n + 127) << 23;
-  Vec power;
-  std::memcpy(&power, &exponent, sizeof power);
-  return p * power;
-}
+int64_t padded(int64_t head_dim) { return (head_dim + kLanes - 1) / kLanes * kLanes; }
 
 // scores[r][j] = query_r . key_j for R rows: keys stay as they lie in memory.
 template <class E, int64_t R>
@@ -145,19 +108,20 @@ class UnitWorker {
   explicit UnitWorker(const RaggedAttention& op)
       : op_(op),
         d_(op.shape.head_dim),
+        padded_(padded(d_)),
         group_(op.shape.n_heads / op.shape.n_kv_heads),
         rows_(group_ * op.shape.n_tokens),
-        queries_(rows_ * d_),
+        queries_(rows_ * padded_),
         scores_(rows_ * kTile),
-        keys_t_(kTile * d_),
-        values_(kTile * d_) {}
+        keys_(kTile * padded_),
+        values_(kTile * padded_) {}
 
   void run(const Unit& unit, Partial& partial) {
     const auto& [S, m, Hq, H, d] = op_.shape;
     load_queries(unit);
     partial.largest.assign(rows_, kNegInf);
     partial.total.assign(rows_, 0);
-    partial.sum.assign(rows_ * d_, 0);
+    partial.sum.assign(rows_ * padded_, 0);
     const int64_t head = unit.sequence * H + unit.kv_head;
     const auto* keys = static_cast<const Storage*>(op_.keys[unit.sequence]) + op_.starts[head] * d;
     const auto* values =
@@ -167,8 +131,8 @@ class UnitWorker {
       const int64_t count = std::min(kTile, unit.end_key - j0);
       score_tile(keys + j0 * d, count);
       softmax_tile(j0, count, first_seen, partial);
-      multiply<true>(scores_.data(), kTile, rows_, value_tile(values + j0 * d, count), d, count, d,
-                     partial.sum.data(), d);
+      multiply<true>(scores_.data(), kTile, rows_, float_tile(values + j0 * d, count, values_),
+                     padded_, count, padded_, partial.sum.data(), padded_);
     }
   }
 
@@ -181,37 +145,43 @@ class UnitWorker {
         const auto* query = static_cast<const Storage*>(op_.query) +
                             ((unit.sequence * m + i) * Hq + unit.kv_head * group_ + g) * d;
         for (int64_t c = 0; c < d; ++c) {
-          queries_[(g * m + i) * d + c] = E::load(query + c) * op_.scale;
+          queries_[(g * m + i) * padded_ + c] = E::load(query + c) * op_.scale;
         }
       }
     }
   }
 
   void score_tile(const Storage* keys, int64_t count) {
-    if (rows_ <= kDotRows) {
+    if (rows_ <= kDotRows && d_ == padded_) {
       scores_by_dot<E>(queries_.data(), rows_, keys, count, d_, scores_.data());
-      return;
-    }
-    for (int64_t j = 0; j < count; ++j) {
-      for (int64_t c = 0; c < d_; ++c) {
-        keys_t_[c * kTile + j] = E::load(keys + j * d_ + c);
+    } else if (rows_ <= kDotRows) {
+      scores_by_dot<Float32>(queries_.data(), rows_, float_tile(keys, count, keys_), count, padded_,
+                             scores_.data());
+    } else {
+      for (int64_t j = 0; j < count; ++j) {
+        for (int64_t c = 0; c < d_; ++c) keys_[c * kTile + j] = E::load(keys + j * d_ + c);
       }
+      multiply<false>(queries_.data(), padded_, rows_, keys_.data(), kTile, d_, kTile,
+                      scores_.data(), kTile);
     }
-    multiply<false>(queries_.data(), d_, rows_, keys_t_.data(), kTile, d_, kTile, scores_.data(),
-                    kTile);
   }
 
-  // A tile's values in float.
-  const float* value_tile(const Storage* values, int64_t count) {
-    if constexpr (std::is_same_v<Storage, float>) {
-      return values;
+  // Rows in float, [count, padded d]: as they lie in memory where that is the same, else in `tile`,
+  // whose padding stays zero.
+  const float* float_tile(const Storage* rows, int64_t count, std::vector<float>& tile) {
+    if (d_ != padded_) {
+      for (int64_t j = 0; j < count; ++j) {
+        for (int64_t c = 0; c < d_; ++c) tile[j * padded_ + c] = E::load(rows + j * d_ + c);
+      }
+    } else if constexpr (std::is_same_v<Storage, float>) {
+      return rows;
     } else {
       for (int64_t x = 0; x < count * d_; x += kLanes) {
-        const Vec value = E::load_lanes(values + x);
-        std::memcpy(values_.data() + x, &value, sizeof value);
+        const Vec value = E::load_lanes(rows + x);
+        std::memcpy(tile.data() + x, &value, sizeof value);
       }
-      return values_.data();
     }
+    return tile.data();
   }
 
   // Scores of a tile become weights; earlier sums are rescaled to the new maximum.
@@ -231,14 +201,13 @@ class UnitWorker {
       if (largest != before && before != kNegInf) {
         const float shrink = std::exp(before - largest);
         partial.total[row] *= shrink;
-        float* sum = partial.sum.data() + row * d_;
-        for (int64_t c = 0; c < d_; ++c) sum[c] *= shrink;
+        float* sum = partial.sum.data() + row * padded_;
+        for (int64_t c = 0; c < padded_; ++c) sum[c] *= shrink;
       }
       Vec total = {};
       for (int64_t j = 0; j < kTile; j += kLanes) {
-        const Vec x = Float32::load_lanes(scores + j) - largest;
-        // A masked column is -inf here and must weigh exactly nothing.
-        const Vec weight = x < -1e30F ? Vec{} : exp_nonpositive(x);
+        // A masked column is -inf here and weighs exactly nothing.
+        const Vec weight = exp_nonpositive(Float32::load_lanes(scores + j) - largest);
         std::memcpy(scores + j, &weight, sizeof weight);
         total += weight;
       }
@@ -247,8 +216,8 @@ class UnitWorker {
   }
 
   const RaggedAttention& op_;
-  int64_t d_, group_, rows_;
-  std::vector<float> queries_, scores_, keys_t_, values_;
+  int64_t d_, padded_, group_, rows_;
+  std::vector<float> queries_, scores_, keys_, values_;
 };
 
 // Merges the splits of one (sequence, KV head), in order, and writes its output rows.
@@ -256,7 +225,7 @@ template <class E>
 void combine(const RaggedAttention& op, const Unit& first, const Partial* partials,
              int64_t n_splits) {
   const auto& [S, m, Hq, H, d] = op.shape;
-  const int64_t group = Hq / H;
+  const int64_t group = Hq / H, stride = padded(d);
   std::vector<float> sum(d);
   for (int64_t row = 0; row < group * m; ++row) {
     float largest = kNegInf, total = 0;
@@ -269,7 +238,7 @@ void combine(const RaggedAttention& op, const Unit& first, const Partial* partia
       const float share = std::exp(partials[p].largest[row] - largest);
       total += share * partials[p].total[row];
       for (int64_t c = 0; c < d; ++c) {
-        sum[c] += share * partials[p].sum[row * d + c];
+        sum[c] += share * partials[p].sum[row * stride + c];
       }
     }
     auto* out = static_cast<typename E::Storage*>(op.out) +
@@ -311,11 +280,6 @@ void attention(const RaggedAttention& op) {
 }  // namespace
 
 void ragged_attention_cpu(const RaggedAttention& op) {
-  if (op.shape.head_dim % kLanes != 0 || op.shape.head_dim > kMaxHeadDim) {
-    // Unusual head sizes (tiny test models) are not worth a fast path.
-    ragged_attention_reference(op);
-    return;
-  }
   with_element(op.dtype, [&](auto element) { attention<decltype(element)>(op); });
 }
 

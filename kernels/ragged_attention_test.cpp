@@ -6,7 +6,7 @@
 
 #include <cmath>
 
-#include "kernels/tensor_ops.h"
+#include "kernels/ragged_attention_torch.h"
 
 namespace kvbench {
 namespace {
@@ -97,13 +97,20 @@ TEST_P(RaggedAttentionCases, EqualsDoubleReference) {
       tolerance);
 }
 
+// Head sizes that vectors fill, that they do not, and large ones; few rows a group (dot products)
+// and many (a transposed tile).
 INSTANTIATE_TEST_SUITE_P(Shapes, RaggedAttentionCases,
                          testing::Values(Case{1, 1, 64, at::kFloat}, Case{1, 3, 64, at::kFloat},
                                          Case{1, 4, 128, at::kBFloat16}, Case{1, 8, 80, at::kFloat},
                                          Case{1, 3, 96, at::kHalf}, Case{1, 2, 8, at::kFloat},
                                          Case{41, 3, 64, at::kFloat},
                                          Case{41, 3, 64, at::kBFloat16},
-                                         Case{7, 1, 256, at::kFloat}, Case{100, 4, 16, at::kFloat}),
+                                         Case{7, 1, 256, at::kFloat}, Case{100, 4, 16, at::kFloat},
+                                         Case{1, 3, 72, at::kFloat}, Case{1, 7, 72, at::kBFloat16},
+                                         Case{9, 3, 72, at::kHalf}, Case{40, 2, 88, at::kFloat},
+                                         Case{1, 2, 2, at::kBFloat16}, Case{3, 1, 10, at::kFloat},
+                                         Case{1, 2, 320, at::kFloat}, Case{1, 4, 264, at::kHalf},
+                                         Case{12, 1, 576, at::kBFloat16}),
                          [](const auto& shape) {
                            return fmt::format("m{}_group{}_d{}_{}", shape.param.n_tokens,
                                               shape.param.group, shape.param.head_dim,
@@ -133,6 +140,27 @@ TEST(RaggedAttention, OneSequenceAloneOrInABatchGivesTheSameBits) {
   }
 }
 
+// A NaN of a key or a value is the answer of the rows that see it, and of no others.
+TEST(RaggedAttention, NanComesOut) {
+  for (const int64_t head_dim : {64, 72}) {
+    for (const int64_t n_tokens : {2, 20}) {
+      const Inputs in = make_inputs({n_tokens, 2, head_dim, at::kFloat}, {{n_tokens + 90, 1500}});
+      in.keys[0][in.starts[0][1].item<int64_t>() + 1498][3] = NAN;  // the last but one of head 1
+      const auto out = ragged_attention(in.query, in.keys, in.values, in.starts, in.lengths, 0.125);
+      const at::Tensor is_nan = out.isnan();
+      EXPECT_FALSE(is_nan.narrow(2, 0, 2).any().item<bool>());
+      EXPECT_FALSE(is_nan.narrow(1, 0, n_tokens - 2).any().item<bool>());
+      EXPECT_TRUE(is_nan.narrow(2, 2, 2).narrow(1, n_tokens - 2, 2).all().item<bool>());
+      in.query[0][0][0][0] = NAN;
+      EXPECT_TRUE(ragged_attention(in.query, in.keys, in.values, in.starts, in.lengths, 0.125)[0][0]
+                      .select(0, 0)
+                      .isnan()
+                      .all()
+                      .item<bool>());
+    }
+  }
+}
+
 TEST(RaggedAttention, RefusesWhatDoesNotFit) {
   Inputs in = make_inputs({1, 2, 16, at::kFloat}, {{5, 6}});
   const auto call = [&] {
@@ -146,23 +174,6 @@ TEST(RaggedAttention, RefusesWhatDoesNotFit) {
   in.lengths[0][1] = 6;
   in.keys[0] = in.keys[0].to(at::kHalf);
   EXPECT_THROW(call(), c10::Error);
-}
-
-TEST(RaggedRows, GatherThenAppend) {
-  const auto source = at::arange(2 * 5 * 2, at::kFloat).view({2, 5, 2});
-  const auto kept = at::tensor({0, 4, 1, 2, 3}, at::kLong);
-  const auto offsets = at::tensor({0, 2, 5}, at::kLong);
-  const auto starts = at::tensor({0, 3}, at::kLong);  // one row of slack for the first head
-  auto out = at::full({7, 2}, -1.0F);
-  ragged_gather(source, kept, offsets, starts, out);
-  EXPECT_TRUE(at::equal(out.select(1, 0), at::tensor({0.F, 8.F, -1.F, 12.F, 14.F, 16.F, -1.F})));
-  const auto rows = at::tensor({100.F, 101.F, 200.F, 201.F}).view({1, 1, 2, 2});
-  ragged_append(rows, out, starts.view({1, 2}), at::tensor({3, 4}, at::kLong).view({1, 2}));
-  EXPECT_TRUE(at::equal(out.select(1, 0), at::tensor({0.F, 8.F, 100.F, 12.F, 14.F, 16.F, 200.F})));
-  const auto outside = at::tensor({0, 5, 1, 2, 3}, at::kLong);
-  EXPECT_THROW(ragged_gather(source, outside, offsets, starts, out), c10::Error);
-  EXPECT_THROW(ragged_gather(source, kept, offsets, at::tensor({0, 5}, at::kLong), out),
-               c10::Error);
 }
 
 }  // namespace

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "kernels/tensor_ops.h"
+#include "kernels/causal_softmax_sums_torch.h"
 
 namespace kvbench {
 namespace {

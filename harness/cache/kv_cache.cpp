@@ -3,7 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "harness/base/error.h"
-#include "kernels/tensor_ops.h"
+#include "kernels/ragged_rows_torch.h"
 
 namespace kvbench {
 namespace {

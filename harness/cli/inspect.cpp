@@ -116,6 +116,7 @@ void inspect(const Options& options) {
   ModelSpec spec = resolve_model(options.model);
   if (!options.dtype.empty()) spec.dtype = options.dtype;
   const OpenModel opened = open_model(spec, options.device);
+  print_device_note(options.device);
   const ModelConfig& config = opened.config;
   policy.validate(config.n_layers, config.n_kv_heads);
 

@@ -5,6 +5,7 @@
 #include "harness/base/error.h"
 #include "harness/base/names.h"
 #include "harness/cli/verbs.h"
+#include "harness/model/device.h"
 
 namespace kvbench {
 namespace {
@@ -57,6 +58,13 @@ int run(int argc, char** argv) {
 }
 
 }  // namespace
+
+void print_device_note(const std::string& device) {
+  if (const std::string note = device_note(device); !note.empty()) {
+    fmt::print(stderr, "kvbench: {}\n", note);
+  }
+}
+
 }  // namespace kvbench
 
 int main(int argc, char** argv) { return kvbench::run(argc, argv); }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <string>
 
 namespace kvbench {
 
@@ -15,5 +16,8 @@ void add_grade(CLI::App& app);
 void add_list(CLI::App& app);
 void add_model(CLI::App& app);
 void add_check_policy(CLI::App& app);
+
+// Says on stderr what device_note() has to say, if anything.
+void print_device_note(const std::string& device);
 
 }  // namespace kvbench

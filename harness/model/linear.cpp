@@ -58,7 +58,8 @@ Linear::Linear(const at::Tensor& weight, at::Tensor bias, Rounding rounding)
 }
 
 at::Tensor Linear::operator()(const at::Tensor& x) const {
-  const bool by_packed = is_packed() && (!weight_.defined() || x.numel() <= kFewRows * x.size(-1));
+  const int64_t n_tokens = x.dim() == 2 ? 1 : x.size(-2);
+  const bool by_packed = is_packed() && (!weight_.defined() || n_tokens <= kFewTokens);
   return by_packed ? multiply_packed(x, packed_, bias_) : at::linear(x, weight_, bias_);
 }
 

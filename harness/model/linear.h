@@ -13,16 +13,19 @@ class Linear {
  public:
   // kLikeLibTorch: LibTorch multiplies bfloat16 by oneDNN itself, but not float32, where another
   // order of sums in a prefill would move values away from those of the peers by 4e-5 of a layer's
-  // largest. So more than kFewRows float32 rows are LibTorch's: both forms of the weight are held.
+  // largest. So more than kFewTokens float32 tokens of a sequence are LibTorch's: both forms of the
+  // weight are held. How many sequences there are does not count: what one gets should not hang on
+  // the others, and many of them cost 2.3 times less packed.
   enum class Rounding { kLikeLibTorch, kAny };
-  static constexpr int64_t kFewRows = 64;
+  static constexpr int64_t kFewTokens = 64;
 
   Linear() = default;
   // weight [out, in], bias [out] or undefined.
   explicit Linear(const at::Tensor& weight, at::Tensor bias = {},
                   Rounding rounding = Rounding::kLikeLibTorch);
 
-  // [..., in] -> [..., out]
+  // [S, m, in] -> [S, m, out] of m tokens of S sequences; or [S, in] -> [S, out] of one token of
+  // each.
   at::Tensor operator()(const at::Tensor& x) const;
 
   bool is_packed() const { return packed_.defined(); }  // a copy of the weight, then

@@ -19,7 +19,7 @@ void run(benchmark::State& state, at::ScalarType dtype, bool packed) {
 
 void shapes(benchmark::internal::Benchmark* bench) {
   bench->ArgNames({"rows", "in", "out"});
-  for (const int64_t rows : {1, 8, 43, 1000}) {
+  for (const int64_t rows : {1, 8, 43, 64, 65, 128, 256, 1000}) {
     for (const auto& [in, out] :
          {std::pair<int64_t, int64_t>{576, 960}, {576, 3072}, {1536, 576}}) {
       bench->Args({rows, in, out});

@@ -55,12 +55,22 @@ TEST_P(LinearTest, TakesAnyLayoutOfTheInput) {
 
 // float32 to the bit; bfloat16, where oneDNN may choose another kernel, within its last place.
 TEST_P(LinearTest, RoundsLikeLibTorchUnlessToldOtherwise) {
-  for (const int64_t rows : {Linear::kFewRows + 1, int64_t{300}}) {
-    const at::Tensor x = uniform({rows, 576}), weight = uniform({960, 576});
+  for (const int64_t rows : {Linear::kFewTokens + 1, int64_t{300}}) {
+    const at::Tensor x = uniform({1, rows, 576}), weight = uniform({960, 576});
     const at::Tensor got = Linear(weight)(x), want = at::linear(x, weight);
     const double last_place = GetParam() == at::kFloat ? 0 : 0x1p-8;
     EXPECT_LE((got - want).abs().max().item<double>(), last_place * want.abs().max().item<double>())
         << rows;
+  }
+}
+
+// However many sequences: each gets what it gets alone, by the packed weight.
+TEST_P(LinearTest, ManySequencesOfFewTokensStayPacked) {
+  const at::Tensor weight = uniform({960, 576});
+  const Linear like_libtorch(weight), any(weight, {}, Linear::Rounding::kAny);
+  for (const auto& sizes : {std::vector<int64_t>{200, 576}, {200, 1, 576}, {9, 40, 576}}) {
+    const at::Tensor x = uniform(sizes);
+    EXPECT_TRUE(at::equal(like_libtorch(x), any(x)));
   }
 }
 

@@ -1,6 +1,6 @@
 """The operators as Python calls them, against plain torch.
 
-    python tensor_ops_test.py LIBRARY      (libkvbench_ops.so; 77: this Python has no usable torch)
+    python torch_ops_test.py LIBRARY      (libkvbench_ops.so; 77: this Python has no usable torch)
 """
 
 import os

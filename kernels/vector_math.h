@@ -1,0 +1,64 @@
+// Functions of whole vectors, for CPU kernels.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <utility>
+
+#include "kernels/element.h"
+
+namespace kvbench {
+
+// v with halves, quarters, ... of `kDistance` lanes exchanged.
+template <int64_t kDistance, size_t... kLane>
+Vec exchange_lanes(Vec v, std::index_sequence<kLane...>) {
+  return __builtin_shufflevector(v, v, (kLane ^ kDistance)...);
+}
+
+template <int64_t kDistance = kLanes / 2>
+float horizontal_sum(Vec v) {
+  v += exchange_lanes<kDistance>(v, std::make_index_sequence<kLanes>());
+  if constexpr (kDistance == 1) {
+    return v[0];
+  } else {
+    return horizontal_sum<kDistance / 2>(v);
+  }
+}
+
+// Beside a softmax's largest weight of 1, exp of less counts for nothing in float32, and products
+// with it would be denormal numbers, which are slow.
+inline constexpr float kLowestExponent = -64;
+
+// exp(x) for kLowestExponent <= x <= 0, relative error below 3e-7: exp2 by splitting off the
+// integer part and a degree-6 polynomial (Cephes expf coefficients). libm's expf is not vectorised
+// here.
+inline Vec exp_bounded(Vec x) {
+  const Vec scaled = x * 1.44269504088896341F;
+  using Ints = int32_t __attribute__((vector_size(4 * kLanes)));
+  // Truncation of (scaled - 0.5) rounds to the nearest integer for non-positive arguments.
+  const Ints n = __builtin_convertvector(scaled - 0.5F, Ints);
+  const Vec whole = __builtin_convertvector(n, Vec);
+  const Vec r = (x - whole * 0.693359375F) + whole * 2.12194440e-4F;
+  Vec p = r * 1.9875691500e-4F + 1.3981999507e-3F;
+  p = p * r + 8.3334519073e-3F;
+  p = p * r + 4.1665795894e-2F;
+  p = p * r + 1.6666665459e-1F;
+  p = p * r + 5.0000001201e-1F;
+  p = p * r * r + r + 1.0F;
+  const Ints exponent = (n + 127) << 23;
+  Vec power;
+  std::memcpy(&power, &exponent, sizeof power);
+  return p * power;
+}
+
+// The same for any x <= 0: 0 below kLowestExponent, and a NaN stays one (it has no integer part, so
+// the bound takes its place meanwhile).
+inline Vec exp_nonpositive(Vec x) {
+  const Vec lowest = Vec{} + kLowestExponent;
+  const Vec bounded = x > lowest ? x : lowest;
+  // Adds 0, what is missing to a number below the bound (the sum is negative then), or the NaN.
+  const Vec result = exp_bounded(bounded) + (x - bounded);
+  return result < 0.0F ? Vec{} : result;
+}
+
+}  // namespace kvbench
