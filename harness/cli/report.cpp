@@ -38,13 +38,16 @@ void report_results(const Options& options, const std::vector<std::string>& file
 
 void report_profiles(const Options& options, const std::vector<std::string>& files) {
   const Format format = parse_format(options.format);
-  for (const auto& file : files) {
-    const ProfileData data = read_profile(file);
-    if (format != Format::kCsv) {
-      fmt::print("{}: profile of {}, {} questions\n", file, data.attributes.at("model"),
-                 data.entries.size());
+  std::vector<std::pair<std::string, ProfileData>> profiles;
+  for (const auto& file : files) profiles.emplace_back(file, read_profile(file));
+  if (format == Format::kCsv) {
+    fmt::print("{}", render(profile_data_grid(profiles), format));
+  } else {
+    for (const auto& [file, data] : profiles) {
+      fmt::print("{}{}: profile of {}, {} questions\n", format == Format::kLatex ? "% " : "", file,
+                 data.attributes.at("model"), data.entries.size());
+      for (const Grid& grid : profile_tables(data)) fmt::print("\n{}", render(grid, format));
     }
-    for (const Grid& grid : profile_tables(data)) fmt::print("\n{}", render(grid, format));
   }
   if (!options.plots.empty()) plot("harness/profile/plots.py", options.plots, files);
 }
@@ -63,6 +66,10 @@ void add_report(CLI::App& app) {
   verb->callback([options] {
     std::vector<std::string> results, profiles;
     for (const auto& file : options->files) (is_profile(file) ? profiles : results).push_back(file);
+    if (!results.empty() && !profiles.empty() && parse_format(options->format) == Format::kCsv) {
+      throw_input_error("--format csv: {} is a results file and {} a profile: two tables",
+                        results[0], profiles[0]);
+    }
     if (!results.empty()) report_results(*options, results);
     if (!profiles.empty()) report_profiles(*options, profiles);
   });
