@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <fstream>
+
 #include "harness/base/error.h"
 #include "harness/base/paths.h"
 #include "harness/base/process.h"
@@ -26,6 +28,18 @@ void plot(const std::string& script, const std::string& folder,
   run_program(arguments);
 }
 
+// The table of cells as CSV beside the plots: what they show.
+std::string write_cells(const std::string& folder, const std::vector<std::string>& files) {
+  const Report cells = report({files.begin(), files.end()}, {"cells", Format::kCsv});
+  const auto path = std::filesystem::path(folder) / "cells.csv";
+  std::error_code ignored;  // the stream fails too
+  std::filesystem::create_directories(folder, ignored);
+  std::ofstream stream(path);
+  stream << cells.text;
+  if (!stream.flush()) throw_input_error("--plots: {} cannot be written", path.string());
+  return path.string();
+}
+
 void report_results(const Options& options, const std::vector<std::string>& files) {
   const ReportOptions what{options.table, parse_format(options.format), options.against};
   const Report made = report({files.begin(), files.end()}, what);
@@ -33,7 +47,8 @@ void report_results(const Options& options, const std::vector<std::string>& file
   if (what.format == Format::kCsv) {  // the other forms carry them at the top
     for (const auto& warning : made.warnings) fmt::print(stderr, "{}\n", warning);
   }
-  if (!options.plots.empty()) plot("harness/report/plots.py", options.plots, files);
+  if (options.plots.empty()) return;
+  plot("harness/report/plots.py", options.plots, {write_cells(options.plots, files)});
 }
 
 void report_profiles(const Options& options, const std::vector<std::string>& files) {
@@ -62,7 +77,8 @@ void add_report(CLI::App& app) {
   verb->add_option("--against", options->against,
                    "policy that the others are compared with, sample by sample (--table paired)");
   verb->add_option("--format", options->format, "text, md, csv or latex");
-  verb->add_option("--plots", options->plots, "folder to draw plots into (PNG and SVG)");
+  verb->add_option("--plots", options->plots,
+                   "folder to draw plots into (PNG and SVG), with their cells.csv");
   verb->callback([options] {
     std::vector<std::string> results, profiles;
     for (const auto& file : options->files) (is_profile(file) ? profiles : results).push_back(file);
