@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <fstream>
+
 #include "harness/base/error.h"
 #include "harness/base/paths.h"
 #include "harness/base/process.h"
@@ -26,6 +28,18 @@ void plot(const std::string& script, const std::string& folder,
   run_program(arguments);
 }
 
+// The table of cells as CSV beside the plots: what they show.
+std::string write_cells(const std::string& folder, const std::vector<std::string>& files) {
+  const Report cells = report({files.begin(), files.end()}, {"cells", Format::kCsv});
+  const auto path = std::filesystem::path(folder) / "cells.csv";
+  std::error_code ignored;  // the stream fails too
+  std::filesystem::create_directories(folder, ignored);
+  std::ofstream stream(path);
+  stream << cells.text;
+  if (!stream.flush()) throw_input_error("--plots: {} cannot be written", path.string());
+  return path.string();
+}
+
 void report_results(const Options& options, const std::vector<std::string>& files) {
   const ReportOptions what{options.table, parse_format(options.format), options.against};
   const Report made = report({files.begin(), files.end()}, what);
@@ -33,18 +47,22 @@ void report_results(const Options& options, const std::vector<std::string>& file
   if (what.format == Format::kCsv) {  // the other forms carry them at the top
     for (const auto& warning : made.warnings) fmt::print(stderr, "{}\n", warning);
   }
-  if (!options.plots.empty()) plot("harness/report/plots.py", options.plots, files);
+  if (options.plots.empty()) return;
+  plot("harness/report/plots.py", options.plots, {write_cells(options.plots, files)});
 }
 
 void report_profiles(const Options& options, const std::vector<std::string>& files) {
   const Format format = parse_format(options.format);
-  for (const auto& file : files) {
-    const ProfileData data = read_profile(file);
-    if (format != Format::kCsv) {
-      fmt::print("{}: profile of {}, {} questions\n", file, data.attributes.at("model"),
-                 data.entries.size());
+  std::vector<std::pair<std::string, ProfileData>> profiles;
+  for (const auto& file : files) profiles.emplace_back(file, read_profile(file));
+  if (format == Format::kCsv) {
+    fmt::print("{}", render(profile_data_grid(profiles), format));
+  } else {
+    for (const auto& [file, data] : profiles) {
+      fmt::print("{}{}: profile of {}, {} questions\n", format == Format::kLatex ? "% " : "", file,
+                 data.attributes.at("model"), data.entries.size());
+      for (const Grid& grid : profile_tables(data)) fmt::print("\n{}", render(grid, format));
     }
-    for (const Grid& grid : profile_tables(data)) fmt::print("\n{}", render(grid, format));
   }
   if (!options.plots.empty()) plot("harness/profile/plots.py", options.plots, files);
 }
@@ -59,10 +77,15 @@ void add_report(CLI::App& app) {
   verb->add_option("--against", options->against,
                    "policy that the others are compared with, sample by sample (--table paired)");
   verb->add_option("--format", options->format, "text, md, csv or latex");
-  verb->add_option("--plots", options->plots, "folder to draw plots into (PNG and SVG)");
+  verb->add_option("--plots", options->plots,
+                   "folder to draw plots into (PNG and SVG), with their cells.csv");
   verb->callback([options] {
     std::vector<std::string> results, profiles;
     for (const auto& file : options->files) (is_profile(file) ? profiles : results).push_back(file);
+    if (!results.empty() && !profiles.empty() && parse_format(options->format) == Format::kCsv) {
+      throw_input_error("--format csv: {} is a results file and {} a profile: two tables",
+                        results[0], profiles[0]);
+    }
     if (!results.empty()) report_results(*options, results);
     if (!profiles.empty()) report_profiles(*options, profiles);
   });

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "harness/base/error.h"
+#include "harness/report/table.h"
 #include "policies/lukv/allocation.h"
 #include "policies/lukv/gap.h"
 #include "policies/lukv/mean_curve.h"
@@ -149,29 +150,61 @@ std::string percent(double share) {
   return std::isnan(share) ? "-" : fmt::format("{:.3f}", 100 * share);
 }
 
-// Mean share that the heads of each layer keep, and the smallest and largest head's.
+constexpr double kBudgetRatios[] = {0.5, 0.8, 0.9};
+
+// Share that the heads of one layer keep.
+struct Kept {
+  double mean = 0, least = 1, most = 0;
+};
+
+Kept kept(const h5::Array<double>& table, double ratio, int64_t layer) {
+  const int64_t n_heads = table.dims[2];
+  const auto first =
+      table.values.begin() + (lukv::profile_row(ratio) * table.dims[1] + layer) * n_heads;
+  Kept share;
+  for (auto pruned = first; pruned != first + n_heads; ++pruned) {
+    share.mean += (1 - *pruned) / static_cast<double>(n_heads);
+    share.least = std::min(share.least, 1 - *pruned);
+    share.most = std::max(share.most, 1 - *pruned);
+  }
+  return share;
+}
+
 Grid budget_table(const ProfileData& data, const ScorerProfile& scorer) {
   const auto table = average(data, scorer).table;
   Grid grid;
   grid.title = fmt::format("{}: share kept by the heads of each layer in %, mean (least to most)",
                            scorer.name);
-  grid.columns = {{"layer"}, {"ratio 0.5"}, {"ratio 0.8"}, {"ratio 0.9"}};
+  grid.columns = {{"layer"}};
+  for (const double ratio : kBudgetRatios) grid.columns.push_back({fmt::format("ratio {}", ratio)});
   for (int64_t layer = 0; layer < data.n_layers; ++layer) {
     std::vector<std::string> row = {fmt::format("{}", layer)};
-    for (const double ratio : {0.5, 0.8, 0.9}) {
-      const auto first = table.values.begin() +
-                         (lukv::profile_row(ratio) * data.n_layers + layer) * data.n_kv_heads;
-      const std::vector<double> pruned(first, first + data.n_kv_heads);
-      double sum = 0;
-      for (const double share : pruned) sum += 1 - share;
-      const auto [least, most] = std::minmax_element(pruned.begin(), pruned.end());
-      row.push_back(fmt::format("{:.1f} ({:.1f} to {:.1f})",
-                                100 * sum / static_cast<double>(data.n_kv_heads), 100 * (1 - *most),
-                                100 * (1 - *least)));
+    for (const double ratio : kBudgetRatios) {
+      const Kept share = kept(table, ratio, layer);
+      row.push_back(fmt::format("{:.1f} ({:.1f} to {:.1f})", 100 * share.mean, 100 * share.least,
+                                100 * share.most));
     }
     grid.rows.push_back(std::move(row));
   }
   return grid;
+}
+
+// The columns of the gap report, as shares of all importance.
+std::vector<std::pair<const char*, double>> measures(const GapLosses& gap) {
+  return {{"J0 hull", gap.hull},
+          {"J1 oracle", gap.oracle},
+          {"J2 oracle uniform", gap.oracle_uniform},
+          {"J3 uniform", gap.uniform},
+          {"J4 greedy", gap.greedy},
+          {"J5 exact", gap.exact},
+          {"J6 profile", gap.profile},
+          {"J6 curves", gap.curves},
+          {"J6 online", gap.online},
+          {"ranking J5-J1", gap.exact - gap.oracle},
+          {"convexification J4-J5", gap.greedy - gap.exact},
+          {"transfer J6-J4", gap.profile - gap.greedy},
+          {"allocation gain J3-J5", gap.uniform - gap.exact},
+          {"ranking gain J3-J2", gap.uniform - gap.oracle_uniform}};
 }
 
 }  // namespace
@@ -197,29 +230,11 @@ std::vector<std::vector<GapLosses>> measure_gaps(const ProfileData& data,
 Grid gap_table(const std::string& title, const std::vector<GapLosses>& gap) {
   Grid grid;
   grid.title = title;
-  grid.columns = {{"ratio"},
-                  {"J0 hull"},
-                  {"J1 oracle"},
-                  {"J2 oracle uniform"},
-                  {"J3 uniform"},
-                  {"J4 greedy"},
-                  {"J5 exact"},
-                  {"J6 profile"},
-                  {"J6 curves"},
-                  {"J6 online"},
-                  {"ranking J5-J1"},
-                  {"convexification J4-J5"},
-                  {"transfer J6-J4"},
-                  {"allocation gain J3-J5"},
-                  {"ranking gain J3-J2"}};
+  grid.columns = {{"ratio"}};
+  for (const auto& [name, share] : measures({})) grid.columns.push_back({name});
   for (const GapLosses& row : gap) {
     std::vector<std::string> cells = {fmt::format("{:.1f}", row.ratio)};
-    for (const double share :
-         {row.hull, row.oracle, row.oracle_uniform, row.uniform, row.greedy, row.exact, row.profile,
-          row.curves, row.online, row.exact - row.oracle, row.greedy - row.exact,
-          row.profile - row.greedy, row.uniform - row.exact, row.uniform - row.oracle_uniform}) {
-      cells.push_back(percent(share));
-    }
+    for (const auto& [name, share] : measures(row)) cells.push_back(percent(share));
     grid.rows.push_back(std::move(cells));
   }
   return grid;
@@ -236,6 +251,35 @@ std::vector<Grid> profile_tables(const ProfileData& data) {
     grids.push_back(budget_table(data, scorer));
   }
   return grids;
+}
+
+Grid profile_data_grid(const std::vector<std::pair<std::string, ProfileData>>& profiles) {
+  Table table;
+  for (const char* name : {"profile", "model", "scorer", "ratio", "layer", "measure", "share"}) {
+    table.columns.push_back({"", name});
+  }
+  auto& rows = table.sections.emplace_back().rows;
+  for (const auto& [file, data] : profiles) {
+    for (const ScorerProfile& scorer : data.scorers) {
+      const auto add = [&](double ratio, Value layer, const char* measure, double share) {
+        rows.push_back({file, data.attributes.at("model"), scorer.name, ratio, std::move(layer),
+                        measure, share});
+      };
+      for (const GapLosses& gap : scorer.gap) {
+        for (const auto& [measure, share] : measures(gap)) add(gap.ratio, "", measure, share);
+      }
+      const auto pruned = average(data, scorer).table;
+      for (int64_t layer = 0; layer < data.n_layers; ++layer) {
+        for (const double ratio : kBudgetRatios) {
+          const Kept share = kept(pruned, ratio, layer);
+          add(ratio, layer, "kept mean", share.mean);
+          add(ratio, layer, "kept least", share.least);
+          add(ratio, layer, "kept most", share.most);
+        }
+      }
+    }
+  }
+  return table.for_programs();
 }
 
 }  // namespace kvbench

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "harness/profile/profile_data.h"
@@ -25,5 +26,9 @@ Grid gap_table(const std::string& title, const std::vector<GapLosses>& gap);
 // What `report` says of a profile: for each scorer the gap, if it has been measured, and the share
 // that the heads of each layer keep at 50, 80 and 90 %.
 std::vector<Grid> profile_tables(const ProfileData& data);
+
+// The same of several profiles (file, content) for programs: a line per scorer, ratio, layer (empty
+// in the gap report, which is about all of them) and measure, a share of importance or of entries.
+Grid profile_data_grid(const std::vector<std::pair<std::string, ProfileData>>& profiles);
 
 }  // namespace kvbench

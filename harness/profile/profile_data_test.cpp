@@ -117,6 +117,15 @@ TEST_F(ProfileDataTest, GapReport) {
   EXPECT_EQ(read.scorers[0].gap[4].uniform, gaps[0][4].uniform);
   EXPECT_EQ(profile_tables(read).size(), 2U);
   EXPECT_EQ(profile_tables(sample_profile()).size(), 1U);
+  // For programs one table of shares: 9 ratios of 14 measures, then a layer of 3 ratios of 3.
+  const Grid table = profile_data_grid({{"a.h5", read}, {"b.h5", sample_profile()}});
+  ASSERT_EQ(table.rows.size(), 9U * 14 + 9 + 9);
+  using Line = std::vector<std::string>;
+  EXPECT_EQ(table.rows[9 * 14], (Line{"a.h5", "the model", "one", "0.5", "0", "kept mean", "0.5"}));
+  EXPECT_EQ(table.rows.back(), (Line{"b.h5", "the model", "one", "0.9", "0", "kept most", "0.5"}));
+  EXPECT_EQ(table.rows[14].at(3), "0.2");
+  EXPECT_EQ(table.rows[14].at(4), "");  // of all layers
+  EXPECT_EQ(table.rows[14].at(5), "J0 hull");
 
   ProfileData other = data;
   other.scorers[0].name = "another";

@@ -5,9 +5,8 @@
 
 #include <algorithm>
 #include <bit>
-#include <filesystem>
 #include <map>
-#include <tuple>
+#include <utility>
 
 #include "harness/report/titles.h"
 
@@ -40,13 +39,18 @@ std::string lengths(const Block& block) {
                              : fmt::format("{} to {}", shortest, longest);
 }
 
+// Where `text` stands in `seen`, behind which it is put if it is new.
+size_t index_of(std::vector<std::string>& seen, const std::string& text) {
+  const auto at = std::find(seen.begin(), seen.end(), text);
+  if (at != seen.end()) return static_cast<size_t>(at - seen.begin());
+  seen.push_back(text);
+  return seen.size() - 1;
+}
+
 // The files of the block's tasks; more than two as the first one and a count.
 std::string sources(const Block& block) {
   std::vector<std::string> names;
-  for (const Measured* measured : block.cells) {
-    const std::string& source = measured->cell.source;
-    if (std::find(names.begin(), names.end(), source) == names.end()) names.push_back(source);
-  }
+  for (const Measured* measured : block.cells) index_of(names, measured->cell.source);
   constexpr size_t kMost = 2;
   if (names.size() <= kMost) return fmt::format("{}", fmt::join(names, " and "));
   return fmt::format("{} and {} more", names[0], names.size() - 1);
@@ -68,33 +72,37 @@ std::vector<Fact> facts_of(const RunInfo& run, const Block& block, bool has_sibl
 std::vector<Block> blocks_of(const Joined& joined) {
   std::vector<Block> blocks;
   std::vector<std::string> keys;                              // of each block
-  std::map<std::pair<std::string, size_t>, size_t> block_at;  // key and rank -> block
-  std::map<std::tuple<std::string, std::string>, std::vector<std::string>> groups;  // key and task
+  std::map<std::pair<std::string, size_t>, size_t> block_at;  // by key and rank of the group
+  std::map<std::pair<std::string, std::string>, std::vector<std::string>>
+      groups;  // by key and task
   for (const Measured& measured : joined.cells) {
     const CellRow& cell = measured.cell;
     if (measured.rows.empty()) continue;
     const std::string key = key_of(joined.runs[measured.run], cell);
-    auto& ranks = groups[{key, cell.task}];
-    const auto rank = std::find(ranks.begin(), ranks.end(), cell.group_id) - ranks.begin();
-    if (rank == std::ssize(ranks)) ranks.push_back(cell.group_id);
-    const auto [at, added] = block_at.try_emplace({key, static_cast<size_t>(rank)}, blocks.size());
+    const size_t rank = index_of(groups[{key, cell.task}], cell.group_id);
+    const auto [at, added] = block_at.try_emplace({key, rank}, blocks.size());
     if (added) {
       blocks.emplace_back();
       keys.push_back(key);
     }
     Block& block = blocks[at->second];
     block.cells.push_back(&measured);
-    if (std::find(block.tasks.begin(), block.tasks.end(), cell.task) == block.tasks.end()) {
-      block.tasks.push_back(cell.task);
-    }
+    index_of(block.tasks, cell.task);
   }
   std::vector<std::vector<Fact>> facts;
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    const bool has_siblings = std::count(keys.begin(), keys.end(), keys[i]) > 1;
+    facts.push_back(facts_of(joined.runs[blocks[i].cells[0]->run], blocks[i], has_siblings));
+  }
+  const auto differ = differences(facts);
   for (size_t i = 0; i < blocks.size(); ++i) {
     Block& block = blocks[i];
     const RunInfo& run = joined.runs[block.cells[0]->run];
     const CellRow& cell = block.cells[0]->cell;
-    facts.push_back(facts_of(run, block, std::count(keys.begin(), keys.end(), keys[i]) > 1));
+    block.title = fmt::format("length {}, compress {}{}{}", lengths(block), cell.compress,
+                              differ[i].empty() ? "" : ", ", differ[i]);
     block.values = {static_cast<int64_t>(i + 1),
+                    block.title,
                     run.model,
                     run.model_hash,
                     run.dtype,
@@ -106,19 +114,13 @@ std::vector<Block> blocks_of(const Joined& joined) {
                     cell.protocol,
                     cell.seed};
   }
-  const auto differ = differences(facts);
-  for (size_t i = 0; i < blocks.size(); ++i) {
-    blocks[i].title =
-        fmt::format("length {}, compress {}{}{}", lengths(blocks[i]),
-                    blocks[i].cells[0]->cell.compress, differ[i].empty() ? "" : ", ", differ[i]);
-  }
   return blocks;
 }
 
 std::vector<Column> block_columns() {
   std::vector<Column> columns;
-  for (const char* name : {"block", "model", "model_hash", "dtype", "prompt_hash", "end_tokens",
-                           "numerics", "length", "compress", "protocol", "seed"}) {
+  for (const char* name : {"block", "block_title", "model", "model_hash", "dtype", "prompt_hash",
+                           "end_tokens", "numerics", "length", "compress", "protocol", "seed"}) {
     columns.push_back({"", name});
   }
   return columns;

@@ -25,7 +25,7 @@ struct Block {
 // block.
 std::vector<Block> blocks_of(const Joined& joined);
 
-// For programs: number of the block, model, dtype and all the rest.
+// For programs: number and title of the block, model, dtype and all the rest.
 std::vector<Column> block_columns();
 
 }  // namespace kvbench

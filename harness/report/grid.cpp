@@ -96,13 +96,14 @@ std::string csv(const Grid& grid) {
   return out;
 }
 
-// pdflatex has no glyphs beyond the accented Latin letters; those characters are named instead.
+// Of characters beyond ASCII pdflatex's first font has the letters of Western Europe for sure; all
+// others are named instead.
 std::string unicode_latex(std::string_view character) {
-  constexpr char32_t kLast = 0x17f;
   char32_t point = static_cast<unsigned char>(character[0]);
   if (point >= 0xc0) point &= 0x3fU >> (character.size() - 1);
   for (const char c : character.substr(1)) point = point << 6 | (static_cast<unsigned>(c) & 0x3f);
-  if (point >= 0xc0 && point <= kLast) return std::string(character);
+  const bool is_icelandic = point == 0xd0 || point == 0xde || point == 0xf0 || point == 0xfe;
+  if (point >= 0xc0 && point <= 0xff && !is_icelandic) return std::string(character);
   return fmt::format("U+{:04X}", static_cast<uint32_t>(point));
 }
 

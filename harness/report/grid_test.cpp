@@ -23,13 +23,14 @@ TEST(Grid, EveryFormatEscapesItsOwnMarks) {
 TEST(Grid, LatexEscapesWhatItWouldRead) {
   Grid grid;
   grid.columns = {{"t", false}};
-  grid.rows = {{"[&%$#_{}~^\\<>*\n"}, {"na\xc3\xafve \xe4\xb8\xad \xf0\x9f\x98\x80 \xc2\xa0"}};
+  grid.rows = {{"[&%$#_{}~^\\<>*\n"},
+               {"na\xc3\xafve \xe4\xb8\xad \xf0\x9f\x98\x80 \xc2\xa0 \xc3\xbe"}};
   const std::string text = render(grid, Format::kLatex);
   EXPECT_NE(text.find("{[}\\&\\%\\$\\#\\_\\{\\}\\textasciitilde{}\\textasciicircum{}"
                       "\\textbackslash{}\\textless{}\\textgreater{}{*}  \\\\\n"),
             std::string::npos)
       << text;
-  EXPECT_NE(text.find("na\xc3\xafve U+4E2D U+1F600 U+00A0"), std::string::npos) << text;
+  EXPECT_NE(text.find("na\xc3\xafve U+4E2D U+1F600 U+00A0 U+00FE"), std::string::npos) << text;
 }
 
 TEST(Grid, UnknownFormatsGetNearMatches) { EXPECT_THROW(parse_format("html"), InputError); }

@@ -111,11 +111,20 @@ TEST(Paired, ForProgramsIsOneTable) {
   const Joined joined = join({a});
   const Grid grid = paired_table(blocks_of(joined), "u").for_programs();
   ASSERT_EQ(grid.rows.size(), 3U);
-  EXPECT_EQ(grid.rows[0],
-            (Line{"1",       "tiny",     "hash of tiny", "float32", "",    "",  "",    "1024",
-                  "context", "official", "42",           "average", "u",   "x", "0.5", "4",
-                  "4",       "100",      "75",           "50",      "100", "4", "0",   "above"}));
-  EXPECT_EQ(grid.rows[2].at(11), "qa");
+  EXPECT_EQ(grid.rows[0], (Line{"1",        "length 1024, compress context",
+                                "tiny",     "hash of tiny",
+                                "float32",  "",
+                                "",         "",
+                                "1024",     "context",
+                                "official", "42",
+                                "average",  "u",
+                                "x",        "0.5",
+                                "4",        "4",
+                                "100",      "75",
+                                "50",       "100",
+                                "4",        "0",
+                                "above"}));
+  EXPECT_EQ(grid.rows[2].at(12), "qa");
 }
 
 TEST(Paired, RefusesAnUnknownPolicy) {

@@ -35,7 +35,7 @@ TEST(Report, AnUnfinishedFileSaysSoAtTheTop) {
   EXPECT_TRUE(contains(made.text, "tiny on cpu, 2 threads")) << made.text;
   EXPECT_TRUE(contains(made.text, "snapkv")) << made.text;
   const Report csv = report({path}, {"samples", Format::kCsv});
-  EXPECT_EQ(csv.text.find("block,model,"), 0u);
+  EXPECT_EQ(csv.text.find("block,block_title,model,"), 0u);
   EXPECT_EQ(csv.warnings.size(), 1u);
 }
 

@@ -98,18 +98,24 @@ TEST(Summary, ForProgramsIsOneLongTable) {
   add(a, longer, {10});
   const Joined joined = join({a});
   EXPECT_EQ(render(summary_table(blocks_of(joined)).for_programs(), Format::kCsv),
-            "block,model,model_hash,dtype,prompt_hash,end_tokens,numerics,length,compress,protocol,"
+            "block,block_title,model,model_hash,dtype,prompt_hash,end_tokens,numerics,length,"
+            "compress,protocol,"
             "seed,policy,ratio,task,source,score,ci_low,ci_high,n,n_errors,n_contexts,kept_ratio,"
             "kv_bytes_allocated,vs_full,n_vs_full\n"
-            "1,tiny,hash of tiny,float32,,,,1024,context,official,42,full,0,vt,generated,75,50,100,"
+            "1,\"length 1024, compress context\",tiny,hash of "
+            "tiny,float32,,,,1024,context,official,42,full,0,vt,generated,75,50,100,"
             "2,0,2,1,1048576,0,2\n"
-            "1,tiny,hash of tiny,float32,,,,1024,context,official,42,full,0,cwe,generated,40,40,40,"
+            "1,\"length 1024, compress context\",tiny,hash of "
+            "tiny,float32,,,,1024,context,official,42,full,0,cwe,generated,40,40,40,"
             "2,0,2,1,1048576,0,2\n"
-            "1,tiny,hash of tiny,float32,,,,1024,context,official,42,full,0,average,,57.5,45,70,"
+            "1,\"length 1024, compress context\",tiny,hash of "
+            "tiny,float32,,,,1024,context,official,42,full,0,average,,57.5,45,70,"
             "4,0,4,1,1048576,0,4\n"
-            "2,tiny,hash of tiny,float32,,,,2048,context,official,42,window,,vt,generated,10,,,"
+            "2,\"length 2048, compress context\",tiny,hash of "
+            "tiny,float32,,,,2048,context,official,42,window,,vt,generated,10,,,"
             "1,0,1,,1048576,,0\n"
-            "2,tiny,hash of tiny,float32,,,,2048,context,official,42,window,,average,,10,,,"
+            "2,\"length 2048, compress context\",tiny,hash of "
+            "tiny,float32,,,,2048,context,official,42,window,,average,,10,,,"
             "1,0,1,,1048576,,0\n");
 }
 
