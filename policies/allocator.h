@@ -4,6 +4,8 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
+#include <string>
 #include <vector>
 
 #include "harness/base/registry.h"
@@ -18,6 +20,8 @@ struct BudgetRule {
 
   BudgetRule() = default;
   explicit BudgetRule(Params& p);
+
+  bool ignores_ratio() const { return capacity > 0; }
 
   Rounding rounding = Rounding::kKvpress;
   int64_t capacity = 0;  // tokens kept by each head whatever the ratio; 0 = the ratio decides
@@ -38,6 +42,15 @@ struct LayerBudget {
   int64_t uniform_count(const BudgetRule& rule = {}) const;
 };
 
+// What an allocator is put beside: the model and the rest of the policy.
+struct Pairing {
+  int64_t n_layers = 0, n_kv_heads = 0;
+  std::string scorer{};                       // its name and parameters in effect
+  int64_t sink = 0, recent = 0;               // protected first and last tokens
+  std::function<std::string()> model_hash{};  // of the model's files, which takes a while; empty =
+                                              // not known
+};
+
 class Allocator {
  public:
   static const char* kind() { return "allocator"; }
@@ -46,9 +59,12 @@ class Allocator {
   // Keep count of each KV head, [H], each in [1, T].
   virtual std::vector<int64_t> allocate(const LayerBudget& budget) const = 0;
 
-  // Throws InputError when this allocator cannot serve a model of this shape; asked before the
+  // Throws InputError when this allocator cannot serve such a model or policy; asked before the
   // weights are loaded.
-  virtual void validate(int64_t /*n_layers*/, int64_t /*n_kv_heads*/) const {}
+  virtual void validate(const Pairing& /*pairing*/) const {}
+
+  // The same counts at every ratio: one run stands for all of them.
+  virtual bool ignores_ratio() const { return false; }
 
   // True when the counts depend on the scores. A chunked prefill cuts before it has seen them all,
   // so it takes only allocators that do not read them.

@@ -2,16 +2,14 @@
 #pragma once
 
 #include <filesystem>
-#include <string>
 #include <vector>
 
 namespace kvbench {
 
 // Loads each library once for the rest of the process. Throws InputError when a file is missing, is
-// not a library that fits this build, registers nothing, or registers a name that is taken.
+// not a library, registers nothing, or registers a name that is taken; and, before any of its code
+// runs, when policies/plugin_template/build.sh did not build it against the headers and the
+// LibTorch of this program (its stamp, registry.h).
 void load_plugins(const std::vector<std::filesystem::path>& files);
-
-// "NAME sha256" of every loaded plug-in, one a line: part of a cell's identity.
-const std::string& plugin_hashes();
 
 }  // namespace kvbench

@@ -6,18 +6,18 @@
 namespace kvbench {
 namespace {
 
-// Makes the part that `spec` names and the label of its name and parameters in effect; adds the
-// files that it reads to `file_hashes`.
+// Makes the part that `spec` names and the label of its name and parameters in effect; notes the
+// files that it reads and the plug-in that it is from.
 template <class Part>
-std::pair<std::unique_ptr<Part>, std::string> make_part(const PartSpec& spec,
-                                                        std::string& file_hashes) {
+std::pair<std::unique_ptr<Part>, std::string> make_part(const PartSpec& spec, PartSources& from) {
   const std::string place =
       spec.line > 0 ? fmt::format("{}:{}", spec.origin, spec.line) : spec.origin;
   const auto& entry = Registry<Part>::instance().find(spec.name, place);
   Params params(fmt::format("{} {}", Part::kind(), spec.name), spec.origin, spec.params);
   auto part = entry.make(params);
   params.finish();
-  file_hashes += params.file_hashes();
+  from.file_hashes += params.file_hashes();
+  if (!entry.plugin.empty()) from.plugins.insert(entry.plugin);
   const std::string values = params.canonical();
   return {std::move(part), values.empty() ? spec.name : fmt::format("{}({})", spec.name, values)};
 }
@@ -40,10 +40,10 @@ void require_decode_scorer(const Scorer& scorer, const PartSpec& spec, const cha
 
 Policy::Policy(const PolicySpec& spec) : name_(spec.name) {
   if (spec.full) return;
-  std::tie(scorer_, scorer_label_) = make_part<Scorer>(spec.scorer, file_hashes_);
-  std::tie(allocator_, allocator_label_) = make_part<Allocator>(spec.allocator, file_hashes_);
+  std::tie(scorer_, scorer_label_) = make_part<Scorer>(spec.scorer, sources_);
+  std::tie(allocator_, allocator_label_) = make_part<Allocator>(spec.allocator, sources_);
   if (!spec.weighting.name.empty()) {
-    std::tie(weighting_, weighting_label_) = make_part<Weighting>(spec.weighting, file_hashes_);
+    std::tie(weighting_, weighting_label_) = make_part<Weighting>(spec.weighting, sources_);
   }
   Params params("protect", spec.origin, spec.protect);
   params.get("sink", sink_, "first tokens that outrank every other");
@@ -83,7 +83,7 @@ void Policy::read_phases(const PolicySpec& spec) {
   params.finish();
   const PartSpec& part = spec.decode.scorer.name.empty() ? spec.scorer : spec.decode.scorer;
   if (!spec.decode.scorer.name.empty()) {
-    std::tie(decode_scorer_, rule.scorer_label) = make_part<Scorer>(part, file_hashes_);
+    std::tie(decode_scorer_, rule.scorer_label) = make_part<Scorer>(part, sources_);
     rule.scorer = decode_scorer_.get();
     params.require(chunk_ == 0, "scorer",
                    "expected the policy's own: a chunked prefill has begun with it");
@@ -108,8 +108,26 @@ Scored Policy::score(const LayerView& layer) const {
 
 std::string Policy::canonical() const {
   if (is_full()) return "full";
-  return fmt::format("{}+{}{}+protect(sink={},recent={}){}", scorer_label_, allocator_label_,
-                     weighting_ ? "+" + weighting_label_ : "", sink_, recent_, phases_label_);
+  std::string text =
+      fmt::format("{}+{}{}+protect(sink={},recent={}){}", scorer_label_, allocator_label_,
+                  weighting_ ? "+" + weighting_label_ : "", sink_, recent_, phases_label_);
+  for (const std::string& plugin : sources_.plugins) {
+    text += fmt::format("+plugin({})", plugin.substr(plugin.rfind(' ') + 1));
+  }
+  return text;
+}
+
+std::string Policy::plugin_hashes() const {
+  std::string lines;
+  for (const std::string& plugin : sources_.plugins) lines += plugin + "\n";
+  return lines;
+}
+
+void Policy::validate(int64_t n_layers, int64_t n_kv_heads,
+                      std::function<std::string()> model_hash) const {
+  if (is_full()) return;
+  allocator_->validate(
+      {n_layers, n_kv_heads, scorer_label_, sink_, recent_, std::move(model_hash)});
 }
 
 at::Tensor Policy::protected_scores(const at::Tensor& scores) const {

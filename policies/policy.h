@@ -1,8 +1,10 @@
 // A policy ready to run: scorer, allocator and protection made from what the user wrote.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "policies/allocator.h"
@@ -30,6 +32,12 @@ struct EvictionRule {
   std::string scorer_label;
 };
 
+// Where a policy's parts come from, besides this program.
+struct PartSources {
+  std::string file_hashes;        // "PATH sha256" lines
+  std::set<std::string> plugins;  // "NAME sha256"
+};
+
 class Policy {
  public:
   // Throws InputError (with the place of the specification) for unknown scorers, allocators and
@@ -44,13 +52,16 @@ class Policy {
   const std::string& scorer() const { return scorer_label_; }
   const std::string& allocator() const { return allocator_label_; }
   // Scorer, allocator and protection together: the identity of the policy, without its name and
-  // without any path: files count by their content.
+  // without any path: files and plug-ins count by their content.
   std::string canonical() const;
 
-  // Throws InputError when the policy cannot run on a model of this shape.
-  void validate(int64_t n_layers, int64_t n_kv_heads) const {
-    if (allocator_) allocator_->validate(n_layers, n_kv_heads);
-  }
+  // Throws InputError when the policy cannot run on such a model, or its allocator not with the
+  // rest of it. model_hash: of the model's files, called only if it matters; empty = not known.
+  void validate(int64_t n_layers, int64_t n_kv_heads,
+                std::function<std::string()> model_hash = {}) const;
+
+  // The budgets are the same at every ratio: one run stands for all of them.
+  bool ignores_ratio() const { return allocator_ != nullptr && allocator_->ignores_ratio(); }
 
   // Tokens that are prefilled at a time, the cache being cut after each of them; 0 = the whole
   // context at once with full attention.
@@ -64,7 +75,9 @@ class Policy {
   Scored score(const LayerView& layer) const;
 
   // "PATH sha256" of every file that the policy's parts read, one a line.
-  const std::string& file_hashes() const { return file_hashes_; }
+  const std::string& file_hashes() const { return sources_.file_hashes; }
+  // "NAME sha256" of every plug-in that they come from, one a line.
+  std::string plugin_hashes() const;
 
   // Something besides the scores decides which tokens stay: a weighting, or the budget itself.
   bool ranks_by_budget() const { return weighting_ != nullptr || scorer_->ranks_by_budget(); }
@@ -98,7 +111,8 @@ class Policy {
   std::unique_ptr<Scorer> scorer_;
   std::unique_ptr<Allocator> allocator_;
   std::unique_ptr<Weighting> weighting_;  // may be empty
-  std::string weighting_label_, file_hashes_;
+  std::string weighting_label_;
+  PartSources sources_;
   int64_t sink_ = 0, recent_ = 0, chunk_ = 0;
   std::unique_ptr<Scorer> decode_scorer_;  // empty = scorer_
   std::optional<EvictionRule> decode_;

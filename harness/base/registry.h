@@ -17,6 +17,15 @@
 
 namespace kvbench {
 
+// Set while a plug-in is being loaded ("NAME sha256"), so that its parts know where they are from.
+inline std::string loading_plugin;
+
+#ifdef KVBENCH_PLUGIN_STAMP
+// What a plug-in was built against; found in its file before any of its code runs (plugins.h).
+[[maybe_unused, gnu::used]] static const char plugin_stamp[] =
+    "kvbench plug-in stamp " KVBENCH_PLUGIN_STAMP;
+#endif
+
 template <class Base>
 class Registry {
  public:
@@ -24,6 +33,7 @@ class Registry {
   struct Entry {
     Factory make;
     std::string doc, source;  // one line for `list`; the source file that registered it
+    std::string plugin;       // "NAME sha256" of the library that holds it; empty = built in
   };
 
   // `Base::kind()` ("scorer") names the parts in messages.
@@ -36,7 +46,8 @@ class Registry {
   // program or a plug-in is being loaded, where nothing can catch. conflict() tells, find() throws.
   bool add(const std::string& name, Factory make, const std::string& doc,
            const std::string& source) {
-    const bool added = entries_.try_emplace(name, Entry{std::move(make), doc, source}).second;
+    const bool added =
+        entries_.try_emplace(name, Entry{std::move(make), doc, source, loading_plugin}).second;
     if (!added) {
       conflict_ = fmt::format("{} \"{}\" is registered twice, the second time by {}", Base::kind(),
                               name, source);

@@ -8,6 +8,7 @@
 #include "harness/config/policy_yaml.h"
 #include "harness/engine/invariants.h"
 #include "harness/model/open_model.h"
+#include "harness/model/provenance.h"
 #include "policies/plugins.h"
 
 namespace kvbench {
@@ -28,7 +29,8 @@ Decoder load(const std::string& model, const Policy& policy) {
     return {folder, at::kFloat, at::kCPU};
   }
   const OpenModel opened = open_model(resolve_model(model), "cpu");
-  policy.validate(opened.config.n_layers, opened.config.n_kv_heads);
+  policy.validate(opened.config.n_layers, opened.config.n_kv_heads,
+                  [&] { return model_hash(opened.spec.path); });
   return {opened.spec.path, at::kFloat, at::kCPU};
 }
 

@@ -17,6 +17,7 @@
 #include "harness/model/device.h"
 #include "harness/model/open_model.h"
 #include "harness/model/prompt.h"
+#include "harness/model/provenance.h"
 #include "harness/results/store.h"
 #include "policies/plugins.h"
 
@@ -117,7 +118,7 @@ void inspect(const Options& options) {
   if (!options.dtype.empty()) spec.dtype = options.dtype;
   const OpenModel opened = open_model(spec, options.device);
   const ModelConfig& config = opened.config;
-  policy.validate(config.n_layers, config.n_kv_heads);
+  policy.validate(config.n_layers, config.n_kv_heads, [&] { return model_hash(spec.path); });
 
   // Token ids need no tokenizer, so a folder without one will do for them.
   std::optional<PromptFormat> format;

@@ -1,10 +1,13 @@
 // list: what can be named in a configuration.
 #include <fmt/format.h>
 
+#include <filesystem>
+
 #include "harness/cli/verbs.h"
 #include "harness/config/model_spec.h"
 #include "harness/config/policy_yaml.h"
 #include "policies/allocator.h"
+#include "policies/plugins.h"
 #include "policies/scorer.h"
 #include "policies/weighting.h"
 #include "tasks/metrics.h"
@@ -49,12 +52,15 @@ void add_list(CLI::App& app) {
       "list", "policies, scorers, allocators, weightings, tasks, metrics, models");
   auto what = std::make_shared<std::string>();
   auto verbose = std::make_shared<bool>(false);
+  auto plugins = std::make_shared<std::vector<std::filesystem::path>>();
   verb->add_option("what", *what, "what to list")
       ->required()
       ->check(CLI::IsMember(
           {"policies", "scorers", "allocators", "weightings", "tasks", "metrics", "models"}));
   verb->add_flag("--verbose,-v", *verbose, "with parameters, defaults and sources");
-  verb->callback([what, verbose] {
+  verb->add_option("--plugin", *plugins, "shared library whose parts are listed with ours");
+  verb->callback([what, verbose, plugins] {
+    load_plugins(*plugins);
     if (*what == "policies") return print_policies(*verbose);
     if (*what == "scorers") return print_parts<Scorer>(*verbose);
     if (*what == "allocators") return print_parts<Allocator>(*verbose);

@@ -46,7 +46,7 @@ void make_allocators(const std::filesystem::path& folder) {
     const bool table = std::string_view(name) == "lukv";
     make_allocator(name,
                    {{"profile", file}, {table ? "table" : "group", table ? "one/table" : "one"}})
-        ->validate(1, 2);
+        ->validate({1, 2, "keydiff", 1, 0});
   }
 }
 

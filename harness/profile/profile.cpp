@@ -54,6 +54,16 @@ std::string identity(ProfileConfig config) {
   return resolved_yaml(config);
 }
 
+// Of all scorers, each line once.
+std::string plugin_hashes(const std::vector<Policy>& scorers) {
+  std::string lines;
+  for (const Policy& scorer : scorers) {
+    const std::string line = scorer.plugin_hashes();
+    if (lines.find(line) == lines.npos) lines += line;
+  }
+  return lines;
+}
+
 ProfileData new_profile(const ProfileConfig& config, const std::vector<Policy>& scorers,
                         const OpenModel& model, const std::string& data_hash) {
   ProfileData data;
@@ -63,7 +73,7 @@ ProfileData new_profile(const ProfileConfig& config, const std::vector<Policy>& 
                      {"model_hash", model_hash(config.model.path)},
                      {"tokenizer_hash", tokenizer_hash(config.model.path)},
                      {"data_hash", data_hash},
-                     {"plugin_hashes", plugin_hashes()},
+                     {"plugin_hashes", plugin_hashes(scorers)},
                      {"git_commit", git_commit()},
                      {"model", fmt::format("{} ({})", config.model.name, dtype_name(model.dtype))},
                      {"device", model.device.str()},

@@ -87,7 +87,7 @@ TEST_F(ProfileDataTest, ServesTheAllocator) {
   write_profile(path_, sample_profile());
   Params params("allocator lukv", "", {{"profile", path_.string()}, {"table", "one/table"}});
   const auto lukv = Registry<Allocator>::instance().find("lukv").make(params);
-  EXPECT_NO_THROW(lukv->validate(1, 2));
+  EXPECT_NO_THROW(lukv->validate({1, 2, "keydiff", 1, 0}));
 }
 
 TEST_F(ProfileDataTest, RefusesOtherFiles) {

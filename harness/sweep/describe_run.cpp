@@ -8,7 +8,6 @@
 #include "harness/model/device.h"
 #include "harness/model/open_model.h"
 #include "harness/model/provenance.h"
-#include "policies/plugins.h"
 
 namespace kvbench {
 
@@ -24,8 +23,11 @@ RunInfo describe_run(const SweepConfig& config, const OpenModel& model, const Pr
   info.numerics = fmt::format(
       "{} {}", c10::DeviceTypeName(model.device.type(), /*lower_case=*/true), kNumerics);
   info.config = resolved_yaml(config);
-  for (const auto& policy : policies) info.file_hashes += policy.file_hashes();
-  info.plugin_hashes = plugin_hashes();
+  for (const auto& policy : policies) {
+    info.file_hashes += policy.file_hashes();
+    const std::string plugins = policy.plugin_hashes();
+    if (info.plugin_hashes.find(plugins) == std::string::npos) info.plugin_hashes += plugins;
+  }
   info.git_commit = git_commit();
   info.model = config.model.name;
   for (const auto& task : config.tasks) info.seeds += fmt::format("{} {}\n", task.task, task.seed);

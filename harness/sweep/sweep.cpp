@@ -72,11 +72,12 @@ SweepResult run_sweep(const SweepConfig& config, const SweepOptions& options) {
   check_writable(config.output, options.dry_run ? Probe::kAsk : Probe::kTry);
   if (config.threads > 0) at::set_num_threads(static_cast<int>(config.threads));
   const OpenModel opened = open_model(config.model, config.device);
-  for (const auto& policy : policies) {
-    policy.validate(opened.config.n_layers, opened.config.n_kv_heads);
-  }
   const PromptFormat format(config.model.path, config.chat_template);
   RunInfo info = describe_run(config, opened, format, policies);
+  for (const auto& policy : policies) {
+    policy.validate(opened.config.n_layers, opened.config.n_kv_heads,
+                    [&] { return info.model_hash; });
+  }
   const std::string identity = identity_text(info);
   const Plan plan = make_plan(config, policies, format, opened.config, identity);
   SweepResult result{config.output, {}, {}};

@@ -36,6 +36,8 @@ class Ada : public Allocator {
     return floor_mode_ == FloorMode::kBlend ? blend(scores, n) : minimum(scores, n);
   }
 
+  bool ignores_ratio() const override { return rule_.ignores_ratio(); }
+
  private:
   // The best trunc(alpha n) tokens of each head, then the best of all heads up to H n. At least one
   // token is safe, so that alpha = 0 leaves no head empty.

@@ -38,6 +38,8 @@ class Global : public Allocator {
     return layers;
   }
 
+  bool ignores_ratio() const override { return rule_.ignores_ratio(); }
+
  private:
   BudgetRule rule_;
 };

@@ -16,8 +16,7 @@ enum class MinKeep { kNone, kProtect };
 
 class LuKv : public Allocator {
  public:
-  explicit LuKv(Params& p) {
-    p.file("profile", path_, "HDF5 file with the profile of this model and scorer");
+  explicit LuKv(Params& p) : file_(p, "lukv") {
     p.get("table", table_, "dataset in it: prune ratios [99, layers, KV heads]");
     p.choice("min_keep", min_keep_, {{"none", MinKeep::kNone}, {"protect", MinKeep::kProtect}},
              "protect: no head keeps less than sink + window tokens, at the largest heads' cost");
@@ -25,21 +24,22 @@ class LuKv : public Allocator {
     p.get("window", window_, "protected last tokens (min_keep)");
     p.require_range("sink", static_cast<double>(sink_), 0, 1 << 20);
     p.require_range("window", static_cast<double>(window_), 0, 1 << 20);
-    if (path_.empty()) return;
-    profile_ = lukv::ProfileArray(path_, table_, lukv::kRatios,
+    if (!file_.given()) return;
+    const size_t slash = table_.rfind('/');
+    file_.read_origin(slash == table_.npos ? "" : table_.substr(0, slash));
+    profile_ = lukv::ProfileArray(file_.path(), table_, lukv::kRatios,
                                   lukv::ProfileArray::Shape::kRowsFirst, 0, 1, "prune ratios");
   }
 
-  void validate(int64_t n_layers, int64_t n_kv_heads) const override {
-    if (path_.empty()) {
-      throw InputError("allocator lukv: profile: expected the HDF5 file of a profile, none given");
-    }
-    profile_.require_model(n_layers, n_kv_heads);
+  void validate(const Pairing& pairing) const override {
+    file_.require_pairing(pairing);
+    profile_.require_model(pairing.n_layers, pairing.n_kv_heads);
   }
 
   std::vector<int64_t> allocate(const LayerBudget& budget) const override {
     const int64_t n_tokens = budget.n_tokens();
-    validate(budget.n_layers, budget.n_kv_heads());
+    file_.require_given();
+    profile_.require_model(budget.n_layers, budget.n_kv_heads());
     std::vector<int64_t> counts = lukv::profile_counts(
         profile_.heads(lukv::profile_row(budget.ratio), budget.layer), n_tokens);
     if (min_keep_ == MinKeep::kProtect) raise_to_floor(counts, std::min(sink_ + window_, n_tokens));
@@ -47,7 +47,7 @@ class LuKv : public Allocator {
   }
 
  private:
-  std::filesystem::path path_;
+  lukv::ProfileFile file_;
   std::string table_ = "table";
   MinKeep min_keep_ = MinKeep::kNone;
   int64_t sink_ = 4, window_ = 32;

@@ -12,32 +12,31 @@ namespace {
 
 class LuKvCurves : public Allocator {
  public:
-  explicit LuKvCurves(Params& p) {
-    p.file("profile", path_, "HDF5 file with the profile of this model and scorer");
+  explicit LuKvCurves(Params& p) : file_(p, "lukv_curves") {
     p.get("group", group_, "the scorer's group in it; empty = the file's root");
-    if (path_.empty()) return;
-    profile_ = lukv::ProfileArray(path_, group_ + "/mean_curve", lukv::kParts,
+    if (!file_.given()) return;
+    file_.read_origin(group_);
+    profile_ = lukv::ProfileArray(file_.path(), group_ + "/mean_curve", lukv::kParts,
                                   lukv::ProfileArray::Shape::kRowsLast, 0,
                                   std::numeric_limits<float>::max(), "losses");
     profile_.require_nondecreasing();
-    protection_ = lukv::read_protection(path_, group_);
+    sink_ = file_.sink();
+    window_ = file_.window();
     curves_ = lukv::MeanCurves(profile_.values());
   }
 
-  void validate(int64_t n_layers, int64_t n_kv_heads) const override {
-    if (path_.empty()) {
-      throw InputError(
-          "allocator lukv_curves: profile: expected the HDF5 file of a profile, none given");
-    }
-    profile_.require_model(n_layers, n_kv_heads);
+  void validate(const Pairing& pairing) const override {
+    file_.require_pairing(pairing);
+    profile_.require_model(pairing.n_layers, pairing.n_kv_heads);
   }
 
   // Each layer is solved along with all others: a pass over the parts, which are in order.
   std::vector<int64_t> allocate(const LayerBudget& budget) const override {
     const int64_t n_heads = budget.n_kv_heads(), n_tokens = budget.n_tokens();
-    validate(budget.n_layers, n_heads);
-    const auto discards = curves_.discards(lukv::DiscardPlan(
-        budget.ratio, budget.n_layers * n_heads, n_tokens, protection_.sink, protection_.window));
+    file_.require_given();
+    profile_.require_model(budget.n_layers, n_heads);
+    const auto discards = curves_.discards(
+        lukv::DiscardPlan(budget.ratio, budget.n_layers * n_heads, n_tokens, sink_, window_));
     std::vector<int64_t> counts;
     for (int64_t h = 0; h < n_heads; ++h) {
       counts.push_back(n_tokens - discards[budget.layer * n_heads + h]);
@@ -46,10 +45,10 @@ class LuKvCurves : public Allocator {
   }
 
  private:
-  std::filesystem::path path_;
+  lukv::ProfileFile file_;
   std::string group_;
   lukv::ProfileArray profile_;  // empty when no file was given
-  lukv::Protection protection_;
+  int64_t sink_ = 0, window_ = 0;
   lukv::MeanCurves curves_;
 };
 

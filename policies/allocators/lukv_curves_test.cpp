@@ -46,11 +46,21 @@ TEST_F(LuKvCurves, TotalsAreExactForAnyRatioAndLength) {
   for (const int64_t n_tokens : {1, 30, 36, 37, 999, 1000, 4096}) {
     for (const double ratio : {0.001, 0.1234, 0.5, 0.807, 0.995}) {
       const Counts counts = all_counts(*curves, n_tokens, ratio);
-      EXPECT_EQ(std::accumulate(counts.begin(), counts.end(), int64_t{0}),
-                4 * n_tokens - std::llrint(ratio * 4 * static_cast<double>(n_tokens)))
+      EXPECT_EQ(
+          std::accumulate(counts.begin(), counts.end(), int64_t{0}),
+          std::max(4LL, 4 * n_tokens - std::llrint(ratio * 4 * static_cast<double>(n_tokens))))
           << n_tokens << " " << ratio;
     }
   }
+}
+
+TEST_F(LuKvCurves, EveryHeadKeepsATokenWhateverTheRatio) {
+  write("mean_curve", 2, 2, lukv::kParts, [](int64_t head, int64_t) { return head + 1; });
+  write_protection("/", 0, 0);
+  const auto curves = allocator("lukv_curves");
+  EXPECT_EQ(all_counts(*curves, 60, 0.99), (Counts{1, 1, 1, 1}));
+  // A budget of 5 for four heads: the dearest has the one to spare.
+  EXPECT_EQ(all_counts(*curves, 10, 0.875), (Counts{1, 1, 1, 2}));
 }
 
 TEST_F(LuKvCurves, RefusesOtherFiles) {
@@ -72,7 +82,7 @@ TEST_F(LuKvCurves, RefusesOtherFiles) {
       << refused("other");
   EXPECT_NE(refused("bare").find("sink"), std::string::npos) << refused("bare");
   EXPECT_NE(refused("none").find(path_.string()), std::string::npos) << refused("none");
-  EXPECT_THROW(make_allocator("lukv_curves")->validate(2, 2), InputError);
+  EXPECT_THROW(make_allocator("lukv_curves")->validate({2, 2}), InputError);
 }
 
 }  // namespace

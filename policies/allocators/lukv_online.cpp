@@ -18,32 +18,29 @@ namespace {
 
 class LuKvOnline : public Allocator {
  public:
-  explicit LuKvOnline(Params& p) {
-    p.file("profile", path_, "HDF5 file with the profile of this model and scorer");
+  explicit LuKvOnline(Params& p) : file_(p, "lukv_online") {
     p.get("group", group_, "the scorer's group in it; empty = the file's root");
     p.get("trust", trust_, "weight of the prompt's scores; 0 = the profile's curves alone");
     p.require_range("trust", trust_, 0, 1);
-    if (path_.empty()) return;
+    if (!file_.given()) return;
+    const auto& path = file_.path();
+    file_.read_origin(group_);
     constexpr auto kRowsLast = lukv::ProfileArray::Shape::kRowsLast;
     constexpr float kMost = std::numeric_limits<float>::max();
-    scores_ = {path_, group_ + "/calibration_scores", lukv::kKnots, kRowsLast, 0, kMost, "scores"};
+    scores_ = {path, group_ + "/calibration_scores", lukv::kKnots, kRowsLast, 0, kMost, "scores"};
     importance_ = {
-        path_, group_ + "/calibration_importance", lukv::kKnots, kRowsLast, 0, kMost, "importance"};
-    curves_ = {path_, group_ + "/mean_curve", lukv::kParts, kRowsLast, 0, kMost, "losses"};
+        path, group_ + "/calibration_importance", lukv::kKnots, kRowsLast, 0, kMost, "importance"};
+    curves_ = {path, group_ + "/mean_curve", lukv::kParts, kRowsLast, 0, kMost, "losses"};
     curves_.require_nondecreasing();
     scores_.require_nondecreasing();
     importance_.require_nondecreasing();
-    protection_ = lukv::read_protection(path_, group_);
+    sink_ = file_.sink();
+    window_ = file_.window();
   }
 
-  void validate(int64_t n_layers, int64_t n_kv_heads) const override {
-    if (path_.empty()) {
-      throw InputError(
-          "allocator lukv_online: profile: expected the HDF5 file of a profile, none given");
-    }
-    curves_.require_model(n_layers, n_kv_heads);
-    scores_.require_model(n_layers, n_kv_heads);
-    importance_.require_model(n_layers, n_kv_heads);
+  void validate(const Pairing& pairing) const override {
+    file_.require_pairing(pairing);
+    require_model(pairing.n_layers, pairing.n_kv_heads);
   }
 
   bool reads_scores() const override { return true; }
@@ -57,9 +54,10 @@ class LuKvOnline : public Allocator {
       const std::vector<LayerBudget>& budgets) const override {
     const auto n_layers = std::ssize(budgets);
     const int64_t n_kv_heads = budgets.front().n_kv_heads(), n_tokens = budgets.front().n_tokens();
-    validate(n_layers, n_kv_heads);
-    const lukv::DiscardPlan plan(budgets.front().ratio, n_layers * n_kv_heads, n_tokens,
-                                 protection_.sink, protection_.window);
+    file_.require_given();
+    require_model(n_layers, n_kv_heads);
+    const lukv::DiscardPlan plan(budgets.front().ratio, n_layers * n_kv_heads, n_tokens, sink_,
+                                 window_);
     lukv::Curves curves;
     for (const LayerBudget& budget : budgets) add_curves(budget, plan.n_free, curves);
     const std::vector<int64_t> totals = {plan.total};
@@ -73,10 +71,15 @@ class LuKvOnline : public Allocator {
   }
 
  private:
+  void require_model(int64_t n_layers, int64_t n_kv_heads) const {
+    for (const auto* array : {&curves_, &scores_, &importance_}) {
+      array->require_model(n_layers, n_kv_heads);
+    }
+  }
+
   // A curve for each head of a layer.
   void add_curves(const LayerBudget& budget, int64_t n_free, lukv::Curves& curves) const {
-    const at::Tensor free =
-        budget.scores.narrow(1, n_free > 0 ? protection_.sink : 0, n_free).cpu();
+    const at::Tensor free = budget.scores.narrow(1, n_free > 0 ? sink_ : 0, n_free).cpu();
     const at::Tensor ranked = std::get<0>(free.sort(1)).contiguous();
     for (int64_t h = 0; h < budget.n_kv_heads(); ++h) {
       const int64_t head = budget.layer * budget.n_kv_heads() + h;
@@ -87,12 +90,12 @@ class LuKvOnline : public Allocator {
     }
   }
 
-  std::filesystem::path path_;
+  lukv::ProfileFile file_;
   std::string group_;
   double trust_ = 0.5;
   lukv::ProfileArray curves_;               // [L, H, kParts]; empty when no file was given
   lukv::ProfileArray scores_, importance_;  // [L, H, kKnots]
-  lukv::Protection protection_;
+  int64_t sink_ = 0, window_ = 0;
 };
 
 KVB_REGISTER_ALLOCATOR("lukv_online", LuKvOnline,

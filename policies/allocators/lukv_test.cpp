@@ -39,7 +39,7 @@ class LuKvTest : public testing::Test {
 
   std::string refusal() const {
     try {
-      lukv()->validate(2, 3);
+      lukv()->validate({2, 3});
     } catch (const InputError& e) {
       return e.what();
     }
@@ -113,7 +113,7 @@ TEST_F(LuKvTest, RefusesWhatIsNoProfileOfTheModel) {
 
 TEST(LuKv, WithoutAProfileItIsRefusedAtUseOnly) {
   const auto bare = make_allocator("lukv");
-  EXPECT_THROW(bare->validate(2, 3), InputError);
+  EXPECT_THROW(bare->validate({2, 3}), InputError);
   EXPECT_THROW(bare->allocate(budget_of(3, 10, 0.8)), InputError);
 }
 

@@ -32,6 +32,8 @@ class Pyramid : public Allocator {
                                 std::clamp<int64_t>(count, 1, budget.n_tokens()));
   }
 
+  bool ignores_ratio() const override { return rule_.ignores_ratio(); }
+
  private:
   // B = T (1 - r), min = B / beta, max = 2 B - min, clamped so that max + W <= T; layer l gets
   // max - l (max - min) / (L - 1).

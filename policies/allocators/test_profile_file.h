@@ -44,7 +44,7 @@ class ProfileFileTest : public testing::Test {
   // What making the allocator, or using it on two layers of two heads, complains about.
   std::string refusal(const std::string& name, std::vector<Params::Given> given = {}) {
     try {
-      allocator(name, std::move(given))->validate(2, 2);
+      allocator(name, std::move(given))->validate({2, 2});
     } catch (const InputError& e) {
       return e.what();
     }

@@ -12,6 +12,8 @@ class Uniform : public Allocator {
     return std::vector<int64_t>(budget.n_kv_heads(), budget.uniform_count(rule_));
   }
 
+  bool ignores_ratio() const override { return rule_.ignores_ratio(); }
+
  private:
   BudgetRule rule_;
 };

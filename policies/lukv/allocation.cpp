@@ -11,7 +11,8 @@ namespace kvbench::lukv {
 namespace {
 
 struct Piece {
-  uint64_t key;  // slope, then head: the bits of a float that is not negative are in its order
+  // Slope, then head: the bits of a float that is not negative are in its order (+ 0 makes -0 one).
+  uint64_t key;
   int32_t tokens;
 
   size_t head() const { return key & 0xffffffffU; }
@@ -24,7 +25,7 @@ std::vector<Piece> sorted_pieces(std::span<const std::vector<Segment>> curves) {
   for (size_t head = 0; head < curves.size(); ++head) {
     for (const Segment& segment : curves[head]) {
       pieces.push_back(
-          {uint64_t{std::bit_cast<uint32_t>(segment.slope)} << 32 | head, segment.tokens});
+          {uint64_t{std::bit_cast<uint32_t>(segment.slope + 0.0F)} << 32 | head, segment.tokens});
     }
   }
   std::sort(pieces.begin(), pieces.end(),
@@ -94,10 +95,12 @@ std::vector<int32_t> discard_table(const Curves& curves, int64_t n_kv_heads, int
 
 DiscardPlan::DiscardPlan(double ratio, int64_t n_heads, int64_t n_tokens, int64_t sink,
                          int64_t window)
-    : total(std::llrint(ratio * static_cast<double>(n_heads * n_tokens))),
+    : total(std::min(std::llrint(ratio * static_cast<double>(n_heads * n_tokens)),
+                     static_cast<long long>(n_heads * (n_tokens - 1)))),
       n_free(std::max<int64_t>(0, n_tokens - sink - window)) {
   const int64_t even_keep = (n_heads * n_tokens - total) / n_heads;
-  max_discards = n_tokens - std::min(even_keep, min_keep_tokens(kMinKeep, n_tokens, sink, window));
+  const int64_t min_keep = min_keep_tokens(kMinKeep, n_tokens, sink, window);
+  max_discards = n_tokens - std::max<int64_t>(1, std::min(even_keep, min_keep));
 }
 
 std::vector<int64_t> complete(const DiscardPlan& plan, std::vector<int64_t> discards) {

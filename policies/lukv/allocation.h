@@ -39,8 +39,8 @@ std::vector<int32_t> discard_table(const Curves& curves, int64_t n_kv_heads, int
                                    int64_t min_keep, Scope scope);
 
 // What all heads of a model give up of one context at a ratio: exactly round(ratio * n_heads * T)
-// tokens (half to even). Every head keeps min_keep_tokens(), or, where the budget is too small for
-// that, an even share of it.
+// tokens (half to even), or as many as leave one to each. Every head keeps min_keep_tokens(), or,
+// where the budget is too small for that, an even share of it, and always one.
 struct DiscardPlan {
   DiscardPlan(double ratio, int64_t n_heads, int64_t n_tokens, int64_t sink, int64_t window);
 

@@ -167,6 +167,12 @@ TEST(LuKvSolver, EdgeCases) {
             (std::vector<double>{0, INFINITY}));
 }
 
+TEST(LuKvSolver, BothZerosAreOneSlope) {
+  const Curves curves = {{{1, 2}}, {{-0.0F, 2}}, {{0, 2}}};
+  const std::vector<int64_t> totals = {2, 3};
+  EXPECT_EQ(discard_counts(curves, 2, totals), (std::vector<int32_t>{0, 2, 0, 0, 2, 1}));
+}
+
 TEST(LuKvSolver, LossesAreInDiscardOrder) {
   // Positions 1 to 4 are free; equal scores: the later position goes first.
   const std::vector<float> scores = {9, 2, -1, 2, 0.5, 9}, importance = {7, 1, 2, 3, 4, 7};

@@ -27,8 +27,8 @@ auto reading(F&& work) {
 
 }  // namespace
 
-ProfileArray::ProfileArray(std::filesystem::path path, std::string dataset, int64_t rows, Shape shape,
-                           float low, float high, std::string_view meaning)
+ProfileArray::ProfileArray(std::filesystem::path path, std::string dataset, int64_t rows,
+                           Shape shape, float low, float high, std::string_view meaning)
     : path_(std::move(path)), dataset_(std::move(dataset)), n_rows_(rows), shape_(shape) {
   reading([&] {
     const h5::File file(path_, h5::Mode::kRead);
@@ -84,20 +84,73 @@ void ProfileArray::fail(const std::string& reason) const {
   throw_input_error("{}: {}: {}", path_.string(), dataset_, reason);
 }
 
-Protection read_protection(const std::filesystem::path& path, const std::string& group) {
-  return reading([&] {
-    const h5::File file(path, h5::Mode::kRead);
-    const std::string object = group.empty() ? "/" : group;
-    const auto read = [&](const char* name) {
-      const auto value = h5::read_attribute<int64_t>(file, object, name);
-      if (value < 0 || value > kMostProtected) {
-        throw_input_error("{}: {}: {}: expected 0 to {}, found {}", path.string(), object, name,
-                          kMostProtected, value);
-      }
-      return value;
+ProfileFile::ProfileFile(Params& p, std::string owner) : owner_(std::move(owner)) {
+  p.file("profile", path_, "HDF5 file with the profile of this model and scorer");
+  p.get("force", force_, "take a profile of another scorer, protection or model all the same");
+}
+
+void ProfileFile::read_origin(const std::string& group) {
+  group_ = group.empty() ? "/" : group;
+  reading([&] {
+    const h5::File file(path_, h5::Mode::kRead);
+    const auto text = [&](const std::string& object, const char* name) {
+      return h5::has_attribute(file, object, name)
+                 ? h5::read_attribute<std::string>(file, object, name)
+                 : "";
     };
-    return Protection{read("sink"), read("window")};
+    const auto tokens = [&](const char* name) -> std::optional<int64_t> {
+      if (!h5::has_attribute(file, group_, name)) return std::nullopt;
+      const auto value = h5::read_attribute<int64_t>(file, group_, name);
+      if (value >= 0 && value <= kMostProtected) return value;
+      throw_input_error("{}: {}: {}: expected 0 to {}, found {}", path_.string(), group_, name,
+                        kMostProtected, value);
+    };
+    model_hash_ = text("/", "model_hash");
+    model_ = text("/", "model");
+    if (!h5::exists(file, group_)) {
+      throw_input_error("{}: {}: no such group", path_.string(), group_);
+    }
+    scorer_ = text(group_, "scorer");
+    sink_ = tokens("sink");
+    window_ = tokens("window");
   });
+}
+
+int64_t ProfileFile::require_stored(const std::optional<int64_t>& value, const char* name) const {
+  if (value) return *value;
+  throw_input_error("{}: {}: expected the attribute {}, found none", path_.string(), group_, name);
+}
+
+void ProfileFile::require_given() const {
+  if (given()) return;
+  throw_input_error("allocator {}: profile: expected the HDF5 file of a profile, none given",
+                    owner_);
+}
+
+void ProfileFile::require_pairing(const Pairing& pairing) const {
+  require_given();
+  if (force_) return;
+  const auto refuse = [&](const std::string& made, const std::string& paired) {
+    throw_input_error(
+        "allocator {}: {}: {} was made with {}, but is paired with {}; `force: true` beside "
+        "`profile` takes it all the same",
+        owner_, path_.string(), group_, made, paired);
+  };
+  if (!scorer_.empty() && scorer_ != pairing.scorer) {
+    refuse("scorer " + scorer_, "scorer " + pairing.scorer);
+  }
+  if ((sink_ && *sink_ != pairing.sink) || (window_ && *window_ != pairing.recent)) {
+    const auto shown = [](int64_t sink, int64_t recent) {
+      return fmt::format("protect {{sink: {}, recent: {}}}", sink, recent);
+    };
+    refuse(shown(sink_.value_or(pairing.sink), window_.value_or(pairing.recent)),
+           shown(pairing.sink, pairing.recent));
+  }
+  if (model_hash_.empty() || !pairing.model_hash) return;
+  if (const std::string hash = pairing.model_hash(); hash != model_hash_) {
+    refuse(fmt::format("the model {} of hash {:.12}", model_, model_hash_),
+           fmt::format("one of hash {:.12}", hash));
+  }
 }
 
 }  // namespace kvbench::lukv

@@ -3,9 +3,12 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
+
+#include "policies/allocator.h"
 
 namespace kvbench::lukv {
 
@@ -16,8 +19,8 @@ class ProfileArray {
   ProfileArray() = default;  // no file
   // Nothing about the file is trusted: throws InputError with the file, the dataset and what was
   // found when it is not there, has another shape or holds a value outside [low, high].
-  ProfileArray(std::filesystem::path path, std::string dataset, int64_t rows, Shape shape, float low,
-               float high, std::string_view meaning);
+  ProfileArray(std::filesystem::path path, std::string dataset, int64_t rows, Shape shape,
+               float low, float high, std::string_view meaning);
 
   bool empty() const { return values_.empty(); }
   // Throws InputError when the array is of a model with other layers or KV heads.
@@ -42,10 +45,37 @@ class ProfileArray {
   std::vector<float> values_;
 };
 
-// The protected tokens that a profile's group was made with. Throws InputError.
-struct Protection {
-  int64_t sink = 0, window = 0;
+// The parameters that all allocators with a profile have, and the checks of its file.
+class ProfileFile {
+ public:
+  // Reads the parameters `profile` and `force`; `owner` names the allocator in messages.
+  ProfileFile(Params& p, std::string owner);
+
+  bool given() const { return !path_.empty(); }
+  const std::filesystem::path& path() const { return path_; }
+
+  // What the file says that `group` ("" = its root) was made with. Files of the official layout say
+  // nothing of it. Throws InputError.
+  void read_origin(const std::string& group);
+  // Protected tokens that the group was made with. Throws InputError when the file does not say.
+  int64_t sink() const { return require_stored(sink_, "sink"); }
+  int64_t window() const { return require_stored(window_, "window"); }
+
+  // Throws InputError when no file was given.
+  void require_given() const;
+  // The same, and when it was made with another scorer, protection or
+  // model than it is paired with, unless `force` allows that. What the file does not say is not
+  // compared.
+  void require_pairing(const Pairing& pairing) const;
+
+ private:
+  int64_t require_stored(const std::optional<int64_t>& value, const char* name) const;
+
+  std::string owner_, group_;
+  std::filesystem::path path_;
+  bool force_ = false;
+  std::string scorer_, model_, model_hash_;  // empty = the file does not say
+  std::optional<int64_t> sink_, window_;
 };
-Protection read_protection(const std::filesystem::path& path, const std::string& group);
 
 }  // namespace kvbench::lukv

@@ -9,7 +9,9 @@
 //     - {name: value_norm, scorer: {name: value_norm, power: 2}, allocator: uniform}
 //
 // `./kvbench check-policy '{scorer: value_norm, allocator: uniform}' --plugin ./value_norm.so`
-// checks it in seconds. An allocator works the same way, with KVB_REGISTER_ALLOCATOR.
+// checks it in seconds, `./kvbench list scorers -v --plugin ./value_norm.so` shows its parameters.
+// An allocator works the same way, with KVB_REGISTER_ALLOCATOR; p.file() reads a parameter that
+// names a file. A new kvbench may need it built anew, and says so.
 #include <ATen/ATen.h>
 
 #include "policies/scorer.h"
