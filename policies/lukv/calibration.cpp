@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "harness/base/error.h"
+#include "policies/lukv/isotonic.h"
 
 namespace kvbench::lukv {
 namespace {
@@ -14,27 +15,15 @@ double below(int64_t i, double n) {
   return n * (1 - share * share);
 }
 
-// Pool adjacent violators: the nondecreasing means nearest to `means` in weighted squares.
+// The nondecreasing means nearest to `means` in weighted squares.
 void make_isotonic(std::vector<double>& means, std::span<const double> weights) {
-  struct Block {
-    double sum, weight;
-    size_t size;
-  };
-  std::vector<Block> blocks;
-  for (size_t i = 0; i < means.size(); ++i) {
-    Block last{means[i] * weights[i], weights[i], 1};
-    while (!blocks.empty() && blocks.back().sum * last.weight >= last.sum * blocks.back().weight) {
-      last.sum += blocks.back().sum;
-      last.weight += blocks.back().weight;
-      last.size += blocks.back().size;
-      blocks.pop_back();
-    }
-    blocks.push_back(last);
-  }
+  const auto blocks = isotonic_blocks(means.size(), [&](size_t i) {
+    return Block{means[i] * weights[i], weights[i], 1};
+  });
   size_t at = 0;
   for (const Block& block : blocks) {
-    std::fill_n(means.begin() + static_cast<int64_t>(at), block.size, block.sum / block.weight);
-    at += block.size;
+    std::fill_n(means.begin() + static_cast<int64_t>(at), block.n_items, block.sum / block.weight);
+    at += block.n_items;
   }
 }
 

@@ -2,30 +2,19 @@
 
 #include <algorithm>
 
+#include "policies/lukv/isotonic.h"
+
 namespace kvbench::lukv {
 
 std::vector<Segment> convex_minorant(std::span<const float> marginals) {
-  struct Block {
-    double sum, tokens;
-  };
-  std::vector<Block> blocks(marginals.size());
-  size_t n_blocks = 0;
-  for (const float marginal : marginals) {
-    Block last{marginal, 1};
-    // A block that is no steeper than the one before it joins it; means compared without division.
-    while (n_blocks > 0 &&
-           blocks[n_blocks - 1].sum * last.tokens >= last.sum * blocks[n_blocks - 1].tokens) {
-      --n_blocks;
-      last.sum += blocks[n_blocks].sum;
-      last.tokens += blocks[n_blocks].tokens;
-    }
-    blocks[n_blocks++] = last;
-  }
+  const auto blocks = isotonic_blocks(marginals.size(), [&](size_t i) {
+    return Block{marginals[i], 1, 1};
+  });
   std::vector<Segment> segments;
-  segments.reserve(n_blocks);
-  for (const Block& block : std::span(blocks).first(n_blocks)) {
+  segments.reserve(blocks.size());
+  for (const Block& block : blocks) {
     segments.push_back(
-        {static_cast<float>(block.sum / block.tokens), static_cast<int32_t>(block.tokens)});
+        {static_cast<float>(block.sum / block.weight), static_cast<int32_t>(block.n_items)});
   }
   return segments;
 }

@@ -17,7 +17,7 @@ struct Segment {
 
 // The greatest convex minorant of the points (d, F(d)), F the sums of `marginals` (at least 0, in
 // discard order), as segments of increasing slope whose tokens add up to marginals.size(). It is
-// the isotonic regression of the marginals (pool adjacent violators): block means, in float64,
+// the isotonic regression of the marginals (isotonic.h): block means, in float64,
 // rounded to float32 at the end. It equals F where a segment ends.
 std::vector<Segment> convex_minorant(std::span<const float> marginals);
 
