@@ -10,6 +10,7 @@
 #include "harness/cli/progress_bar.h"
 #include "harness/cli/verbs.h"
 #include "harness/profile/gap_report.h"
+#include "harness/profile/learn.h"
 #include "harness/profile/npy.h"
 #include "policies/lukv/allocation.h"
 

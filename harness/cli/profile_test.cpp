@@ -30,6 +30,8 @@ class ProfileRefusedTest : public RefusedTest {
     for (int i = 0; i < 60; ++i) prose += "This is a sentence of some words. ";
     write_bytes(folder / "prose.txt", prose);
     write_bytes(folder / "short.txt", "Too short.");
+    const h5::File results(folder / "results.h5", h5::Mode::kCreate);
+    h5::write_array<int32_t>(results, "samples", {1}, std::vector<int32_t>{1});
   }
 };
 
@@ -64,7 +66,7 @@ INSTANTIATE_TEST_SUITE_P(
                  kRun,
                  "scorer: keydiff",
                  "scorer: {name: keydiff, recents: 3}"},
-        BadInput{"NoProse", {"no such file: gone.txt"}, kRun, "prose.txt", "gone.txt"},
+        BadInput{"NoProse", {"no such file: /", "gone.txt"}, kRun, "prose.txt", "gone.txt"},
         BadInput{"ShortProse", {"short.txt: too short"}, kRun, "prose.txt", "short.txt"},
         BadInput{"WindowOfAll",
                  {"context 0: 50 tokens are not more than the 4 sinks and the window of 46"},
@@ -76,6 +78,9 @@ INSTANTIATE_TEST_SUITE_P(
         BadInput{"OutputIsAFolder",
                  {"model: is a folder"},
                  {"profile", "profile.yaml", "--output", "model"}},
+        BadInput{"OutputIsNoProfile",
+                 {"is not a profile"},
+                 {"profile", "profile.yaml", "--output", "results.h5"}},
         BadInput{"GapWithoutLosses",
                  {"--gap needs `losses: true`"},
                  {"profile", "profile.yaml", "--gap"}},
@@ -124,13 +129,14 @@ output: a.h5
   expect_done(kvbench(folder / "", {"profile", "profile.yaml", "--gap"}));
   {
     const Process process(folder / "", {"profile", "profile.yaml", "--output", "b.h5"});
-    while (process.running() && !fs::exists(folder / "b.h5")) {
+    while (process.running() && !fs::exists(folder / "b.h5.parts/0000000000.h5")) {
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
   }  // killed
   expect_done(kvbench(
       folder / "", {"profile", "profile.yaml", "--output", "b.h5", "--export-npy", "table.npy"}));
   EXPECT_EQ(curves_of(folder / "a.h5"), curves_of(folder / "b.h5"));
+  EXPECT_FALSE(fs::exists(folder / "b.h5.parts"));
   expect_done(kvbench(folder / "",
                       {"profile", "--import-npy", "table.keydiff.npy", "--output", "imported.h5"}));
   // Another configuration does not go on with the file.
@@ -139,14 +145,25 @@ output: a.h5
   for (const char* allocator :
        {"name: lukv, profile: imported.h5", "name: lukv, profile: a.h5, table: keydiff/table",
         "name: lukv_curves, profile: a.h5, group: keydiff"}) {
-    expect_done(kvbench(
-        folder / "", {"inspect", "--model", golden::model_dir().string(), "--text", "prose.txt",
-                      "--policy", fmt::format("{{scorer: keydiff, allocator: {{{}}}}}", allocator),
-                      "--ratio", "0.5", "--output", "inspect.h5"}));
+    expect_done(kvbench(folder / "", {"inspect", "--model", golden::model_dir().string(), "--text",
+                                      "prose.txt", "--policy",
+                                      fmt::format("{{scorer: keydiff, allocator: {{{}}}, "
+                                                  "protect: {{sink: 4, recent: 1}}}}",
+                                                  allocator),
+                                      "--ratio", "0.5", "--output", "inspect.h5"}));
   }
   const std::string online =
-      "{scorer: keydiff, allocator: {name: lukv_online, profile: a.h5, group: keydiff}}";
+      "{scorer: keydiff, allocator: {name: lukv_online, profile: a.h5, group: keydiff}, "
+      "protect: {sink: 4, recent: 1}}";
   expect_refused(kvbench(folder / "", {"check-policy", online}), {"[30, 3, ", "--model"});
+  // A profile serves what it was made with.
+  expect_refused(
+      kvbench(folder / "", {"inspect", "--model", golden::model_dir().string(), "--text",
+                            "prose.txt", "--policy",
+                            "{scorer: keydiff, allocator: {name: lukv, profile: a.h5, table: "
+                            "snapkv/table}, protect: {sink: 4, recent: 32}}",
+                            "--ratio", "0.5", "--output", "inspect2.h5"}),
+      {"made with scorer snapkv(", "paired with scorer keydiff"});
   // The gap is kept in the file; budgets are judged on other contexts, too.
   const Outcome report = kvbench(folder / "", {"report", "a.h5"});
   expect_done(report);

@@ -68,7 +68,7 @@ std::vector<ProfiledScorer> read_scorers(const YamlNode& node) {
     scorer.name = name != nullptr ? read_label(*name, "name") : scorer.scorer.name;
     scorer.sink = map.integer("sink", scorer.sink, 0, kMostProtected);
     scorer.window = map.integer("window", scorer.window, 0, kMostProtected);
-    if (scorer.name == "contexts") map.fail("name", "\"contexts\" is taken in the file");
+    if (scorer.name == "entries") map.fail("name", "\"entries\" is taken in the file");
     if (const auto [it, added] = seen.try_emplace(scorer.name, item.place()); !added) {
       throw_input_error("{}: scorers: \"{}\" appears twice, first at {}; give one another name",
                         item.place(), scorer.name, it->second);

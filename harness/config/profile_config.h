@@ -42,8 +42,8 @@ struct ProfileConfig {
   bool losses = false;                // keep all loss curves: the gap report needs them
   std::vector<ProfiledScorer> scorers;
   std::vector<std::filesystem::path> plugins;
-  int64_t threads = 0;  // 0 = LibTorch's default
-  std::filesystem::path output;
+  int64_t threads = 0;           // 0 = LibTorch's default
+  std::filesystem::path output;  // results/NAME.profile.h5 below the working folder unless given
 };
 
 // Reads a profile's configuration, `sets` being --set overrides. Strict like a sweep's: unknown

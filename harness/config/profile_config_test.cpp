@@ -84,10 +84,10 @@ TEST(ProfileConfig, RefusesWhatIsWrong) {
   EXPECT_NE(error_with("contexts: {count: 4}").find("length: is missing"), std::string::npos);
   EXPECT_NE(error_with("contexts: {length: 4}").find("count: is missing"), std::string::npos);
   EXPECT_NE(error_with("contexts: {length: 4, count: 0}").find("at least 1"), std::string::npos);
-  EXPECT_NE(error_with("contexts: {length: 4, file: none.txt}")
-                .find(fmt::format("no such file: {}/none.txt",
-                                  std::filesystem::current_path().string())),
-            std::string::npos);
+  EXPECT_NE(
+      error_with("contexts: {length: 4, file: none.txt}")
+          .find(fmt::format("no such file: {}/none.txt", std::filesystem::current_path().string())),
+      std::string::npos);
   EXPECT_NE(error_with("contexts: {length: 4, count: 1, ask: recit}").find("did you mean recite?"),
             std::string::npos);
   EXPECT_NE(error_with("sampling: greeedy").find("did you mean greedy?"), std::string::npos);
@@ -98,7 +98,7 @@ TEST(ProfileConfig, RefusesWhatIsWrong) {
             std::string::npos);
   EXPECT_NE(error_with("scorers: [{scorer: keydiff, sinks: 3}]").find("did you mean sink?"),
             std::string::npos);
-  EXPECT_NE(error_with("scorers: [{name: contexts, scorer: keydiff}]").find("is taken"),
+  EXPECT_NE(error_with("scorers: [{name: entries, scorer: keydiff}]").find("is taken"),
             std::string::npos);
 }
 

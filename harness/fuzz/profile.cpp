@@ -1,7 +1,7 @@
 // Profiles: read whole, and by the allocators that take their budgets from them.
 #include "harness/base/files.h"
 #include "harness/fuzz/target.h"
-#include "harness/profile/gap_report.h"
+#include "harness/profile/learn.h"
 #include "harness/profile/profile_data.h"
 #include "policies/allocator.h"
 

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "harness/base/error.h"
+#include "harness/profile/learn.h"
 #include "policies/lukv/allocation.h"
 #include "policies/lukv/gap.h"
 #include "policies/lukv/mean_curve.h"

@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <iterator>
 #include <sstream>
 
 #include "harness/base/error.h"
@@ -13,6 +14,7 @@
 #include "harness/model/provenance.h"
 #include "harness/profile/contexts.h"
 #include "harness/profile/measure.h"
+#include "harness/profile/profile_parts.h"
 #include "policies/plugins.h"
 
 namespace kvbench {
@@ -48,9 +50,13 @@ void check_contexts(const ProfileConfig& config, const ModelConfig& model,
   }
 }
 
-// What must be the same for a file to be gone on with; contexts do not depend on their number.
+// What must be the same for a file to be gone on with, besides hashes of what the paths name;
+// contexts do not depend on their number.
 std::string identity(ProfileConfig config) {
   config.contexts.count = 0;
+  config.contexts.file = config.contexts.file.filename();
+  config.model.path = config.model.path.filename();
+  config.plugins.clear();
   return resolved_yaml(config);
 }
 
@@ -100,8 +106,8 @@ std::string first_different_line(const std::string& before, const std::string& n
   return fmt::format("\"{}\" in the file, \"{}\" now", a, b);
 }
 
-// Puts what `file` holds into `data`, once it is sure that it is the same work.
-void resume(const std::filesystem::path& file, ProfileData& data) {
+// What `file` holds, once it is sure that it is the same work as `data`, its scorers in that order.
+ProfileData read_same(const std::filesystem::path& file, const ProfileData& data) {
   ProfileData stored = read_profile(file);
   const auto refuse = [&](const std::string& difference) {
     throw_input_error("{}: holds another profile: {}; choose another --output", file.string(),
@@ -109,19 +115,40 @@ void resume(const std::filesystem::path& file, ProfileData& data) {
   };
   for (const char* name :
        {"identity", "model_hash", "tokenizer_hash", "data_hash", "plugin_hashes", "model"}) {
-    const std::string &before = stored.attributes[name], &now = data.attributes[name];
+    const std::string &before = stored.attributes[name], &now = data.attributes.at(name);
     if (before != now) refuse(fmt::format("{}: {}", name, first_different_line(before, now)));
   }
+  if (stored.n_layers != data.n_layers || stored.n_kv_heads != data.n_kv_heads ||
+      stored.has_losses != data.has_losses || stored.scorers.size() != data.scorers.size()) {
+    refuse("the shapes differ");
+  }
   // The file lists its scorers by name.
-  for (ScorerProfile& scorer : data.scorers) {
+  std::vector<ScorerProfile> in_order;
+  for (const ScorerProfile& scorer : data.scorers) {
     const auto it = std::find_if(stored.scorers.begin(), stored.scorers.end(),
                                  [&](const auto& s) { return s.name == scorer.name; });
-    if (it == stored.scorers.end() || it->scorer != scorer.scorer) {
+    if (it == stored.scorers.end() || it->scorer != scorer.scorer || it->sink != scorer.sink ||
+        it->window != scorer.window) {
       refuse(fmt::format("scorer {} differs", scorer.name));
     }
-    scorer.curves = std::move(it->curves);
+    in_order.push_back(std::move(*it));
   }
-  data.entries = std::move(stored.entries);
+  stored.scorers = std::move(in_order);
+  return stored;
+}
+
+void append(ProfileData& data, ProfileData more) {
+  data.entries.insert(data.entries.end(), more.entries.begin(), more.entries.end());
+  for (size_t s = 0; s < data.scorers.size(); ++s) {
+    std::ranges::move(more.scorers[s].curves, std::back_inserter(data.scorers[s].curves));
+  }
+}
+
+// Contexts are measured in order; entries of a group stand question by question.
+size_t n_contexts(const ProfileData& data) {
+  size_t n = 0;
+  for (const auto& entry : data.entries) n = std::max(n, static_cast<size_t>(entry.context) + 1);
+  return n;
 }
 
 }  // namespace
@@ -130,6 +157,10 @@ ProfileData make_profile(const ProfileConfig& config, const StartProgress& start
   load_plugins(config.plugins);
   const std::vector<Policy> scorers = make_scorers(config);
   check_writable(config.output);
+  if (std::filesystem::exists(config.output) && !is_profile(config.output)) {
+    throw_input_error("{}: exists and is not a profile; choose another --output",
+                      config.output.string());
+  }
   if (config.threads > 0) at::set_num_threads(static_cast<int>(config.threads));
   const OpenModel opened = open_model(config.model, config.device);
   const PromptFormat format(config.model.path, config.chat_template);
@@ -137,17 +168,29 @@ ProfileData make_profile(const ProfileConfig& config, const StartProgress& start
   check_contexts(config, opened.config, contexts);
 
   const FileLock lock(config.output);
-  ProfileData data = new_profile(config, scorers, opened, data_hash);
-  if (std::filesystem::exists(config.output)) resume(config.output, data);
-  size_t n_done = 0;  // entries of a group stand question by question
-  for (const auto& entry : data.entries) {
-    n_done = std::max(n_done, static_cast<size_t>(entry.context) + 1);
+  const ProfileData empty = new_profile(config, scorers, opened, data_hash);
+  ProfileData data = empty;
+  const ProfileParts parts(config.output);
+  bool stored_whole = false;
+  if (std::filesystem::exists(config.output)) {
+    ProfileData stored = read_same(config.output, data);
+    stored_whole = stored.complete;
+    append(data, std::move(stored));
   }
+  for (const auto& file : parts.files()) {
+    ProfileData part = read_same(file, data);
+    // Others are what a kill left behind when the output had them already.
+    if (static_cast<size_t>(part.entries.front().context) != n_contexts(data)) continue;
+    stored_whole = false;
+    append(data, std::move(part));
+  }
+  size_t n_done = n_contexts(data);
   if (n_done > contexts.size()) {
     throw_input_error("{}: holds {} contexts, more than the {} asked for; choose another --output",
                       config.output.string(), n_done, contexts.size());
   }
   if (n_done < contexts.size()) {
+    stored_whole = false;
     const Decoder model(config.model.path, opened.dtype, opened.device);
     // Half of a context's work is reading it, the other half decoding and solving.
     const Advance advance = start_progress
@@ -156,18 +199,21 @@ ProfileData make_profile(const ProfileConfig& config, const StartProgress& start
                                 : Advance();
     while (n_done < contexts.size()) {
       const size_t size = group_size(contexts, n_done);
+      ProfileData group = empty;
       for (auto& measured : measure(config, model, scorers, contexts, n_done, size, advance)) {
-        data.entries.push_back(measured.entry);
+        group.entries.push_back(measured.entry);
         for (size_t s = 0; s < scorers.size(); ++s) {
-          data.scorers[s].curves.push_back(std::move(measured.curves[s]));
+          group.scorers[s].curves.push_back(std::move(measured.curves[s]));
         }
       }
+      parts.add(group);
+      append(data, std::move(group));
       n_done += size;
-      data.complete = n_done == contexts.size();
-      write_profile(config.output, data);
     }
   }
   data.complete = true;
+  if (!stored_whole) write_profile(config.output, data);
+  parts.remove();
   return data;
 }
 

@@ -1,10 +1,14 @@
 #include "harness/profile/profile_data.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
-#include <cmath>
+#include <limits>
 #include <optional>
 
 #include "harness/base/error.h"
+#include "harness/base/files.h"
+#include "harness/profile/learn.h"
 #include "policies/lukv/allocation.h"
 #include "policies/lukv/mean_curve.h"
 
@@ -29,15 +33,11 @@ void write_vector(const h5::File& file, const std::string& name, const std::vect
   h5::write_array<T>(file, name, {static_cast<int64_t>(values.size())}, values);
 }
 
-void write_scorer(const h5::File& file, const ProfileData& data, const ScorerProfile& scorer) {
-  const auto n_entries = static_cast<int64_t>(data.entries.size());
+void write_learnt(const h5::File& file, const ProfileData& data, const ScorerProfile& scorer) {
   const AveragedCurves averaged = average(data, scorer);
   const std::string group = scorer.name + "/";
   h5::write_array<double>(file, group + "table", averaged.table.dims, averaged.table.values);
   h5::write_array<double>(file, group + "spread", averaged.spread.dims, averaged.spread.values);
-  h5::write_attribute(file, scorer.name, "scorer", scorer.scorer);
-  h5::write_attribute(file, scorer.name, "sink", scorer.sink);
-  h5::write_attribute(file, scorer.name, "window", scorer.window);
   const LearntCurves learnt = learn_curves(data, scorer);
   const std::vector<int64_t> knots = {data.n_layers, data.n_kv_heads, lukv::kKnots};
   h5::write_array<float>(file, group + "mean_curve", {data.n_layers, data.n_kv_heads, lukv::kParts},
@@ -45,6 +45,11 @@ void write_scorer(const h5::File& file, const ProfileData& data, const ScorerPro
   h5::write_array<float>(file, group + "calibration_scores", knots, learnt.calibration_scores);
   h5::write_array<float>(file, group + "calibration_importance", knots,
                          learnt.calibration_importance);
+}
+
+void write_measured(const h5::File& file, const ProfileData& data, const ScorerProfile& scorer) {
+  const auto n_entries = static_cast<int64_t>(data.entries.size());
+  const std::string group = scorer.name + "/";
   std::vector<float> curves, slopes, losses, scores, group_scores, group_losses;
   std::vector<int32_t> tokens;
   std::vector<int64_t> offsets = {0};
@@ -66,6 +71,9 @@ void write_scorer(const h5::File& file, const ProfileData& data, const ScorerPro
   }
   h5::write_array<float>(file, group + "curves",
                          {n_entries, kRatios, data.n_layers, data.n_kv_heads}, curves);
+  h5::write_attribute(file, scorer.name, "scorer", scorer.scorer);
+  h5::write_attribute(file, scorer.name, "sink", scorer.sink);
+  h5::write_attribute(file, scorer.name, "window", scorer.window);
   const std::vector<int64_t> groups = {n_entries, data.n_layers, data.n_kv_heads, lukv::kKnots};
   h5::write_array<float>(file, group + "group_scores", groups, group_scores);
   h5::write_array<float>(file, group + "group_losses", groups, group_losses);
@@ -85,70 +93,145 @@ void write_scorer(const h5::File& file, const ProfileData& data, const ScorerPro
   write_vector(file, group + "ranked_scores", scores);
 }
 
-// The next `count` of values that are handed out one after another.
+// ---- reading ------------------------------------------------------------------------------------
+constexpr float kMost = std::numeric_limits<float>::max();
+constexpr int64_t kMostHeads = 65536;        // of a model
+constexpr int64_t kMostProtected = 1 << 20;  // tokens
+
+// A dataset whose shape is known, compared before anything is read; each value in [low, high].
+template <class T>
+std::vector<T> read_shaped(const h5::File& file, const std::string& name,
+                           const std::vector<int64_t>& dims, T low, T high) {
+  if (const auto found = h5::dims(file, name); found != dims) {
+    file.fail(name, fmt::format("expected shape [{}], found [{}]", fmt::join(dims, ", "),
+                                fmt::join(found, ", ")));
+  }
+  auto values = h5::read_array<T>(file, name).values;
+  for (const T value : values) {
+    if (value >= low && value <= high) continue;  // NaN is neither
+    file.fail(name, fmt::format("expected values from {} to {}, found {}", low, high, value));
+  }
+  return values;
+}
+
+// Values that are handed out one after another; there are enough of them.
 template <class T>
 class Cursor {
  public:
-  Cursor(const h5::File& file, std::string name)
-      : file_(file), name_(std::move(name)), values_(h5::read_array<T>(file, name_).values) {}
+  explicit Cursor(std::vector<T> values) : values_(std::move(values)) {}
 
   std::vector<T> take(int64_t count) {
-    if (count < 0 || at_ + count > static_cast<int64_t>(values_.size())) {
-      file_.fail(name_, "is shorter than the entries say");
-    }
+    KVB_CHECK(count >= 0 && count <= std::ssize(values_) - at_, "{} values of {}", count,
+              std::ssize(values_) - at_);
     at_ += count;
     return {values_.begin() + at_ - count, values_.begin() + at_};
   }
 
  private:
-  const h5::File& file_;
-  std::string name_;
   std::vector<T> values_;
   int64_t at_ = 0;
 };
+
+std::vector<ProfileEntry> read_entries(const h5::File& file) {
+  const auto stored = h5::read_array<int32_t>(file, "entries");
+  if (stored.dims.size() != 2 || stored.dims[0] < 1 || stored.dims[1] != 3) {
+    file.fail("entries", fmt::format("expected shape [entries, 3] with at least one, found [{}]",
+                                     fmt::join(stored.dims, ", ")));
+  }
+  std::vector<ProfileEntry> entries;
+  for (size_t i = 0; i < stored.values.size(); i += 3) {
+    entries.push_back({stored.values[i], stored.values[i + 1], stored.values[i + 2]});
+    const ProfileEntry& entry = entries.back();
+    if (entry.context < 0 || entry.question < 0 || entry.n_tokens < 1) {
+      file.fail("entries", fmt::format("expected a context, a question and a number of tokens, "
+                                       "found {}, {}, {}",
+                                       entry.context, entry.question, entry.n_tokens));
+    }
+  }
+  return entries;
+}
+
+std::vector<GapLosses> read_gap(const h5::File& file, const std::string& name) {
+  std::vector<GapLosses> gap;
+  if (!h5::exists(file, name)) return gap;
+  const auto stored = h5::read_array<double>(file, name);
+  if (stored.dims.size() != 2 || stored.dims[1] != std::ssize(kGapColumns)) {
+    file.fail(name, fmt::format("expected shape [ratios, {}]", std::ssize(kGapColumns)));
+  }
+  for (auto value = stored.values.begin(); value != stored.values.end();) {
+    GapLosses& row = gap.emplace_back();
+    for (const auto column : kGapColumns) row.*column = *value++;
+  }
+  return gap;
+}
+
+// Where the segments of each head begin, [n_curves + 1], ascending from 0.
+std::vector<int64_t> read_offsets(const h5::File& file, const std::string& name, int64_t n_curves) {
+  auto offsets =
+      read_shaped<int64_t>(file, name, {n_curves + 1}, 0, std::numeric_limits<int64_t>::max());
+  if (offsets.front() != 0 || !std::is_sorted(offsets.begin(), offsets.end())) {
+    file.fail(name, "expected offsets that ascend from 0");
+  }
+  return offsets;
+}
+
+int64_t read_protected(const h5::File& file, const std::string& group, const char* name) {
+  const auto n_tokens = h5::read_attribute<int64_t>(file, group, name);
+  if (n_tokens < 0 || n_tokens > kMostProtected) {
+    file.fail(group, fmt::format("{}: expected 0 to {}, found {}", name, kMostProtected, n_tokens));
+  }
+  return n_tokens;
+}
 
 ScorerProfile read_scorer(const h5::File& file, const std::string& name, const ProfileData& data) {
   ScorerProfile scorer;
   scorer.name = name;
   scorer.scorer = h5::read_attribute<std::string>(file, name, "scorer");
-  scorer.sink = h5::read_attribute<int64_t>(file, name, "sink");
-  scorer.window = h5::read_attribute<int64_t>(file, name, "window");
-  const int64_t n_heads = data.n_layers * data.n_kv_heads;
-  Cursor<float> curves(file, name + "/curves"), slopes(file, name + "/hull_slopes");
-  Cursor<float> group_scores(file, name + "/group_scores"),
-      group_losses(file, name + "/group_losses");
-  Cursor<int32_t> tokens(file, name + "/hull_tokens");
-  Cursor<int64_t> offsets(file, name + "/hull_offsets");
+  scorer.sink = read_protected(file, name, "sink");
+  scorer.window = read_protected(file, name, "window");
+  scorer.gap = read_gap(file, name + "/gap");
+  const int64_t n_entries = std::ssize(data.entries), n_heads = data.n_layers * data.n_kv_heads;
+  int64_t n_losses = 0;
+  for (const ProfileEntry& entry : data.entries) {
+    const int64_t n_free = entry.n_tokens - scorer.sink - scorer.window;
+    if (n_free < 1 || __builtin_add_overflow(n_losses, n_free * n_heads, &n_losses)) {
+      file.fail(name, fmt::format("an entry of {} tokens, of which {} are protected",
+                                  entry.n_tokens, scorer.sink + scorer.window));
+    }
+  }
+  Cursor curves(read_shaped<float>(file, name + "/curves",
+                                   {n_entries, kRatios, data.n_layers, data.n_kv_heads}, 0, 1));
+  const std::vector<int64_t> groups = {n_entries, data.n_layers, data.n_kv_heads, lukv::kKnots};
+  Cursor group_scores(read_shaped<float>(file, name + "/group_scores", groups, -kMost, kMost));
+  Cursor group_losses(read_shaped<float>(file, name + "/group_losses", groups, 0, kMost));
+  const auto offsets = read_offsets(file, name + "/hull_offsets", n_entries * n_heads);
+  Cursor slopes(read_shaped<float>(file, name + "/hull_slopes", {offsets.back()}, 0, kMost));
+  Cursor tokens(read_shaped<int32_t>(file, name + "/hull_tokens", {offsets.back()}, 1,
+                                     std::numeric_limits<int32_t>::max()));
   std::optional<Cursor<float>> losses, scores;
   if (data.has_losses) {
-    losses.emplace(file, name + "/losses");
-    scores.emplace(file, name + "/ranked_scores");
+    losses.emplace(read_shaped<float>(file, name + "/losses", {n_losses}, 0, kMost));
+    scores.emplace(read_shaped<float>(file, name + "/ranked_scores", {n_losses}, -kMost, kMost));
   }
-  if (h5::exists(file, name + "/gap")) {
-    const auto gap = h5::read_array<double>(file, name + "/gap");
-    if (gap.dims.size() != 2 || gap.dims[1] != std::ssize(kGapColumns)) {
-      file.fail(name + "/gap", fmt::format("expected shape [ratios, {}]", std::ssize(kGapColumns)));
-    }
-    for (auto value = gap.values.begin(); value != gap.values.end();) {
-      GapLosses& row = scorer.gap.emplace_back();
-      for (const auto column : kGapColumns) row.*column = *value++;
-    }
-  }
-  int64_t begin = offsets.take(1)[0];
+  auto offset = offsets.begin();
   for (const ProfileEntry& entry : data.entries) {
+    const int64_t n_free = entry.n_tokens - scorer.sink - scorer.window;
     ScorerCurve& curve = scorer.curves.emplace_back();
     curve.prune_ratios = curves.take(kRatios * n_heads);
-    for (const int64_t end : offsets.take(n_heads)) {
-      const auto head_slopes = slopes.take(end - begin);
-      const auto head_tokens = tokens.take(end - begin);
+    for (int64_t h = 0; h < n_heads; ++h, ++offset) {
+      const int64_t n_segments = offset[1] - offset[0];
+      const auto head_slopes = slopes.take(n_segments);
+      const auto head_tokens = tokens.take(n_segments);
+      int64_t n_tokens = 0;
       auto& head = curve.hull.emplace_back();
-      for (size_t i = 0; i < head_slopes.size(); ++i) {
+      for (int64_t i = 0; i < n_segments; ++i) {
         head.push_back({head_slopes[i], head_tokens[i]});
+        n_tokens += head_tokens[i];
       }
-      begin = end;
-    }
-    const int64_t n_free = entry.n_tokens - scorer.sink - scorer.window;
-    for (int64_t h = 0; h < n_heads; ++h) {
+      if (n_tokens != n_free) {
+        file.fail(name + "/hull_tokens",
+                  fmt::format("expected {} tokens in a head, found {}", n_free, n_tokens));
+      }
       curve.groups.push_back({group_scores.take(lukv::kKnots), group_losses.take(lukv::kKnots),
                               lukv::rank_group_sizes(n_free)});
       if (!losses) continue;
@@ -172,86 +255,31 @@ ProfileData read_open(const h5::File& file) {
     data.attributes[name] = h5::read_attribute<std::string>(file, "/", name);
   }
   data.complete = h5::read_attribute<int64_t>(file, "/", "complete") != 0;
-  const auto entries = h5::read_array<int32_t>(file, "entries");
-  for (size_t i = 0; i + 2 < entries.values.size(); i += 3) {
-    data.entries.push_back({entries.values[i], entries.values[i + 1], entries.values[i + 2]});
-  }
+  data.entries = read_entries(file);
   for (const auto& name : h5::list(file)) {
     if (name == "entries") continue;
-    const auto dims = h5::dims(file, name + "/curves");
-    if (dims.size() != 4 || dims[0] != static_cast<int64_t>(data.entries.size()) ||
-        dims[1] != kRatios) {
-      file.fail(name + "/curves", "expected shape [entries, 99, layers, KV heads]");
+    const bool first = data.scorers.empty();
+    const bool has_losses = h5::exists(file, name + "/losses");
+    if (first) {
+      const auto dims = h5::dims(file, name + "/curves");
+      if (dims.size() != 4 || dims[2] < 1 || dims[3] < 1 || dims[2] > kMostHeads ||
+          dims[3] > kMostHeads / dims[2]) {
+        file.fail(name + "/curves", fmt::format("expected shape [entries, 99, layers, KV heads], "
+                                                "found [{}]",
+                                                fmt::join(dims, ", ")));
+      }
+      data.n_layers = dims[2];
+      data.n_kv_heads = dims[3];
+      data.has_losses = has_losses;
     }
-    data.n_layers = dims[2];
-    data.n_kv_heads = dims[3];
-    data.has_losses = h5::exists(file, name + "/losses");
+    if (has_losses != data.has_losses) file.fail(name, "has losses, or lacks them, unlike others");
     data.scorers.push_back(read_scorer(file, name, data));
   }
+  if (data.scorers.empty()) file.fail("/", "holds no scorer");
   return data;
 }
 
-}  // namespace
-
-AveragedCurves average(const ProfileData& data, const ScorerProfile& scorer) {
-  const std::vector<int64_t> dims = {kRatios, data.n_layers, data.n_kv_heads};
-  const auto size = static_cast<size_t>(kRatios * data.n_layers * data.n_kv_heads);
-  const auto n_curves = static_cast<double>(scorer.curves.size());
-  KVB_CHECK(n_curves > 0, "an average of no curves");
-  std::vector<double> mean(size, 0), spread(size, 0);
-  for (const auto& curve : scorer.curves) {
-    for (size_t i = 0; i < size; ++i) mean[i] += curve.prune_ratios[i] / n_curves;
-  }
-  for (const auto& curve : scorer.curves) {
-    for (size_t i = 0; i < size; ++i) {
-      spread[i] += std::pow(curve.prune_ratios[i] - mean[i], 2) / std::max(1.0, n_curves - 1);
-    }
-  }
-  for (double& value : spread) value = std::sqrt(value);
-  return {{dims, std::move(mean)}, {dims, std::move(spread)}};
-}
-
-LearntCurves learn_curves(const ProfileData& data, const ScorerProfile& scorer) {
-  const int64_t n_heads = data.n_layers * data.n_kv_heads;
-  std::vector<double> shares;  // what turns an entry's losses into shares of all its importance
-  double n_entries = 0;
-  for (const ScorerCurve& curve : scorer.curves) {
-    double total = 0;
-    for (const auto& head : curve.hull) {
-      for (const auto& segment : head) total += segment.slope * segment.tokens;
-    }
-    shares.push_back(total > 0 ? 1 / total : 0);
-    n_entries += total > 0 ? 1 : 0;
-  }
-  LearntCurves learnt;
-  for (int64_t h = 0; h < n_heads; ++h) {
-    std::vector<double> mean(lukv::kParts, 0);
-    std::vector<lukv::RankGroups> groups;
-    std::vector<double> weights;  // importance of a token in units of the mean over all heads
-    for (size_t e = 0; e < scorer.curves.size(); ++e) {
-      const ScorerCurve& curve = scorer.curves[e];
-      const auto parts = lukv::part_losses(curve.hull[h]);
-      for (size_t i = 0; i < parts.size(); ++i) {
-        mean[i] += parts[i] * shares[e] / std::max(1.0, n_entries);
-      }
-      groups.push_back(curve.groups[h]);
-      const auto n_free = data.entries[e].n_tokens - scorer.sink - scorer.window;
-      weights.push_back(shares[e] * static_cast<double>(n_heads * n_free));
-    }
-    // Rounding must not undo the order of the parts.
-    for (size_t i = 1; i < mean.size(); ++i) mean[i] = std::max(mean[i], mean[i - 1]);
-    learnt.mean_curve.insert(learnt.mean_curve.end(), mean.begin(), mean.end());
-    const lukv::Calibration calibration = lukv::calibrate(groups, weights);
-    learnt.calibration_scores.insert(learnt.calibration_scores.end(), calibration.scores.begin(),
-                                     calibration.scores.end());
-    learnt.calibration_importance.insert(learnt.calibration_importance.end(),
-                                         calibration.importance.begin(),
-                                         calibration.importance.end());
-  }
-  return learnt;
-}
-
-void write_profile(const fs::path& path, const ProfileData& data) {
+void write_file(const fs::path& path, const ProfileData& data, bool learn) {
   const fs::path temporary = path.string() + ".tmp";
   {
     h5::File file(temporary, h5::Mode::kCreate);
@@ -266,10 +294,22 @@ void write_profile(const fs::path& path, const ProfileData& data) {
     }
     h5::write_array<int32_t>(file, "entries", {static_cast<int64_t>(data.entries.size()), 3},
                              entries);
-    for (const auto& scorer : data.scorers) write_scorer(file, data, scorer);
+    for (const auto& scorer : data.scorers) {
+      write_measured(file, data, scorer);
+      if (learn) write_learnt(file, data, scorer);
+    }
     file.close();
   }
-  fs::rename(temporary, path);
+  settle_file(temporary);
+  replace_file(temporary, path);
+}
+
+}  // namespace
+
+void write_profile(const fs::path& path, const ProfileData& data) { write_file(path, data, true); }
+
+void write_measurements(const fs::path& path, const ProfileData& data) {
+  write_file(path, data, false);
 }
 
 bool is_profile(const fs::path& path) {

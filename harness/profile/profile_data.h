@@ -75,28 +75,18 @@ struct ProfileData {
   std::vector<ScorerProfile> scorers;
 };
 
-// Mean and standard deviation over a scorer's curves, [99, L, H]; there must be a curve.
-struct AveragedCurves {
-  h5::Array<double> table, spread;
-};
-AveragedCurves average(const ProfileData& data, const ScorerProfile& scorer);
-
-// What the allocators lukv_curves and lukv_online read. An entry in which no token mattered counts
-// for nothing.
-struct LearntCurves {
-  std::vector<float> mean_curve;                                  // [L, H, 256]
-  std::vector<float> calibration_scores, calibration_importance;  // [L, H, 64]
-};
-LearntCurves learn_curves(const ProfileData& data, const ScorerProfile& scorer);
-
-// Writes the whole file beside its name and renames it: after a kill at any moment there is the old
-// one or the new one. There must be an entry.
+// Writes the whole file beside its name, brings it to the disk and renames it: after a kill at any
+// moment there is the old one or the new one. There must be an entry.
 void write_profile(const std::filesystem::path& file, const ProfileData& data);
+// The same without what is learnt (table to calibration_importance): a part of a profile that is
+// still being measured. read_profile() reads it, allocators do not.
+void write_measurements(const std::filesystem::path& file, const ProfileData& data);
 
 // Looks like one: an HDF5 file with `entries`. False for what cannot be opened.
 bool is_profile(const std::filesystem::path& file);
 
-// Throws InputError when the file is not a profile of this schema.
+// Throws InputError when the file is not a profile of this schema, or when its shapes, offsets and
+// values are not those of one: nothing about it is trusted.
 ProfileData read_profile(const std::filesystem::path& file);
 
 }  // namespace kvbench

@@ -2,10 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <fstream>
+#include <functional>
+#include <limits>
 
 #include "harness/base/error.h"
 #include "harness/profile/gap_report.h"
+#include "harness/profile/learn.h"
+#include "harness/profile/profile_parts.h"
 #include "policies/allocator.h"
 #include "policies/scorer.h"
 
@@ -96,6 +101,94 @@ TEST_F(ProfileDataTest, RefusesOtherFiles) {
   EXPECT_THROW(read_profile(path_), InputError);
   std::ofstream(path_) << "no HDF5";
   EXPECT_THROW(read_profile(path_), InputError);
+}
+
+// Replaces one dataset or attribute of a sound file at a time: every size and offset is untrusted.
+TEST_F(ProfileDataTest, RefusesCraftedFiles) {
+  ProfileData data = sample_profile();
+  data.scorers.push_back(data.scorers[0]);
+  data.scorers.back().name = "two";
+  const auto refusal = [&](const std::function<void(const h5::File&)>& craft) -> std::string {
+    write_profile(path_, data);
+    try {
+      {
+        const h5::File file(path_, h5::Mode::kAppend);
+        craft(file);
+      }
+      read_profile(path_);
+    } catch (const InputError& e) {
+      return e.what();
+    }
+    return "accepted";
+  };
+  const auto with = [&]<class T>(const std::string& name, const std::vector<int64_t>& dims,
+                                 const std::vector<T>& values) {
+    return refusal([&](const h5::File& file) {
+      file.check(H5Ldelete(file.id(), name.c_str(), H5P_DEFAULT), name);
+      h5::write_array<T>(file, name, dims, values);
+    });
+  };
+  const auto says = [](const std::string& refused, const std::string& part) {
+    EXPECT_NE(refused.find(part), std::string::npos) << refused << "\n  lacks: " << part;
+  };
+  EXPECT_EQ(refusal([](const h5::File&) {}), "accepted");
+  using Ints = std::vector<int32_t>;
+  says(with("entries", {2, 3}, Ints{0, 0, 4, 1, 0, -4}), "found 1, 0, -4");
+  says(with("entries", {2, 3}, Ints{0, 0, 4, -1, 0, 4}), "found -1, 0, 4");
+  says(with("entries", {2, 3}, Ints{0, 0, 4, 1, 0, 1}), "1 tokens, of which 1 are protected");
+  says(with("entries", {6}, Ints{0, 0, 4, 1, 0, 4}), "entries");
+  says(with("entries", {0, 3}, Ints{}), "at least one");
+  says(with("entries", {1, 3}, Ints{0, 0, 4}), "one/curves: expected shape [1, 99, 1, 2]");
+  // The second scorer claims other heads than the first.
+  says(with("two/curves", {2, 99, 2, 1}, std::vector<float>(396, 0.5)),
+       "two/curves: expected shape [2, 99, 1, 2], found [2, 99, 2, 1]");
+  says(with("one/curves", {2, 99, 1, 0}, std::vector<float>()), "one/curves");
+  says(with("one/curves", {2, 99, 1, 2}, std::vector<float>(396, 1.5)), "found 1.5");
+  says(with("one/curves", {2, 99, 1, 2}, std::vector<float>(396, NAN)), "found nan");
+  using Longs = std::vector<int64_t>;
+  says(with("one/hull_offsets", {5}, Longs{0, 2, 3, 5, 6}), "accepted");
+  says(with("one/hull_offsets", {5}, Longs{0, 3, 2, 5, 6}), "ascend from 0");
+  says(with("one/hull_offsets", {5}, Longs{1, 2, 3, 5, 6}), "ascend from 0");
+  says(with("one/hull_offsets", {5}, Longs{-9, 2, 3, 5, 6}), "found -9");
+  says(with("one/hull_offsets", {5}, Longs{0, 2, 3, 5, int64_t{1} << 62}), "hull_slopes");
+  says(with("one/hull_offsets", {4}, Longs{0, 2, 3, 6}), "expected shape [5]");
+  says(with("one/hull_tokens", {6}, Ints{1, 2, 3, 1, 2, 4}), "expected 3 tokens in a head");
+  says(with("one/hull_tokens", {6}, Ints{1, 2, 3, 1, 2, -3}), "found -3");
+  says(with("one/losses", {11}, std::vector<float>(11, 1)), "expected shape [12], found [11]");
+  says(with("one/group_scores", {2, 1, 2, 64}, std::vector<float>(256, INFINITY)), "found inf");
+  says(refusal([](const h5::File& file) { h5::write_attribute(file, "one", "sink", int64_t{-1}); }),
+       "sink: expected 0 to");
+  says(refusal([](const h5::File& file) {
+         h5::write_attribute(file, "one", "window", std::numeric_limits<int64_t>::max());
+       }),
+       "window: expected 0 to");
+  says(refusal([](const h5::File& file) {
+         file.check(H5Ldelete(file.id(), "two/losses", H5P_DEFAULT), "two");
+       }),
+       "two: has losses, or lacks them");
+}
+
+TEST_F(ProfileDataTest, PartsAreReadInOrderAndLeaveOtherFilesAlone) {
+  ProfileData group = sample_profile();
+  group.complete = false;
+  group.entries = {{0, 0, 4}, {1, 0, 4}};
+  const ProfileParts parts(path_);
+  EXPECT_TRUE(parts.files().empty());
+  ProfileData later = group;
+  later.entries = {{2, 0, 4}, {3, 0, 4}};
+  parts.add(later);
+  parts.add(group);
+  const auto folder = parts.files().at(0).parent_path();
+  std::ofstream(folder / "0000000009.h5.tmp") << "what a kill left";
+  std::ofstream(folder / "mine.txt") << "the user's";
+  ASSERT_EQ(parts.files().size(), 2U);
+  EXPECT_EQ(read_profile(parts.files()[0]).entries[0].context, 0);
+  EXPECT_EQ(read_profile(parts.files()[1]).entries[0].context, 2);
+  EXPECT_FALSE(h5::exists(h5::File(parts.files()[0], h5::Mode::kRead), "one/table"));
+  parts.remove();
+  EXPECT_TRUE(parts.files().empty());
+  EXPECT_TRUE(std::filesystem::exists(folder / "mine.txt"));
+  std::filesystem::remove_all(folder);
 }
 
 TEST_F(ProfileDataTest, GapReport) {
