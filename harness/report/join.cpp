@@ -51,7 +51,8 @@ void complete_old(Results& results) {
     row.source = cell.source;
     row.seed = cell.seed;
     if (row.source != "file") continue;
-    row.max_length = row.context_tokens + row.question_tokens;
+    row.max_length = static_cast<int64_t>(static_cast<uint64_t>(row.context_tokens) +
+                                          static_cast<uint64_t>(row.question_tokens));
     cell.max_length = std::max(cell.max_length, row.max_length);
   }
   for (CellRow& cell : results.cells) cell.max_length = cells[cell.cell_id].max_length;
