@@ -16,8 +16,9 @@ namespace {
 bool is_file(const CellRow& cell) { return cell.source != "generated"; }
 
 int64_t block_length(const CellRow& cell) {
-  return is_file(cell) ? static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(cell.max_length)))
-                       : cell.max_length;
+  constexpr int64_t kMost = int64_t{1} << 40;  // no file that is whole has longer samples
+  if (!is_file(cell) || cell.max_length < 1 || cell.max_length > kMost) return cell.max_length;
+  return static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(cell.max_length)));
 }
 
 // Everything but the rank of the task's group.

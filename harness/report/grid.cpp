@@ -120,7 +120,7 @@ std::string escape_latex(const std::string& cell) {
   std::string escaped;
   for (size_t i = 0; i < cell.size();) {
     size_t end = i + 1;
-    while (end < cell.size() && (cell[end] & 0xc0) == 0x80) ++end;
+    while (end < std::min(cell.size(), i + 4) && (cell[end] & 0xc0) == 0x80) ++end;
     const char c = cell[i];
     if (end - i > 1 || (c & 0x80) != 0) {
       escaped += unicode_latex({cell.data() + i, end - i});

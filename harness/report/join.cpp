@@ -51,7 +51,8 @@ void complete_old(Results& results) {
     row.source = cell.source;
     row.seed = cell.seed;
     if (row.source != "file") continue;
-    row.max_length = row.context_tokens + row.question_tokens;
+    row.max_length = static_cast<int64_t>(static_cast<uint64_t>(row.context_tokens) +
+                                          static_cast<uint64_t>(row.question_tokens));
     cell.max_length = std::max(cell.max_length, row.max_length);
   }
   for (CellRow& cell : results.cells) cell.max_length = cells[cell.cell_id].max_length;
@@ -76,11 +77,16 @@ void add_warnings(const Results& results, std::vector<std::string>& warnings) {
     }
     warnings.push_back(fmt::format("{}: incomplete: {}", file, missing));
   }
-  const auto failed = std::count_if(results.rows.begin(), results.rows.end(),
-                                    [](const SampleRow& row) { return !row.error.empty(); });
+  const auto has_failed = [](const auto& row) { return !row.error.empty(); };
+  const auto failed = std::count_if(results.rows.begin(), results.rows.end(), has_failed);
   if (failed > 0) {
     warnings.push_back(
         fmt::format("{}: {} of {} samples failed and are not in the means", file, failed, n_rows));
+  }
+  const auto unmeasured = std::count_if(results.latency.begin(), results.latency.end(), has_failed);
+  if (unmeasured > 0) {
+    warnings.push_back(fmt::format("{}: {} of {} isolated measurements failed", file, unmeasured,
+                                   results.latency.size()));
   }
 }
 

@@ -98,6 +98,13 @@ TEST(Join, IncompleteSaysWhatIsMissing) {
   EXPECT_EQ(join({a}).warnings, Lines{"a.h5: incomplete: 1 of 2 rows"});
 }
 
+TEST(Join, FailedMeasurementsAreCounted) {
+  Results a = file("a.h5");
+  a.latency.resize(3);
+  a.latency[1].error = "no";
+  EXPECT_EQ(join({a}).warnings, Lines{"a.h5: 1 of 3 isolated measurements failed"});
+}
+
 TEST(Join, RepeatsOfAFileGivenTwiceCountOnce) {
   Results a = file("a.h5");
   LatencyRow row;

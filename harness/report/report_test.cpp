@@ -2,7 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
 #include <fstream>
+#include <set>
 
 #include "harness/results/test_run.h"
 
@@ -84,6 +88,72 @@ TEST(Report, WithoutLatencyItSaysWhatToAdd) {
   const Report csv = report({folder / "a.h5"}, {"memory", Format::kCsv});
   EXPECT_EQ(csv.warnings, std::vector<std::string>{hint});
   EXPECT_EQ(std::count(csv.text.begin(), csv.text.end(), '\n'), 1);
+}
+
+// The records of a CSV text (RFC 4180).
+std::vector<std::vector<std::string>> parse_csv(const std::string& text) {
+  std::vector<std::vector<std::string>> records(1, {""});
+  bool quoted = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    std::string& cell = records.back().back();
+    if (quoted && text[i] == '"' && i + 1 < text.size() && text[i + 1] == '"') {
+      cell += text[++i];
+    } else if (text[i] == '"') {
+      quoted = !quoted;
+    } else if (!quoted && text[i] == ',') {
+      records.back().emplace_back();
+    } else if (!quoted && text[i] == '\n') {
+      records.emplace_back(1, "");
+    } else {
+      cell += text[i];
+    }
+  }
+  records.pop_back();  // behind the last line break
+  return records;
+}
+
+TEST(Report, EveryCsvIsOneTableWithNumbersAsNumbers) {
+  const test_run::Folder folder;
+  std::vector<Cell> own_budget = test_run::cells();
+  own_budget[1].ratio = NAN;
+  {
+    ResultsStore store(folder / "a.h5", test_run::info(), test_run::plan(2, own_budget),
+                       test_run::kLayers, test_run::kHeads);
+    for (int64_t i = 0; i < 4; ++i) {
+      SampleRow row = test_run::row(i);
+      row.prediction = "a, \"b\"\nc";
+      store.append(row, {});
+    }
+    LatencyRow row;
+    row.policy = "full";
+    row.policy_id = "p0";
+    store.add_latency({row});
+    store.finish();
+  }
+  const std::set<std::string> texts = {
+      "block_title", "model",  "model_hash", "dtype",      "prompt_hash", "end_tokens",
+      "numerics",    "task",   "source",     "protocol",   "metric",      "policy",
+      "scorer",      "path",   "allocator",  "compress",   "against",     "verdict",
+      "cell_id",     "error",  "group_id",   "policy_id",  "sample_hash", "context_id",
+      "prediction",  "device", "cpu_name",   "references", "gpu_name"};
+  for (const std::string table : {"summary", "cells", "samples", "latency", "memory", "paired"}) {
+    const std::string against = table == "paired" ? "full" : "";
+    const auto records = parse_csv(report({folder / "a.h5"}, {table, Format::kCsv, against}).text);
+    ASSERT_GT(records.size(), 1U) << table;
+    const auto& header = records[0];
+    EXPECT_EQ(std::set<std::string>(header.begin(), header.end()).size(), header.size()) << table;
+    for (size_t i = 1; i < records.size(); ++i) {
+      ASSERT_EQ(records[i].size(), header.size()) << table << " " << i;
+      for (size_t j = 0; j < header.size(); ++j) {
+        const std::string& cell = records[i][j];
+        char* end = nullptr;
+        std::strtod(cell.c_str(), &end);
+        EXPECT_TRUE(texts.contains(header[j]) || *end == '\0')
+            << table << ": " << header[j] << " is " << cell;
+        EXPECT_NE(cell, "nan");
+      }
+    }
+  }
 }
 
 // The numbers of earlier reports, which knew neither groups nor contexts.

@@ -1,6 +1,7 @@
 #include "harness/results/stats.h"
 
 #include <algorithm>
+#include <compare>
 #include <map>
 #include <set>
 #include <string>
@@ -35,7 +36,8 @@ std::vector<Cluster> clusters_of(const Stratum& stratum) {
   }
   std::vector<Cluster> clusters;
   for (auto& [context, values] : by_context) {
-    std::sort(values.begin(), values.end());
+    std::sort(values.begin(), values.end(),  // an order for nan too, as a damaged file may hold it
+              [](double a, double b) { return std::strong_order(a, b) < 0; });
     Cluster& cluster = clusters.emplace_back();
     for (const double value : values) cluster.sum += value;
     cluster.count = static_cast<double>(values.size());
