@@ -140,7 +140,7 @@ TEST(RaggedAttention, OneSequenceAloneOrInABatchGivesTheSameBits) {
   }
 }
 
-// A NaN of a key or a value is the answer of the rows that see it, and of no others.
+// A NaN of a key or a query is the answer of the rows that see it, and of no others.
 TEST(RaggedAttention, NanComesOut) {
   for (const int64_t head_dim : {64, 72}) {
     for (const int64_t n_tokens : {2, 20}) {
