@@ -77,7 +77,8 @@ TEST(Runner, FindsCrashes) {
 
 TEST(Runner, FindsEndlessLoops) {
   const Summary summary = run_reader([](const auto&) {
-    for (volatile int i = 0;; i = i + 1) {
+    volatile bool forever = true;
+    while (forever) {
     }
   });
   EXPECT_EQ(first_failure(summary), "takes too long");

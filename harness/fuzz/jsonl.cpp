@@ -43,6 +43,7 @@ Target contexts_target() {
 std::vector<Target> jsonl_targets() {
   const std::string ruler = "harness/golden/reference/ruler/1024/";
   return {task_target("ruler_jsonl", "ruler/vt", first_lines(ruler + "vt.jsonl", 2)),
+          task_target("own_jsonl", "own/contains_all", read_project_file("configs/own_data.jsonl")),
           contexts_target()};
 }
 

@@ -3,7 +3,7 @@
 #include "harness/fuzz/target.h"
 #include "harness/profile/learn.h"
 #include "harness/profile/profile_data.h"
-#include "policies/allocator.h"
+#include "policies/allocators/test_allocator.h"
 
 namespace kvbench::fuzz {
 namespace {

@@ -3,6 +3,9 @@
 #include <dlfcn.h>
 #include <execinfo.h>
 #include <fmt/format.h>
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/common_interface_defs.h>
+#endif
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -92,6 +95,9 @@ void on_signal(int signal) {
 }
 
 void handle_signals() {
+#ifdef __SANITIZE_ADDRESS__  // it prints what it found, then ends the process
+  __sanitizer_set_death_callback([] { progress->in_library = stack_ends_in_library(); });
+#endif
   static std::array<char, 1 << 16> stack;  // a stack of its own: overflows of the other are found
   stack_t other{};
   other.ss_sp = stack.data();

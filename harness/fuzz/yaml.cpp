@@ -7,7 +7,8 @@
 namespace kvbench::fuzz {
 
 std::vector<Target> yaml_targets() {
-  const auto sweeps = [](const std::filesystem::path&) {
+  const auto sweeps = [](const std::filesystem::path& folder) {
+    std::filesystem::create_directory_symlink(in_project("configs/profiles"), folder / "profiles");
     return read_project_files(
         {"configs/quickstart.yaml", "configs/lukv_smollm2.yaml", "configs/memory_4096.yaml"});
   };

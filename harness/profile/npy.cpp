@@ -59,13 +59,14 @@ h5::Array<double> read_npy(const std::filesystem::path& file) {
   if (length > bytes.size() - start) refuse("its header is cut");
   if (length > kMaxHeader) refuse(fmt::format("its header is longer than {} bytes", kMaxHeader));
   const std::string header = bytes.substr(start, length);
+  const std::string line = header.substr(0, header.find('\n'));  // for a message of one line
   std::smatch type, shape;
   static const std::regex kType("'descr':\\s*'<f([48])'"), kOrder("'fortran_order':\\s*False"),
       kShape("'shape':\\s*\\(([0-9, ]*)\\)"), kNumber("[0-9]+");
   if (!std::regex_search(header, type, kType) || !std::regex_search(header, kOrder) ||
       !std::regex_search(header, shape, kShape)) {
     refuse("expected little-endian float32 or float64 in C order, found " +
-           header.substr(0, header.find_last_not_of(" \n") + 1));
+           line.substr(0, line.find_last_not_of(' ') + 1));
   }
   h5::Array<double> array;
   const std::string dims = shape[1];

@@ -65,7 +65,7 @@ TEST_F(OwnTaskTest, MistakesAreNamedWithTheirLine) {
   };
   has(kGood + "\n{\"context\": \"a\"}", "2", "question");
   has(kGood + "\n{\"context\": ", "2", "JSON");
-  has(R"({"context": "a", "question": "b", "answer": ["c"]})", "1", "did you mean answers");
+  has(R"({"context": "a", "question": "b", "answer": ["c"]})", "1", "unknown key \"answer\"; did you mean");
   has(R"({"context": "a", "question": "b", "answers": []})", "1", "answers");
   has(R"({"context": "a", "question": "b", "answers": "c"})", "1", "answers");
   has(R"({"context": "a", "question": "b", "answers": [""]})", "1", "answers");
@@ -82,14 +82,15 @@ TEST_F(OwnTaskTest, TooFewLines) {
 
 TEST_F(OwnTaskTest, NothingIsGenerated) {
   const std::string what = ruler::input_error([&] {
-    find_task("own/contains_any").samples({.length = 1024}, [](std::string_view) { return 0; });
+    find_task("own/contains_any")
+        .samples({.name = "", .file = {}, .length = 1024}, [](std::string_view) { return 0; });
   });
   EXPECT_NE(what.find("expected file"), std::string::npos) << what;
 }
 
 TEST_F(OwnTaskTest, TheExampleIsGood) {
   const auto samples = find_task("own/contains_all")
-                           .samples({.file = project_root() / "configs/own_data.jsonl"},
+                           .samples({.name = "", .file = project_root() / "configs/own_data.jsonl"},
                                     [](std::string_view) { return 0; });
   EXPECT_EQ(samples.size(), 3U);
 }
