@@ -123,7 +123,7 @@ INSTANTIATE_TEST_SUITE_P(
     Data, RefusedTest,
     testing::Values(
         BadInput{"MissingFile",
-                 {"sweep.yaml:6: ", "no such file: nowhere.jsonl"},
+                 {"sweep.yaml:6: ", "no such file: /", "/nowhere.jsonl"},
                  kRun,
                  kGenerated,
                  "file: nowhere.jsonl"},

@@ -19,13 +19,13 @@ INSTANTIATE_TEST_SUITE_P(
         BadInput{"NoWeights", {"model/model.safetensors", "cannot be read"}, kRun},
         BadInput{
             "NoWeightsForDryRun", {"model/model.safetensors"}, {"run", "sweep.yaml", "--dry-run"}},
-        BadInput{"CheckMissingFolder", {"no folder nowhere"}, {"model", "check", "nowhere"}},
+        BadInput{"CheckMissingFolder", {"no folder /", "/nowhere,"}, {"model", "check", "nowhere"}},
         BadInput{"CheckNoWeights", {"model/model.safetensors"}, {"model", "check", "model"}},
         BadInput{"FetchUnknown",
                  {"unknown model", "did you mean smollm2-135m-instruct?"},
                  {"model", "fetch", "smollm-135m-instruct"}},
         BadInput{"InspectMissingFolder",
-                 {"no folder smolm2-135m-instruct", "did you mean smollm2-135m-instruct?"},
+                 {"no folder /", "/smolm2-135m-instruct,", "did you mean smollm2-135m-instruct?"},
                  inspect({"--model", "smolm2-135m-instruct"})},
         BadInput{"InspectNoWeights", {"model/model.safetensors"}, inspect({"--model", "model"})},
         BadInput{"CutData", {"cut/model.safetensors", "truncated"}, inspect({"--model", "cut"})},
@@ -87,7 +87,7 @@ INSTANTIATE_TEST_SUITE_P(
                  inspect({"--policy", "{scorer: snapkw, allocator: uniform}"})},
         BadInput{
             "WindowTooLong",
-            {"window", "40"},
+            {"snapkv", "40 tokens", "expected 65 or more"},
             inspect({"--policy", "{scorer: {name: snapkv, window: 64}, allocator: uniform}"})}),
     case_name);
 

@@ -117,11 +117,11 @@ TEST_F(ResumeTest, EndsWithTheRowsOfAnUninterruptedRun) {
   const std::string bytes = read_bytes(folder_ / "b.h5");
   const auto names = names_below(folder_ / "");
   expect_done(run({"--output", "b.h5"}));
-  expect_refused(run({"--output", "b.h5", "--set", "ratios=[0.9]"}),
-                 {"b.h5: holds another run", "ratios", "0.5", "0.9", "--fresh"});
+  expect_refused(run({"--output", "b.h5", "--set", "model.dtype=float32"}),
+                 {"b.h5: holds another run", "dtype is bfloat16", "float32 now", "--fresh"});
   expect_refused(kvbench(folder_ / "", {"inspect", "--model", tiny_model(), "--tokens", "t.ids",
                                         "--policy", "full", "--ratio", "0", "--output", "b.h5"}),
-                 {"b.h5", "results of a sweep"});
+                 {"b.h5", "was not written by inspect"});
   EXPECT_EQ(read_bytes(folder_ / "b.h5"), bytes);
   EXPECT_EQ(names_below(folder_ / ""), names);
 
@@ -133,7 +133,9 @@ TEST_F(ResumeTest, EndsWithTheRowsOfAnUninterruptedRun) {
   });
   ASSERT_EQ(part.rows.size(), kSamples);
   part.state.complete = false;
-  write_results(folder_ / "part.h5", part, initial_widths(part.cells), nullptr, kLayers, kHeads);
+  part.file = folder_ / "part.h5";
+  write_results(part, std::vector<std::vector<int32_t>>(kSamples), initial_widths(part.cells),
+                {kLayers, kHeads, {}});
   expect_done(run({"--output", "part.h5"}));
   Rows mended = rows_of(folder_ / "part.h5");
   for (auto& [key, row] : mended) {  // the rows written here came without keep counts
@@ -142,11 +144,32 @@ TEST_F(ResumeTest, EndsWithTheRowsOfAnUninterruptedRun) {
   EXPECT_EQ(mended, expected);
 }
 
+// A finished file grows while it is killed at random moments, and ends as one made at once.
+TEST_F(ResumeTest, ExtensionsThatAreKilledEndAsTheWholeRun) {
+  const Words small = {"--output",          "b.h5",  "--set",
+                       "tasks.0.samples=1", "--set", "policies=[full]"};
+  expect_done(run({}));
+  const Rows expected = rows_of(folder_ / "a.h5");
+  expect_done(run(small));
+  const Rows first = rows_of(folder_ / "b.h5");
+  EXPECT_EQ(first.size(), 1u);
+  for (const size_t n_rows : {size_t{1}, size_t{2}, kCells + 1}) {
+    SCOPED_TRACE(n_rows);
+    kill_at("b.h5", n_rows);
+    const Rows so_far = rows_of(folder_ / "b.h5");
+    EXPECT_TRUE(is_part_of(first, so_far)) << "a finished row was lost";
+    EXPECT_TRUE(is_part_of(so_far, expected));
+  }
+  expect_done(run({"--output", "b.h5"}));
+  EXPECT_EQ(rows_of(folder_ / "b.h5"), expected);
+  EXPECT_TRUE(read_results(folder_ / "b.h5").state.complete);
+}
+
 TEST_F(ResumeTest, FreshSetsTheFileAside) {
   const Words small = {"--set", "tasks.0.samples=1", "--set", "tasks.0.max_new_tokens=1"};
   expect_done(run(small));
   const std::string bytes = read_bytes(folder_ / "a.h5");
-  Words fresh = small;  // another configuration; without --fresh it is refused
+  Words fresh = small;
   fresh.insert(fresh.end(), {"--fresh", "--set", "policies=[full]"});
   expect_done(run(fresh));
   EXPECT_EQ(rows_of(folder_ / "a.h5").size(), 1u);

@@ -4,7 +4,6 @@
 
 #include "harness/cli/progress_bar.h"
 #include "harness/cli/verbs.h"
-#include "harness/report/failures.h"
 #include "harness/report/report.h"
 #include "harness/results/results_file.h"
 #include "harness/sweep/sweep.h"
@@ -12,15 +11,13 @@
 namespace kvbench {
 namespace {
 
-// The work failed in parts: which, how often and why, and exit status 1.
+// The work failed in parts, which the report has said: exit status 1.
 void fail_on_errors(const Results& results) {
-  const Grid failures = failure_table(results.rows, results.latency);
-  if (failures.rows.empty()) return;
-  fmt::print("\n{}", render(failures, Format::kText));
-  const auto n_failed = std::count_if(results.rows.begin(), results.rows.end(),
-                                      [](const auto& row) { return !row.error.empty(); });
-  const auto n_unmeasured = std::count_if(results.latency.begin(), results.latency.end(),
-                                          [](const auto& row) { return !row.error.empty(); });
+  const auto has_failed = [](const auto& row) { return !row.error.empty(); };
+  const auto n_failed = std::count_if(results.rows.begin(), results.rows.end(), has_failed);
+  const auto n_unmeasured =
+      std::count_if(results.latency.begin(), results.latency.end(), has_failed);
+  if (n_failed + n_unmeasured == 0) return;
   throw std::runtime_error(fmt::format(
       "{} of {} rows{}; a rerun tries them again", n_failed, results.rows.size(),
       n_unmeasured == 0 ? "" : fmt::format(" and {} latency measurements", n_unmeasured)));

@@ -41,9 +41,10 @@ OpenModel open_model(const ModelSpec& spec, const std::string& device) {
   ensure_model(spec);
   const ModelConfig config = load_model_config(spec.path);
   const at::ScalarType dtype = find_dtype(spec, config);
-  const Weights headers(spec.path);  // missing or truncated ones are found here
   return {spec, config, dtype, resolved};
 }
+
+void check_weights(const OpenModel& model) { const Weights headers(model.spec.path); }
 
 std::string dtype_name(at::ScalarType dtype) {
   return dtype == at::kFloat ? "float32" : dtype == at::kBFloat16 ? "bfloat16" : "float16";

@@ -22,10 +22,13 @@ struct OpenModel {
   c10::Device device;
 };
 
-// Reads the folder's configuration and the headers of its weights (made first when it is missing),
-// and finds the device (device.h). The dtype is the specification's, else the one that the weights
-// are stored in. Throws InputError.
+// Reads the folder's configuration (made first when it is missing) and finds the device (device.h).
+// The dtype is the specification's, else the one that the weights are stored in. Throws InputError.
 OpenModel open_model(const ModelSpec& spec, const std::string& device);
+
+// Reads the headers of the weights. Throws InputError for missing or truncated ones: the last check
+// before they are loaded.
+void check_weights(const OpenModel& model);
 
 std::string dtype_name(at::ScalarType dtype);
 

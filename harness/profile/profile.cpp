@@ -166,6 +166,7 @@ ProfileData make_profile(const ProfileConfig& config, const StartProgress& start
   const PromptFormat format(config.model.path, config.chat_template);
   const auto [contexts, data_hash] = load_contexts(config.contexts, format);
   check_contexts(config, opened.config, contexts);
+  check_weights(opened);
 
   const FileLock lock(config.output);
   const ProfileData empty = new_profile(config, scorers, opened, data_hash);

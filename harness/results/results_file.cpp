@@ -136,7 +136,9 @@ std::vector<std::vector<int32_t>> read_keep_counts(const Results& results) {
 }
 
 Widths initial_widths(const std::vector<CellRow>& cells) {
-  Widths widths = {{"prediction", 256}, {"references", 256}, {"error", 128}, {"path", 8}};
+  constexpr size_t kHash = 16;
+  Widths widths = {{"sample_hash", kHash}, {"context_id", kHash}, {"prediction", 256},
+                   {"references", 256},    {"error", 128},        {"path", 8}};
   for (const CellRow& cell : cells) widen(cell, widths);
   return widths;
 }

@@ -80,6 +80,7 @@ SweepResult run_sweep(const SweepConfig& config, const SweepOptions& options) {
   }
   const std::string identity = identity_text(info);
   const Plan plan = make_plan(config, policies, format, opened.config, identity);
+  check_weights(opened);
   SweepResult result{config.output, {}, {}};
   for (const auto& policy : policies) {
     if (!config.latency || !policy.needs_answer()) continue;
