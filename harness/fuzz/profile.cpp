@@ -1,7 +1,7 @@
 // Profiles: read whole, and by the allocators that take their budgets from them.
 #include "harness/base/files.h"
 #include "harness/fuzz/target.h"
-#include "harness/profile/gap_report.h"
+#include "harness/profile/learn.h"
 #include "harness/profile/profile_data.h"
 #include "policies/allocators/test_allocator.h"
 
@@ -46,7 +46,7 @@ void make_allocators(const std::filesystem::path& folder) {
     const bool table = std::string_view(name) == "lukv";
     make_allocator(name,
                    {{"profile", file}, {table ? "table" : "group", table ? "one/table" : "one"}})
-        ->validate(1, 2);
+        ->validate({1, 2, "keydiff", 1, 0});
   }
 }
 
