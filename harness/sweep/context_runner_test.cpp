@@ -11,6 +11,7 @@ namespace {
 PromptSample prompt(int64_t id, std::vector<int32_t> context) {
   PromptSample sample;
   sample.sample.id = id;
+  sample.context_id = std::to_string(context[0]);
   sample.context = std::move(context);
   return sample;
 }
