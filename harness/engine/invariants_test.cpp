@@ -53,6 +53,25 @@ TEST(Invariants, HoldWithProtection) {
             std::vector<std::string>{});
 }
 
+// A policy with a budget of its own holds that one.
+TEST(Invariants, HoldWithACapacity) {
+  for (const char* allocator : {"uniform", "ada", "pyramid"}) {
+    EXPECT_EQ(
+        broken(fmt::format("{{scorer: knorm, allocator: {{name: {}, capacity: 64}}}}", allocator)),
+        std::vector<std::string>{})
+        << allocator;
+  }
+}
+
+// Draws from the process's generator, not by the sample's seed: every run keeps other tokens.
+class UnseededScorer : public Scorer {
+ public:
+  explicit UnseededScorer(Params&) {}
+  at::Tensor score(const LayerView& layer) const override {
+    return at::rand({layer.n_kv_heads(), layer.n_tokens()});
+  }
+};
+
 // Scores that are no numbers.
 class NanScorer : public Scorer {
  public:
@@ -98,7 +117,11 @@ TEST(Invariants, BrokenPoliciesAreFoundOut) {
   const auto contains = [](const std::vector<std::string>& names, const std::string& name) {
     return std::find(names.begin(), names.end(), name) != names.end();
   };
-  EXPECT_TRUE(contains(broken("{scorer: test_nan, allocator: uniform}"), "generates tokens"));
+  add_part<Scorer, UnseededScorer>("test_unseeded");
+  EXPECT_EQ(broken("{scorer: test_nan, allocator: uniform}"),
+            std::vector<std::string>{"can be run"});
+  EXPECT_EQ(broken("{scorer: test_unseeded, allocator: uniform}"),
+            std::vector<std::string>{"no state leaks between samples"});
   EXPECT_TRUE(contains(broken("{scorer: test_stateful, allocator: uniform}"),
                        "no state leaks between samples"));
   const auto hoarder = broken("{scorer: keydiff, allocator: test_hoarder}");
