@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "harness/base/error.h"
+#include "harness/base/files.h"
 #include "harness/base/paths.h"
 #include "harness/base/process.h"
 #include "harness/cli/verbs.h"
@@ -34,6 +35,11 @@ std::string write_cells(const std::string& folder, const std::vector<std::string
   const auto path = std::filesystem::path(folder) / "cells.csv";
   std::error_code ignored;  // the stream fails too
   std::filesystem::create_directories(folder, ignored);
+  const std::string header = cells.text.substr(0, cells.text.find('\n'));
+  if (std::filesystem::exists(path) && !read_file(path).starts_with(header)) {
+    throw_input_error("--plots: {} was not written by report; choose another folder",
+                      path.string());
+  }
   std::ofstream stream(path);
   stream << cells.text;
   if (!stream.flush()) throw_input_error("--plots: {} cannot be written", path.string());

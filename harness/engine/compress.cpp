@@ -21,6 +21,13 @@ struct LayerScores {
   double ms = 0;
 };
 
+// Scored already: the queries are twice the query heads' size, often more than keys and values.
+LayerView without_queries(LayerView layer) {
+  layer.queries.reset();
+  layer.queries_prerope.reset();
+  return layer;
+}
+
 // One compression of a context under way: fed layer by layer, then finished.
 class Compressor {
  public:
@@ -30,6 +37,11 @@ class Compressor {
         options_(options),
         spans_layers_(std::any_of(policies.begin(), policies.end(),
                                   [](const auto& asked) { return asked.policy->spans_layers(); })),
+        needs_queries_(std::any_of(policies.begin(), policies.end(),
+                                   [](const auto& asked) {
+                                     return asked.policy->ranks_by_budget() ||
+                                            asked.policy->decode().has_value();
+                                   })),
         pending_(policies.size()),
         caches_(policies.size()) {
     for (auto& out : caches_) {
@@ -48,7 +60,7 @@ class Compressor {
         note_peak(i, layer);
       });
     }
-    if (spans_layers_) layers_.push_back(layer);
+    if (spans_layers_) layers_.push_back(needs_queries_ ? layer : without_queries(layer));
   }
 
   // Policies whose allocator spans layers are cut here, all others have been already.
@@ -168,7 +180,7 @@ class Compressor {
 
   const std::vector<PolicyAtRatio>& policies_;
   const CompressOptions& options_;
-  bool spans_layers_;
+  bool spans_layers_, needs_queries_;
   std::map<std::string, LayerScores> by_scorer_;  // of the layer at hand
   std::vector<std::vector<at::Tensor>> pending_;  // protected scores of each layer, where wanted
   std::vector<LayerView> layers_;                 // whole layers, where an allocator spans them

@@ -8,11 +8,14 @@ where the gap has been measured, its losses against the ratio.
 
 import argparse
 import pathlib
+import sys
 
 import h5py
 import matplotlib
 
 matplotlib.use("Agg")
+sys.path.append(str(pathlib.Path(__file__).parents[1] / "report"))
+import figures  # noqa: E402
 import matplotlib.pyplot as plt  # noqa: E402  (after the choice of the backend)
 
 RATIOS = [0.5, 0.8, 0.9]
@@ -57,14 +60,11 @@ def main():
                 if scorer == "entries":
                     continue
                 title = f"{path.stem}: {scorer}, {n} questions"
-                figures = {"budgets": draw_budgets(group["table"][:], title)}
+                drawn = {"budgets": draw_budgets(group["table"][:], title)}
                 if "gap" in group:
-                    figures["gap"] = draw_gap(group["gap"][:], title)
-                for kind, figure in figures.items():
-                    for suffix in ("png", "svg"):
-                        name = args.output / f"{path.stem}_{scorer}_{kind}.{suffix}"
-                        figure.savefig(name, dpi=150)
-                        print(name)
+                    drawn["gap"] = draw_gap(group["gap"][:], title)
+                for kind, figure in drawn.items():
+                    figures.save(figure, args.output / f"{path.stem}_{scorer}_{kind}")
                     plt.close(figure)
 
 

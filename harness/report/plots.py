@@ -12,6 +12,7 @@ import pathlib
 import re
 import sys
 
+import figures
 import matplotlib
 
 matplotlib.use("Agg")
@@ -65,10 +66,7 @@ def main():
         for name, (x, label) in AXES.items():
             figure = draw(part, x, label, f"{task}, {what}\n{model}", colours)
             stem = re.sub(r"[^A-Za-z0-9.-]+", "_", f"{block}_{task}_{name}")
-            for suffix in ("png", "svg"):
-                path = options.output / f"{stem}.{suffix}"
-                figure.savefig(path, dpi=150, metadata={"Date": None} if suffix == "svg" else None)
-                print(path)
+            figures.save(figure, options.output / stem)
             plt.close(figure)
 
 

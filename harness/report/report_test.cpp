@@ -159,7 +159,7 @@ TEST(Report, EveryCsvIsOneTableWithNumbersAsNumbers) {
 // The numbers of earlier reports, which knew neither groups nor contexts.
 TEST(Report, FilesOfEarlierSchemasAreReportedAsBefore) {
   const std::filesystem::path root = KVBENCH_TEST_ROOT;
-  const std::string v2 = report({root / "results/reference/quickstart.h5"}, {}).text;
+  const std::string v2 = report({root / "harness/results/testdata/schema_v2.h5"}, {}).text;
   EXPECT_TRUE(contains(v2, "Mean score, length 1024, compress context\n")) << v2;
   EXPECT_TRUE(contains(v2,
                        "lukv_curves      0.8   20.0 %    3.42                 80.0           "

@@ -94,7 +94,12 @@ std::vector<Row> read_rows(const h5::File& file, const std::string& dataset) {
       file.fail(dataset, "column " + field.name + " is missing");
     }
   }
-  std::vector<Row> rows(count_rows(file, dataset));
+  // A number of rows is only a claim.
+  const size_t n_rows = count_rows(file, dataset);
+  if (n_rows > H5Dget_storage_size(stored.get()) / H5Tget_size(stored_type.get())) {
+    file.fail(dataset, fmt::format("claims {} rows, more than it holds", n_rows));
+  }
+  std::vector<Row> rows(n_rows);
   std::vector<char> records(rows.size() * layout.row_bytes());
   file.check(
       H5Dread(stored.get(), layout.type().get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, records.data()),
