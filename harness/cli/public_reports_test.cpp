@@ -60,9 +60,13 @@ class RealModelReports : public PublicReports {
 
 // F01 (lm-eval #1112): the last of two files of one task was all that the summary held.
 TEST_F(RealModelReports, TwoFilesOfOneTaskStandApart) {
-  const std::string first = key_line(2, 4821, "4821") + key_line(5, 7336, "7336");
+  const std::string bicycle = "Maria has a red bicycle. She rides it to school every day.";
+  const std::string question = "What colour is the bicycle of Maria?";
+  const std::string first = qa_line(bicycle, question, "red") +
+                            qa_line("The baker in the old town sells bread and cakes.",
+                                    "What does the baker sell?", "bread");
   write_bytes(folder_ / "a.jsonl", first);
-  write_bytes(folder_ / "b.jsonl", first + key_line(3, 9150, "a word that nobody says"));
+  write_bytes(folder_ / "b.jsonl", first + qa_line(bicycle, question, "a word that nobody says"));
   write_sweep(fmt::format(
       "name: f01\nmodel: {}\ndevice: cpu\ntasks:\n  - {{task: ruler/qa_1, file: a.jsonl}}\n"
       "  - {{task: ruler/qa_1, file: b.jsonl}}\npolicies: [full]\nratios: [0.5]\noutput: o.h5\n",

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <functional>
 #include <iostream>
 #include <thread>
@@ -117,25 +118,46 @@ TEST(Crash, KilledInsideEveryWrite) { kill_at_every_write(Fault::kTear); }
 
 TEST(Crash, ExtensionKilledAtEveryWrite) { kill_at_every_write(Fault::kKill, 1); }
 
-TEST(Crash, KilledAtRandomMoments) {
+// Kills at random moments of a run of `samples`, begun anew or as the extension of a finished one.
+// KVBENCH_KILLS says how many, beyond what every test run can wait for.
+void kill_at_random(int64_t samples, int64_t before) {
+  const char* asked = std::getenv("KVBENCH_KILLS");
+  const int rounds = asked == nullptr ? 15 : std::atoi(asked);
   const test_run::Folder folder;
   const auto path = folder / "run.h5";
-  const int64_t samples = 2000;
   Random random(7);
-  int64_t before = 0;
-  for (int round = 0; round < 15; ++round) {
+  int64_t rows = 0;
+  int n_killed = 0, n_runs = 0;
+  for (int round = 0; round < rounds; ++round) {
+    if (before > 0 && !std::filesystem::exists(path)) {
+      test_run::work(path, before);
+      rows = 2 * before;
+    }
     const pid_t writer = start([&] { test_run::work(path, samples); });
     std::this_thread::sleep_for(std::chrono::microseconds(random.between(1000, 30000)));
     kill(writer, SIGKILL);
-    if (wait_for(writer) == 0 || !std::filesystem::exists(path)) continue;
+    const bool has_ended = wait_for(writer) == 0;
+    n_killed += has_ended ? 0 : 1;
+    if (!std::filesystem::exists(path)) continue;
     ASSERT_EQ(in_child([&] { test_run::checked_rows(path); }), 0) << "kill " << round;
-    const auto rows = static_cast<int64_t>(read_results(path).rows.size());
-    EXPECT_GE(rows, before) << "a finished row was lost";
-    before = rows;
+    const auto now = static_cast<int64_t>(read_results(path).rows.size());
+    EXPECT_GE(now, rows) << "a finished row was lost";
+    rows = now;
+    if (has_ended) {  // the next run begins anew
+      EXPECT_EQ(rows, 2 * samples);
+      std::filesystem::remove(path);
+      rows = 0;
+      ++n_runs;
+    }
   }
-  std::cout << before << " of " << 2 * samples << " rows were there after the last kill\n";
+  std::cout << n_killed << " kills, " << n_runs << " runs came to their end between them\n";
+  EXPECT_GT(n_killed, rounds / 2);
   expect_resumable(path, samples);
 }
+
+TEST(Crash, KilledAtRandomMoments) { kill_at_random(2000, 0); }
+
+TEST(Crash, ExtensionKilledAtRandomMoments) { kill_at_random(2000, 200); }
 
 TEST(Crash, FullDiskKeepsTheRowsBefore) {
   const test_run::Folder folder;
