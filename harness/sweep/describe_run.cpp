@@ -5,11 +5,23 @@
 #include <fmt/ranges.h>
 
 #include "harness/base/hash.h"
+#include "harness/base/paths.h"
 #include "harness/model/device.h"
 #include "harness/model/open_model.h"
 #include "harness/model/provenance.h"
 
 namespace kvbench {
+namespace {
+
+// The project's own files are named from its root, wherever that lies.
+std::string in_project(std::string lines) {
+  const std::string root = project_root().string() + "/";
+  for (size_t at = 0; (at = lines.find(root, at)) != std::string::npos;)
+    lines.erase(at, root.size());
+  return lines;
+}
+
+}  // namespace
 
 RunInfo describe_run(const SweepConfig& config, const OpenModel& model, const PromptFormat& format,
                      const std::vector<Policy>& policies) {
@@ -24,7 +36,7 @@ RunInfo describe_run(const SweepConfig& config, const OpenModel& model, const Pr
       "{} {}", c10::DeviceTypeName(model.device.type(), /*lower_case=*/true), kNumerics);
   info.config = resolved_yaml(config);
   for (const auto& policy : policies) {
-    info.file_hashes += policy.file_hashes();
+    info.file_hashes += in_project(policy.file_hashes());
     const std::string plugins = policy.plugin_hashes();
     if (info.plugin_hashes.find(plugins) == std::string::npos) info.plugin_hashes += plugins;
   }
