@@ -20,6 +20,7 @@ constexpr size_t kAlignment = 64;     // of the data; the header is filled up wi
 
 template <class T>
 std::vector<double> values_of(std::string_view bytes) {
+  if (bytes.size() < sizeof(T)) return {};  // nothing is not even an address
   std::vector<T> values(bytes.size() / sizeof(T));
   std::memcpy(values.data(), bytes.data(), values.size() * sizeof(T));
   return {values.begin(), values.end()};
