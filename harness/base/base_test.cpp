@@ -108,9 +108,9 @@ TEST(Params, FilesAreKnownByTheirContent) {
     read({"table", "../none.bin", 3});
     FAIL() << "a file that is not there was read";
   } catch (const InputError& e) {
-    EXPECT_EQ(e.what(), fmt::format("{}:3: scorer demo: table: no such file: {}",
-                                    (folder / "configs/x.yaml").string(),
-                                    (folder / "none.bin").string()));
+    EXPECT_EQ(e.what(),
+              fmt::format("{}:3: scorer demo: table: no such file: {}",
+                          (folder / "configs/x.yaml").string(), (folder / "none.bin").string()));
   }
   std::filesystem::remove_all(folder);
 }
@@ -132,6 +132,20 @@ TEST(Registry, DuplicateIsAnError) {
   EXPECT_FALSE(registry.add("a", nullptr, "", "here.cpp"));
   EXPECT_NE(registry.conflict().find("\"a\" is registered twice"), std::string::npos);
   EXPECT_THROW(registry.find("a"), std::logic_error);
+}
+
+TEST(CurrentError, IsOneLineWhateverWasThrown) {
+  const auto said = [](auto&& thrown) {
+    try {
+      throw thrown;
+    } catch (...) {
+      return current_error();
+    }
+  };
+  EXPECT_EQ(said(std::runtime_error("one\ntwo")), "one");
+  EXPECT_EQ(said(InputError("a")), "a");
+  EXPECT_EQ(said(7), "an error of an unknown type");
+  EXPECT_NE(said(std::runtime_error("")), "");
 }
 
 }  // namespace

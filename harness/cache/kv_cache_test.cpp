@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <type_traits>
+
 namespace kvbench {
 namespace {
 
@@ -46,6 +48,15 @@ TEST(KvCache, GrowsByBlocksAndKeepsItsRows) {
   cache.rewind();
   EXPECT_EQ(cache.next_position(), 5);
   EXPECT_EQ(layer.lengths, (std::vector<int64_t>{2, 3}));
+}
+
+TEST(KvCache, IsCopiedByNameOnly) {
+  static_assert(!std::is_copy_constructible_v<KvCache> && !std::is_copy_assignable_v<KvCache>);
+  const KvCache cache = cut_cache(ragged());
+  const KvCache copy = cache.clone();
+  const at::Tensor before = cache.layer(0).keys.clone();
+  at::Tensor(copy.layer(0).keys).zero_();
+  EXPECT_TRUE(at::equal(cache.layer(0).keys, before));
 }
 
 TEST(KvCache, RefusesWhatDoesNotFit) {

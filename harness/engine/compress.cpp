@@ -164,9 +164,8 @@ class Compressor {
   // What the tokens carry into decoding: made along with the scores where the scorer is the same.
   at::Tensor carried(size_t i, const LayerView& layer) const {
     const EvictionRule& rule = *policies_[i].policy->decode();
-    if (const auto it = by_scorer_.find(rule.scorer_label); it != by_scorer_.end()) {
-      return it->second.scored.carried;
-    }
+    const auto it = by_scorer_.find(rule.scorer_label);
+    if (it != by_scorer_.end() && !it->second.failure) return it->second.scored.carried;
     return rule.scorer->carry(layer, {});
   }
 

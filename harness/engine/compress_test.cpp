@@ -7,9 +7,13 @@
 #include <c10/util/ThreadLocalDebugInfo.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <stdexcept>
+
 #include "harness/config/policy_yaml.h"
 #include "harness/engine/decode.h"
 #include "policies/allocator.h"
+#include "policies/weighting.h"
 
 namespace kvbench {
 namespace {
@@ -129,6 +133,32 @@ TEST(Compress, RatioZeroIsTheFullCache) {
   }
 }
 
+// Nothing is removed at ratio 0, while decoding neither; a fixed number of tokens is another thing.
+TEST(Compress, RatioZeroEvictsNothingWhileDecoding) {
+  const Decoder model(kModel, at::kFloat, at::kCPU);
+  const std::vector<Policy> policies = [] {
+    std::vector<Policy> all;
+    for (const char* text : {"full", "{preset: snapkv, decode: {when: overflow}}", "h2o_decode",
+                             "{preset: snapkv, decode: {when: overflow, budget: 40}}"}) {
+      all.push_back(policy(text));
+    }
+    return all;
+  }();
+  std::vector<PolicyAtRatio> asked;
+  for (const auto& p : policies) asked.push_back({&p, 0});
+  const Compressed made = compress_context(model, some_tokens(100), asked, {});
+  std::vector<GrowingCache> caches;
+  for (const auto& cache : made.caches) caches.push_back(cache.growing());
+  const auto answers = generate(model, caches, {5, 6, 7}, {12, {}});
+  for (const size_t i : {1, 2}) {
+    EXPECT_EQ(made.caches[i].eviction, nullptr);
+    EXPECT_EQ(answers[i].tokens, answers[0].tokens);
+    EXPECT_EQ(made.caches[i].cache->bytes_logical(), made.caches[0].cache->bytes_logical());
+  }
+  ASSERT_EQ(answers[3].error, "");
+  EXPECT_EQ(made.caches[3].cache->layer(0).lengths[0], 40);
+}
+
 TEST(Compress, AScorerThatRefusesFailsItsOwnCellsOnly) {
   const Decoder model(kModel, at::kFloat, at::kCPU);
   const Policy snapkv = policy("snapkv"), keydiff = policy("keydiff");
@@ -139,6 +169,225 @@ TEST(Compress, AScorerThatRefusesFailsItsOwnCellsOnly) {
   EXPECT_EQ(result.caches[0].cache, nullptr);
   EXPECT_TRUE(result.caches[1].error.empty());
   EXPECT_EQ(result.caches[1].keep_counts.size(), 2u);
+}
+
+// What goes wrong in a layer: nothing, or an exception of some type, or a result that is none.
+enum class Fault { kNone, kException, kInt, kSilent, kNaN, kShape };
+
+void fail(Fault fault) {
+  if (fault == Fault::kException) throw std::runtime_error("out of luck\nsecond line");
+  if (fault == Fault::kInt) throw 7;
+  if (fault == Fault::kSilent) throw std::runtime_error("");
+}
+
+// Ranks by position; `fault` in layer `layer`, in score() or in carry().
+class FaultyScorer : public Scorer {
+ public:
+  FaultyScorer(Fault fault, int64_t layer, bool in_carry = false)
+      : fault_(fault), layer_(layer), in_carry_(in_carry) {}
+
+  at::Tensor score(const LayerView& view) const override {
+    const int64_t n_tokens = view.n_tokens();
+    at::Tensor scores =
+        at::arange(n_tokens, at::kFloat).expand({view.n_kv_heads(), n_tokens}).clone();
+    if (view.index != layer_ || in_carry_) return scores;
+    fail(fault_);
+    if (fault_ == Fault::kNaN) scores[-1][3] = NAN;
+    return fault_ == Fault::kShape ? scores.narrow(1, 1, n_tokens - 1) : scores;
+  }
+  at::Tensor carry(const LayerView& view, const at::Tensor&) const override {
+    if (view.index == layer_ && in_carry_) fail(fault_);
+    return {};
+  }
+  std::optional<DecodeNeeds> decode_needs() const override { return DecodeNeeds{}; }
+
+ private:
+  Fault fault_;
+  int64_t layer_;
+  bool in_carry_;
+};
+
+// Half of the tokens; one count too many in layer 1, or an exception there.
+class FaultyAllocator : public Allocator {
+ public:
+  FaultyAllocator(Fault fault, bool spans) : fault_(fault), spans_(spans) {}
+  std::vector<int64_t> allocate(const LayerBudget& budget) const override {
+    std::vector<int64_t> counts(budget.n_kv_heads(), budget.n_tokens() / 2);
+    if (budget.layer != 1) return counts;
+    fail(fault_);
+    counts.back() = budget.n_tokens() + 1;
+    return counts;
+  }
+  bool spans_layers() const override { return spans_; }
+
+ private:
+  Fault fault_;
+  bool spans_;
+};
+
+class FaultyWeighting : public Weighting {
+ public:
+  at::Tensor weigh(const LayerView& layer, const at::Tensor& scores,
+                   const std::vector<int64_t>&) const override {
+    return layer.index == 1 ? at::full_like(scores, NAN) : scores;
+  }
+};
+
+template <class Base, class Part, class... Args>
+void add_part(const std::string& name, Args... args) {
+  Registry<Base>::instance().add(
+      name, [=](Params&) -> std::unique_ptr<Base> { return std::make_unique<Part>(args...); }, "",
+      "");
+}
+
+TEST(Compress, WhatFailsInOnePolicyStaysThere) {
+  // Registered only now: tests over all parts must not meet them.
+  add_part<Scorer, FaultyScorer>("test_exception", Fault::kException, 1);
+  add_part<Scorer, FaultyScorer>("test_first", Fault::kInt, 0);
+  add_part<Scorer, FaultyScorer>("test_silent", Fault::kSilent, 1);
+  add_part<Scorer, FaultyScorer>("test_last_nan", Fault::kNaN, 1);
+  add_part<Scorer, FaultyScorer>("test_shape", Fault::kShape, 1);
+  add_part<Scorer, FaultyScorer>("test_carry", Fault::kInt, 1, true);
+  add_part<Allocator, FaultyAllocator>("test_counts", Fault::kNone, false);
+  add_part<Allocator, FaultyAllocator>("test_all_counts", Fault::kNone, true);
+  add_part<Allocator, FaultyAllocator>("test_all_throw", Fault::kInt, true);
+  add_part<Weighting, FaultyWeighting>("test_weighting");
+  const std::vector<std::pair<std::string, std::string>> faulty = {
+      {"{scorer: test_exception, allocator: uniform}", "layer 1: out of luck"},
+      {"{scorer: test_exception, allocator: ada}", "layer 1: out of luck"},
+      {"{scorer: test_exception, allocator: global}", "layer 1: out of luck"},
+      {"{scorer: test_first, allocator: global}", "layer 0: an error of an unknown type"},
+      {"{scorer: test_silent, allocator: uniform}",
+       "layer 1: an error that says nothing of itself"},
+      {"{scorer: test_last_nan, allocator: uniform}",
+       "layer 1: scorer test_last_nan gave NaN for KV head 1"},
+      {"{scorer: test_shape, allocator: uniform}",
+       "layer 1: scorer test_shape must give float32 scores [2, 200]"},
+      {"{scorer: test_carry, allocator: uniform}", "layer 1: an error of an unknown type"},
+      {"{scorer: keydiff, allocator: test_counts}",
+       "layer 1: allocator test_counts gave keep counts [100, 201] for 2 KV heads of 200 tokens"},
+      {"{scorer: keydiff, allocator: test_all_counts}",
+       "allocator test_all_counts gave keep counts [100, 201] for 2 KV heads of 200 tokens"},
+      {"{scorer: keydiff, allocator: test_all_throw}", "an error of an unknown type"},
+      {"{scorer: keydiff, allocator: uniform, weighting: test_weighting}",
+       "layer 1: weighting test_weighting gave NaN for KV head 0"},
+      {"{scorer: keydiff, allocator: global, weighting: test_weighting}",
+       "layer 1: weighting test_weighting gave NaN for KV head 0"},
+      {"{scorer: keydiff, allocator: uniform, decode: {scorer: test_carry}}",
+       "layer 1: an error of an unknown type"},
+      {"{scorer: test_carry, allocator: uniform, prefill: {chunk: 50}}",
+       "layer 1: an error of an unknown type"},
+      {"{scorer: test_last_nan, allocator: uniform, prefill: {chunk: 50}}",
+       "layer 1: scorer test_last_nan gave NaN for KV head 0"},
+      {"{scorer: keydiff, allocator: test_counts, prefill: {chunk: 50}}",
+       "layer 1: allocator test_counts gave keep counts [100, 201] for 2 KV heads of 200 tokens"},
+  };
+  const Decoder two_heads(kModel.parent_path() / "llama31", at::kFloat, at::kCPU);
+  const std::vector<Policy> sound = [] {
+    std::vector<Policy> policies;
+    for (const char* text :
+         {"full", "keydiff", "{scorer: keydiff, allocator: global}", "h2o_decode", "tova_decode"}) {
+      policies.push_back(policy(text));
+    }
+    return policies;
+  }();
+  std::vector<Policy> failing;
+  for (const auto& [text, error] : faulty) failing.push_back(policy(text));
+  std::vector<PolicyAtRatio> alone, mixed;
+  for (const auto& p : sound) alone.push_back({&p, 0.5});
+  for (const auto& p : failing) mixed.push_back({&p, 0.5});
+  mixed.insert(mixed.begin() + 5, alone.begin(), alone.end());
+  CompressOptions options;
+  options.keep_positions = true;
+  const Compressed want = compress_context(two_heads, some_tokens(200), alone, options);
+  const Compressed got = compress_context(two_heads, some_tokens(200), mixed, options);
+  for (size_t i = 0; i < faulty.size(); ++i) {
+    SCOPED_TRACE(faulty[i].first);
+    const CompressedCache& cut = got.caches[i < 5 ? i : i + sound.size()];
+    EXPECT_EQ(cut.error, faulty[i].second);
+    EXPECT_EQ(cut.cache, nullptr);
+    EXPECT_EQ(cut.eviction, nullptr);
+    EXPECT_TRUE(cut.keep_counts.empty());
+    EXPECT_TRUE(cut.kept.empty());
+    EXPECT_FALSE(cut.last_logits.defined());
+  }
+  for (size_t i = 0; i < sound.size(); ++i) {
+    SCOPED_TRACE(sound[i].name());
+    const CompressedCache &a = want.caches[i], &b = got.caches[5 + i];
+    EXPECT_EQ(b.error, "");
+    EXPECT_EQ(a.keep_counts, b.keep_counts);
+    EXPECT_EQ(a.eviction == nullptr, b.eviction == nullptr);
+    EXPECT_TRUE(at::equal(a.last_logits, b.last_logits));
+    for (int64_t l = 0; l < 2; ++l) {
+      EXPECT_TRUE(at::equal(a.cache->layer(l).keys, b.cache->layer(l).keys));
+      EXPECT_TRUE(at::equal(a.cache->layer(l).values, b.cache->layer(l).values));
+    }
+  }
+}
+
+// The listener is the caller's, but what it throws fails the policy that was asked.
+TEST(Compress, AFailingListenerFailsItsPolicyOnly) {
+  const Decoder model(kModel, at::kFloat, at::kCPU);
+  const Policy keydiff = policy("keydiff"), knorm = policy("knorm");
+  CompressOptions options;
+  options.on_scores = [](const std::string& scorer, int64_t layer, const at::Tensor&) {
+    if (layer == 1 && scorer.starts_with("keydiff")) throw 7;
+  };
+  const Compressed result =
+      compress_context(model, some_tokens(60), {{&keydiff, 0.5}, {&knorm, 0.5}}, options);
+  EXPECT_EQ(result.caches[0].error, "layer 1: an error of an unknown type");
+  EXPECT_TRUE(result.caches[0].keep_counts.empty());
+  EXPECT_EQ(result.caches[1].error, "");
+}
+
+// Scores so high that "+ 1" is lost in float32: the protected tokens stay.
+TEST(Compress, ProtectionHoldsAboveAnyScore) {
+  class Huge : public Scorer {
+   public:
+    at::Tensor score(const LayerView& view) const override {
+      return at::full({view.n_kv_heads(), view.n_tokens()}, 1e10F);
+    }
+  };
+  add_part<Scorer, Huge>("test_huge");
+  const Decoder model(kModel, at::kFloat, at::kCPU);
+  for (const char* allocator : {"uniform", "ada", "global"}) {
+    const Policy huge = policy(fmt::format(
+        "{{scorer: test_huge, allocator: {}, protect: {{sink: 2, recent: 3}}}}", allocator));
+    CompressOptions options;
+    options.keep_positions = true;
+    const Compressed result = compress_context(model, some_tokens(60), {{&huge, 0.8}}, options);
+    ASSERT_EQ(result.caches[0].error, "");
+    for (const auto& kept : result.caches[0].kept) {
+      EXPECT_EQ(std::vector(kept.positions.begin(), kept.positions.begin() + 2),
+                (std::vector<int64_t>{0, 1}));
+      EXPECT_EQ(std::vector(kept.positions.end() - 3, kept.positions.end()),
+                (std::vector<int64_t>{57, 58, 59}));
+    }
+  }
+}
+
+// Of a layer that waits for the others only keys and values stay, not its larger queries.
+TEST(Compress, WaitingLayersHoldNoQueries) {
+  const Decoder model(kModel, at::kFloat, at::kCPU);
+  const ModelConfig& config = model.config();
+  const auto alive_in_last_layer = [&](const std::string& text) {
+    const Policy asked = policy(text);
+    const auto meter = std::make_shared<AllocationMeter>();
+    const c10::DebugInfoGuard guard(c10::DebugInfoKind::PROFILER_STATE, meter);
+    int64_t alive = 0;
+    CompressOptions options;
+    options.on_scores = [&](const std::string&, int64_t layer, const at::Tensor&) {
+      if (layer + 1 == config.n_layers) alive = meter->alive;
+    };
+    compress_context(model, some_tokens(1000), {{&asked, 0.98}}, options);
+    return alive;
+  };
+  const int64_t more = alive_in_last_layer("{scorer: knorm, allocator: global}") -
+                       alive_in_last_layer("{scorer: knorm, allocator: uniform}");
+  const int64_t waiting = (config.n_layers - 1) * 1000 * 4 * config.n_kv_heads *
+                          (2 * config.head_dim + 1);  // keys, values, scores
+  EXPECT_GE(more, waiting * 9 / 10);
+  EXPECT_LE(more, waiting * 11 / 10);
 }
 
 TEST(Policies, WrongNamesAreExplained) {

@@ -10,6 +10,7 @@
 
 #include "harness/config/policy_yaml.h"
 #include "harness/engine/compress.h"
+#include "harness/engine/test_profile.h"
 
 namespace kvbench {
 namespace {
@@ -253,6 +254,47 @@ TEST(Eviction, ABatchEvictsAsEachSequenceAlone) {
     for (int64_t l = 0; l < 2; ++l) {
       EXPECT_EQ(alone[0].eviction->kept(l).positions, together[i].eviction->kept(l).positions);
     }
+  }
+}
+
+// Budgets that are not above the scorer's window of 32: what is held cannot be ranked, so the
+// latest tokens stay.
+TEST(Eviction, BudgetsBelowTheWindowKeepTheLatestTokens) {
+  const auto profile = write_test_profile("eviction", model().config(), 4, 32);
+  const std::string lukv =
+      fmt::format("{{name: lukv, profile: {}, table: table}}", profile.string());
+  for (const std::string& allocator : {std::string("uniform"), std::string("ada"), lukv}) {
+    const Policy snapkv = policy(
+        fmt::format("{{scorer: snapkv, allocator: {}, decode: {{when: overflow}}}}", allocator));
+    const Policy gkv = policy(fmt::format(
+        "{{scorer: gkv, allocator: {}, decode: {{when: interval, interval: 3, budget: 5}}}}",
+        allocator));
+    const Policy h2o = policy(fmt::format(
+        "{{scorer: h2o, allocator: {}, decode: {{when: overflow, budget: 4}}}}", allocator));
+    for (const Policy* asked : {&snapkv, &gkv, &h2o}) {
+      for (const int64_t n_tokens : {249, 512}) {
+        for (const double ratio : {0.5, 0.9}) {
+          SCOPED_TRACE(fmt::format("{} {} {}", asked->canonical(), n_tokens, ratio));
+          const CompressedCache made = cut(*asked, some_tokens(n_tokens), ratio);
+          ASSERT_NE(made.eviction, nullptr);
+          const auto answers = generate(model(), {made.growing()}, {5, 6, 7}, {16, {}});
+          EXPECT_EQ(answers[0].error, "");
+          EXPECT_EQ(answers[0].tokens.size(), 16u);
+        }
+      }
+    }
+  }
+  std::filesystem::remove(profile);
+  const Policy snapkv = policy("{preset: snapkv, decode: {when: overflow}}");
+  const CompressedCache made = cut(snapkv, some_tokens(249), 0.9);
+  generate(model(), {made.growing()}, {5, 6, 7}, {16, {}});
+  std::vector<int64_t> latest;  // 24 of 249 + 3 + 15 tokens
+  for (int64_t position = 267 - 24; position < 267; ++position) latest.push_back(position);
+  for (int64_t h = 0; h < 2; ++h) {
+    const KeptTokens kept = made.eviction->kept(1);
+    EXPECT_EQ(std::vector(kept.positions.begin() + kept.offsets[h],
+                          kept.positions.begin() + kept.offsets[h + 1]),
+              latest);
   }
 }
 
