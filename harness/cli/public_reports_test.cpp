@@ -13,23 +13,13 @@ namespace fs = std::filesystem;
 using namespace test_process;
 using Words = std::vector<std::string>;
 
-std::string qa_line(const std::string& context, const std::string& question,
-                    const std::string& answer) {
-  return nlohmann::json(
-             {{"input",
-               context + "\nAnswer the question based on the given documents. " + question},
-              {"answer_prefix", " Answer:"},
-              {"outputs", {answer}}})
-             .dump() +
-         "\n";
-}
-
 std::string key_line(int room, int key, const std::string& answer) {
   std::string context = "Here is what the house keeper wrote down. ";
   for (int i = 1; i < 8; ++i) {
     context += fmt::format("The key of room {} is number {}. ", i, i == room ? key : 1000 + 37 * i);
   }
-  return qa_line(context, fmt::format("What is the number of the key of room {}?", room), answer);
+  return test_model::qa_line(
+      context, fmt::format("What is the number of the key of room {}?", room), answer);
 }
 
 class PublicReports : public testing::Test {
@@ -62,11 +52,12 @@ class RealModelReports : public PublicReports {
 TEST_F(RealModelReports, TwoFilesOfOneTaskStandApart) {
   const std::string bicycle = "Maria has a red bicycle. She rides it to school every day.";
   const std::string question = "What colour is the bicycle of Maria?";
-  const std::string first = qa_line(bicycle, question, "red") +
-                            qa_line("The baker in the old town sells bread and cakes.",
-                                    "What does the baker sell?", "bread");
+  const std::string first = test_model::qa_line(bicycle, question, "red") +
+                            test_model::qa_line("The baker in the old town sells bread and cakes.",
+                                                "What does the baker sell?", "bread");
   write_bytes(folder_ / "a.jsonl", first);
-  write_bytes(folder_ / "b.jsonl", first + qa_line(bicycle, question, "a word that nobody says"));
+  write_bytes(folder_ / "b.jsonl",
+              first + test_model::qa_line(bicycle, question, "a word that nobody says"));
   write_sweep(fmt::format(
       "name: f01\nmodel: {}\ndevice: cpu\ntasks:\n  - {{task: ruler/qa_1, file: a.jsonl}}\n"
       "  - {{task: ruler/qa_1, file: b.jsonl}}\npolicies: [full]\nratios: [0.5]\noutput: o.h5\n",
@@ -104,7 +95,8 @@ TEST_F(RealModelReports, DecodeBudgetsBelowTheWindowKeepTheLatest) {
 
 // F06 (kvpress #264): T (1 - ratio) below one token.
 TEST_F(RealModelReports, EveryHeadKeepsATokenAtAnyRatio) {
-  write_bytes(folder_ / "a.jsonl", qa_line("The cat sat on the mat. ", "Who sat?", "cat"));
+  write_bytes(folder_ / "a.jsonl",
+              test_model::qa_line("The cat sat on the mat. ", "Who sat?", "cat"));
   write_sweep(fmt::format(
       "name: f06\nmodel: {}\ndevice: cpu\nchat_template: false\n"
       "tasks: [{{task: ruler/qa_1, file: a.jsonl, max_new_tokens: 2}}]\n"

@@ -56,17 +56,6 @@ class Faulty : public Scorer {
 };
 KVB_REGISTER_SCORER("faulty", Faulty, "for tests: fails in one layer");
 
-std::string qa_line(const std::string& context, const std::string& question,
-                    const std::string& answer) {
-  return nlohmann::json(
-             {{"input",
-               context + "\nAnswer the question based on the given documents. " + question},
-              {"answer_prefix", " Answer:"},
-              {"outputs", {answer}}})
-             .dump() +
-         "\n";
-}
-
 std::string context(int seed) {
   std::string text;
   for (int i = 0; i < 12; ++i) text += fmt::format("The word {} is {}. ", i, (i * 31 + seed) % 97);
@@ -77,10 +66,12 @@ class SweepTest : public testing::Test {
  protected:
   void SetUp() override {
     test_model::write(folder_ / "model");
-    write("two.jsonl", qa_line(context(1), "Which?", "3") + qa_line(context(2), "What?", "4"));
+    write("two.jsonl", test_model::qa_line(context(1), "Which?", "3") +
+                           test_model::qa_line(context(2), "What?", "4"));
     // Two questions about one context, and the same line twice.
-    write("three.jsonl", qa_line(context(3), "Which?", "3") + qa_line(context(3), "Who?", "5") +
-                             qa_line(context(3), "Which?", "3"));
+    write("three.jsonl", test_model::qa_line(context(3), "Which?", "3") +
+                             test_model::qa_line(context(3), "Who?", "5") +
+                             test_model::qa_line(context(3), "Which?", "3"));
   }
 
   void write(const std::string& name, const std::string& text) {
@@ -258,7 +249,8 @@ TEST_F(SweepTest, ExtendedStepByStepEqualsTheWholeAtOnce) {
 TEST_F(SweepTest, MovedAndGrownFilesAreTheSameData) {
   const Results before = run(config(kFileTask, "[full]"));
   fs::rename(folder_ / "two.jsonl", folder_ / "elsewhere.jsonl");
-  std::ofstream(folder_ / "elsewhere.jsonl", std::ios::app) << qa_line(context(9), "Why?", "1");
+  std::ofstream(folder_ / "elsewhere.jsonl", std::ios::app)
+      << test_model::qa_line(context(9), "Why?", "1");
   const Results after =
       run(config("[{task: ruler/qa_1, file: elsewhere.jsonl, max_new_tokens: 6}]", "[full]"));
   ASSERT_EQ(after.rows.size(), 3u);
@@ -266,7 +258,8 @@ TEST_F(SweepTest, MovedAndGrownFilesAreTheSameData) {
   EXPECT_EQ(after.rows[2].source, "two.jsonl");  // as it was first named
   EXPECT_EQ(after.cells.size(), 1u);
 
-  write("elsewhere.jsonl", qa_line(context(1), "Which?", "3") + qa_line(context(8), "What?", "4"));
+  write("elsewhere.jsonl", test_model::qa_line(context(1), "Which?", "3") +
+                               test_model::qa_line(context(8), "What?", "4"));
   const std::string text = refusal([&] {
     run(config("[{task: ruler/qa_1, file: elsewhere.jsonl, max_new_tokens: 6}]", "[full]"));
   });

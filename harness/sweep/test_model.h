@@ -1,4 +1,5 @@
-// For tests: a folder with a small random model of eight layers that fits the tests' tokenizer.
+// For tests: a folder with a small random model of eight layers that fits the tests' tokenizer, and
+// lines of a task file.
 #pragma once
 
 #include <cmath>
@@ -76,6 +77,18 @@ inline void write(const std::filesystem::path& folder) {
   weights << text;
   weights.write(reinterpret_cast<const char*>(values.data()),
                 static_cast<std::streamsize>(values.size() * sizeof(float)));
+}
+
+// A line of a RULER file of ruler/qa_1.
+inline std::string qa_line(const std::string& context, const std::string& question,
+                           const std::string& answer) {
+  return nlohmann::json(
+             {{"input",
+               context + "\nAnswer the question based on the given documents. " + question},
+              {"answer_prefix", " Answer:"},
+              {"outputs", {answer}}})
+             .dump() +
+         "\n";
 }
 
 }  // namespace kvbench::test_model
