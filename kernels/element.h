@@ -28,6 +28,7 @@ struct Float32 {
     return v;
   }
   static Storage from(float x) { return x; }
+  static void store_lanes(Vec v, Storage* p) { std::memcpy(p, &v, sizeof v); }
 };
 
 struct BFloat16 {
@@ -52,6 +53,13 @@ struct BFloat16 {
     if (x != x) return static_cast<Storage>((bits >> 16) | 0x40);
     return static_cast<Storage>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
   }
+  static void store_lanes(Vec v, Storage* p) {
+    Bits32 bits;
+    std::memcpy(&bits, &v, sizeof bits);
+    const Bits32 rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+    const Bits16 half = __builtin_convertvector(v == v ? rounded : ((bits >> 16) | 0x40), Bits16);
+    std::memcpy(p, &half, sizeof half);
+  }
 };
 
 struct Float16 {
@@ -71,6 +79,9 @@ struct Float16 {
     Storage bits;
     std::memcpy(&bits, &half, sizeof bits);
     return bits;
+  }
+  static void store_lanes(Vec v, Storage* p) {
+    for (int64_t i = 0; i < kLanes; ++i) p[i] = from(v[i]);
   }
 };
 
