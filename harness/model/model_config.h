@@ -12,6 +12,9 @@ namespace kvbench {
 // formulas. A field that a type does not use keeps its default.
 struct RopeScaling {
   enum class Type { kNone, kLinear, kDynamic, kYarn, kLlama3 };
+
+  bool operator==(const RopeScaling&) const = default;
+
   Type type = Type::kNone;
   double factor = 1;
   // Positions the model was trained on before it was stretched: yarn, llama3, dynamic.
@@ -28,32 +31,34 @@ struct ModelConfig {
   std::string model_type;  // llama, mistral, qwen2, qwen3, gemma3_text
   int64_t vocab_size = 0, hidden_size = 0, intermediate_size = 0;
   int64_t n_layers = 0, n_heads = 0, n_kv_heads = 0, head_dim = 0;
+  // max_position_embeddings, or what it is stretched to by linear, dynamic or yarn scaling.
   int64_t max_positions = 0;
   // Of each layer: 0 = full attention, else the sliding window in tokens: the query at position p
   // sees the keys at p - window + 1 to p.
   std::vector<int64_t> windows;
   double rms_norm_eps = 0;
-  double rope_theta = 0;        // of layers with full attention, and of all but Gemma 3's others
-  double local_rope_theta = 0;  // of Gemma 3's windowed layers (never scaled); else rope_theta
-  RopeScaling rope_scaling;     // of the layers that use rope_theta
+  double rope_theta = 0;
+  RopeScaling rope_scaling;
+  double local_rope_theta = 0;  // of Gemma 3's windowed layers, which are not scaled; else 0
   Activation activation = Activation::kSilu;
   double attention_scale = 0;   // factor of query times key: 1 / sqrt(head_dim), or as Gemma 3 says
   double embedding_scale = 1;   // factor of embeddings; transformers rounds it to the model's dtype
   bool norm_plus_one = false;   // norms multiply by 1 + weight, in float32 before rounding (Gemma)
   bool sandwich_norms = false;  // norms behind attention and MLP too, four a layer (Gemma 3)
   bool qk_norm = false;         // RMS norm of every query and key head before RoPE (Qwen3, Gemma 3)
-  bool tied_embeddings =
-      false;  // no head of its own; by what the file holds once resolve_by_file ran
-  // As config.json says; by what the file holds once resolve_by_file ran.
+  // As config.json says; as the file has it once resolve_by_file (file_layout.h) ran.
+  bool tied_embeddings = false;
   bool qkv_bias = false, output_bias = false, mlp_bias = false;
-  // Names in the file: weight_prefix + "embed_tokens.weight", "norm.weight", "layers.0. ...".
-  std::string weight_prefix = "model.", head_name = "lm_head.weight";  // resolve_by_file sets both
+  // Where the file has them: the layers are weight_prefix + "layers.0. ...", the last norm is
+  // weight_prefix + "norm.weight". head_name is embedding_name where they are tied.
+  std::string weight_prefix = "model.";
+  std::string embedding_name = "model.embed_tokens.weight", head_name = "lm_head.weight";
   std::string stored_dtype;  // float32, bfloat16 or float16; "": that of the stored embedding
   std::vector<int64_t> end_tokens;  // generation_config.json, else config.json; may be empty
 
   int64_t gqa_group() const { return n_heads / n_kv_heads; }
-  // RoPE of layer l uses local_rope_theta.
-  bool local_rope(int64_t l) const { return windows[l] > 0 && local_rope_theta != rope_theta; }
+  // Whether layer l turns by local_rope_theta.
+  bool local_rope(int64_t l) const { return local_rope_theta > 0 && windows[l] > 0; }
 };
 
 // Reads MODEL_DIR/config.json in the transformers 4 form (rope_theta, rope_scaling, torch_dtype) or

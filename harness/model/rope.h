@@ -23,14 +23,15 @@ namespace kvbench {
 // model's positions.
 at::Tensor inverse_frequencies(const ModelConfig& config, bool local, int64_t sequence_length);
 
-// What cos and sin are multiplied by: 1 but for yarn. The windowed layers of Gemma 3 have 1.
+// What cos and sin are multiplied by: 1 but for yarn. Not for local ones, where it is 1.
 double rope_attention_factor(const ModelConfig& config);
 
 struct RopeAngles {
   at::Tensor cos, sin;  // float32 [S, m, 1, d/2], on the device of the positions
 };
 
-// positions: int64 [S, m]. An angle is the float32 product of position and frequency; its cosine
+// positions: int64 [S, m]; inverse_frequencies [d/2], or of each sequence [S, d/2] where dynamic
+// scaling makes them differ. An angle is the float32 product of position and frequency; its cosine
 // and sine are rounded from double one by one, so that a row's values do not depend on its company
 // (a vectorised cosine and its scalar tail differ in the last bit).
 RopeAngles rope_angles(const at::Tensor& positions, const at::Tensor& inverse_frequencies,
