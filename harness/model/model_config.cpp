@@ -247,7 +247,8 @@ ModelConfig load_model_config(const std::filesystem::path& model_dir) {
   const auto generation = model_dir / "generation_config.json";
   if (std::filesystem::exists(generation)) {
     const nlohmann::json more = read_json(generation);
-    out.end_tokens = read_end_tokens(JsonView(more, generation.string()), out.end_tokens);
+    const JsonView fields(more, generation.string());
+    if (fields.find("eos_token_id")) out.end_tokens = read_end_tokens(fields, {});
   }
   return out;
 }

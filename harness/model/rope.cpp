@@ -88,6 +88,18 @@ at::Tensor inverse_frequencies(const ModelConfig& config, bool local, int64_t se
   return plain;
 }
 
+at::Tensor inverse_frequencies(const ModelConfig& config, bool local, const at::Tensor& positions) {
+  if (local || config.rope_scaling.type != Type::kDynamic) {
+    return inverse_frequencies(config, local, int64_t{0});
+  }
+  const at::Tensor last = positions.amax(1).to(at::kCPU);
+  std::vector<at::Tensor> rows;
+  for (int64_t s = 0; s < last.size(0); ++s) {
+    rows.push_back(inverse_frequencies(config, local, last[s].item<int64_t>() + 1));
+  }
+  return at::stack(rows);
+}
+
 double rope_attention_factor(const ModelConfig& config) {
   return config.rope_scaling.attention_factor;
 }

@@ -23,6 +23,10 @@ namespace kvbench {
 // model's positions.
 at::Tensor inverse_frequencies(const ModelConfig& config, bool local, int64_t sequence_length);
 
+// Those of sequences at these positions (int64 [S, m]): [d/2] where all have the same, [S, d/2]
+// under dynamic scaling, each by its own last position, so that no sequence changes another.
+at::Tensor inverse_frequencies(const ModelConfig& config, bool local, const at::Tensor& positions);
+
 // What cos and sin are multiplied by: 1 but for yarn. Not for local ones, where it is 1.
 double rope_attention_factor(const ModelConfig& config);
 

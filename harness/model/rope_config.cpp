@@ -140,22 +140,6 @@ std::optional<JsonView> theta_of(const std::optional<JsonView>& rope) {
   return rope ? rope->find("rope_theta") : std::nullopt;
 }
 
-const char* name_of(Type type) {
-  switch (type) {
-    case Type::kNone:
-      return "default";
-    case Type::kLinear:
-      return "linear";
-    case Type::kDynamic:
-      return "dynamic";
-    case Type::kYarn:
-      return "yarn";
-    case Type::kLlama3:
-      return "llama3";
-  }
-  return "";
-}
-
 // {} says nothing, like null.
 std::optional<JsonView> find_filled(const JsonView& config, const char* key) {
   const auto found = config.find(key);
@@ -177,6 +161,22 @@ void stretch(ModelConfig& out) {
 }
 
 }  // namespace
+
+const char* rope_type_name(RopeScaling::Type type) {
+  switch (type) {
+    case Type::kNone:
+      return "default";
+    case Type::kLinear:
+      return "linear";
+    case Type::kDynamic:
+      return "dynamic";
+    case Type::kYarn:
+      return "yarn";
+    case Type::kLlama3:
+      return "llama3";
+  }
+  return "";
+}
 
 void read_rope(const JsonView& config, ModelConfig& out) {
   const bool by_layer = out.model_type == "gemma3_text";
@@ -217,7 +217,7 @@ void read_rope(const JsonView& config, ModelConfig& out) {
   if (both && read_scaling(config, *form5, out) != out.rope_scaling) {
     const Type other = find_type(*form5), type = out.rope_scaling.type;
     config.fail(fmt::format("rope_scaling says {}, rope_parameters {}{}: expected the same",
-                            name_of(type), name_of(other),
+                            rope_type_name(type), rope_type_name(other),
                             type == other ? " with other numbers" : ""));
   }
   if (out.rope_scaling.type == Type::kYarn && out.rope_theta <= 1) {

@@ -13,4 +13,7 @@ namespace kvbench {
 // we do not have.
 void read_rope(const JsonView& config, ModelConfig& out);
 
+// As config.json spells it: default, linear, dynamic, yarn, llama3.
+const char* rope_type_name(RopeScaling::Type type);
+
 }  // namespace kvbench
