@@ -9,8 +9,10 @@
 #include "harness/engine/compress.h"
 #include "harness/engine/decode.h"
 #include "harness/model/device.h"
+#include "harness/model/file_layout.h"
 #include "harness/model/open_model.h"
 #include "harness/model/prompt.h"
+#include "harness/model/rope_config.h"
 #include "harness/model/safetensors.h"
 
 namespace kvbench {
@@ -32,8 +34,9 @@ void check(const std::string& text, const std::string& dtype) {
   ModelSpec spec = resolve_model(text);
   if (!dtype.empty()) spec.dtype = dtype;
   const OpenModel opened = open_model(spec, "cpu");
-  const ModelConfig& config = opened.config;
+  ModelConfig config = opened.config;
   const Weights weights(spec.path);
+  resolve_by_file(config, weights);
   fmt::print("folder       {}\n", spec.path.string());
   fmt::print("family       {}{}{}{}\n", config.model_type, config.qkv_bias ? ", q/k/v biases" : "",
              config.qk_norm ? ", q/k norm" : "", config.tied_embeddings ? ", tied embeddings" : "");
@@ -41,10 +44,11 @@ void check(const std::string& text, const std::string& dtype) {
              config.intermediate_size);
   fmt::print("heads        {} query, {} KV (group {}), head size {}\n", config.n_heads,
              config.n_kv_heads, config.gqa_group(), config.head_dim);
+  const RopeScaling& scaling = config.rope_scaling;
   fmt::print("positions    {}, rope theta {}{}\n", config.max_positions, config.rope_theta,
-             config.rope_scaling.factor == 1
+             scaling.type == RopeScaling::Type::kNone
                  ? ""
-                 : fmt::format(", llama3 scaling by {}", config.rope_scaling.factor));
+                 : fmt::format(", {} scaling by {}", rope_type_name(scaling.type), scaling.factor));
   fmt::print("weights      {} tensors, {} parameters, {} bytes stored as {}\n",
              weights.names().size(), weights.n_parameters(), weights.n_bytes(),
              config.stored_dtype);

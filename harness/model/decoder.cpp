@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "harness/base/error.h"
+#include "harness/model/file_layout.h"
 #include "harness/model/rope.h"
 #include "harness/model/safetensors.h"
 
@@ -17,23 +18,23 @@ at::Tensor token_ids(std::span<const int32_t> tokens) {
 Decoder::Decoder(const std::filesystem::path& model_dir, at::ScalarType dtype, c10::Device device)
     : config_(load_model_config(model_dir)), dtype_(dtype), device_(device) {
   const Weights weights(model_dir);
+  resolve_by_file(config_, weights);
   const c10::InferenceMode no_autograd;
   const int64_t vocab = config_.vocab_size, hidden = config_.hidden_size;
-  attention_scale_ = 1.0 / std::sqrt(static_cast<double>(config_.head_dim));
-  embedding_ = weights.get("model.embed_tokens.weight", {vocab, hidden}, dtype, device);
-  final_norm_ = weights.get("model.norm.weight", {hidden}, dtype, device);
+  attention_scale_ = config_.attention_scale;
+  embedding_ = weights.get(config_.embedding_name, {vocab, hidden}, dtype, device);
+  final_norm_ = weights.get(config_.weight_prefix + "norm.weight", {hidden}, dtype, device);
   head_ = Linear(config_.tied_embeddings
                      ? embedding_
-                     : weights.get("lm_head.weight", {vocab, hidden}, dtype, device),
+                     : weights.get(config_.head_name, {vocab, hidden}, dtype, device),
                  /*bias=*/{}, Linear::Rounding::kAny);
-  inverse_frequencies_ = inverse_frequencies(config_).to(device);
   for (int64_t l = 0; l < config_.n_layers; ++l) load_layer(weights, l);
 }
 
 // Projections that read the same input are stored as one matrix, so that a decode step makes one
 // product of them.
 void Decoder::load_layer(const Weights& weights, int64_t index) {
-  const std::string prefix = fmt::format("model.layers.{}.", index);
+  const std::string prefix = fmt::format("{}layers.{}.", config_.weight_prefix, index);
   const int64_t hidden = config_.hidden_size, inner = config_.intermediate_size;
   const int64_t q_size = config_.n_heads * config_.head_dim;
   const int64_t kv_size = config_.n_kv_heads * config_.head_dim;
@@ -118,8 +119,9 @@ at::Tensor Decoder::mlp(const Layer& layer, const at::Tensor& hidden) const {
 // tokens [S, m] and their positions [S, m] -> logits float32 [S, vocab] or [S, m, vocab].
 at::Tensor Decoder::forward(const at::Tensor& tokens, const at::Tensor& positions,
                             const Attend& attend, Logits logits) const {
-  const at::Tensor angles = positions.to(at::kFloat).unsqueeze(-1) * inverse_frequencies_;
-  const at::Tensor cos = angles.cos().unsqueeze(2), sin = angles.sin().unsqueeze(2);
+  const auto [cos, sin] =
+      rope_angles(positions, inverse_frequencies(config_, /*local=*/false, positions),
+                  rope_attention_factor(config_));
   at::Tensor hidden = at::embedding(embedding_, tokens);
   for (int64_t l = 0; l < config_.n_layers; ++l) {
     const Layer& layer = layers_[l];
@@ -156,6 +158,8 @@ at::Tensor Decoder::prefill(const std::vector<int32_t>& tokens, const Observer& 
   check_tokens(ids, 0);
   const auto n_tokens = static_cast<int64_t>(tokens.size());
   const at::Tensor positions = at::arange(n_tokens, at::TensorOptions(at::kLong).device(device_));
+  const at::Tensor frequencies =
+      inverse_frequencies(config_, /*local=*/false, n_tokens).to(device_);
   const auto attend = [&](int64_t l, const Projections& p) {
     LayerView view;
     view.index = l;
@@ -166,7 +170,7 @@ at::Tensor Decoder::prefill(const std::vector<int32_t>& tokens, const Observer& 
     view.keys = p.keys.squeeze(0).transpose(0, 1).contiguous();
     view.values = p.values.squeeze(0).transpose(0, 1).contiguous();
     view.output_weight = layers_[l].output;
-    view.inverse_frequencies = inverse_frequencies_;
+    view.inverse_frequencies = frequencies;
     view.attention_scale = attention_scale_;
     const at::Tensor attended = at::scaled_dot_product_attention(
         view.queries.unsqueeze(0), view.keys.unsqueeze(0), view.values.unsqueeze(0),

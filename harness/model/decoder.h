@@ -81,7 +81,6 @@ class Decoder {
   double attention_scale_;
   at::Tensor embedding_, final_norm_;
   Linear head_;
-  at::Tensor inverse_frequencies_;  // float32 [d / 2], scaling applied
   std::vector<Layer> layers_;
 };
 

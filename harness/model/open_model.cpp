@@ -8,6 +8,8 @@
 #include "harness/base/paths.h"
 #include "harness/base/process.h"
 #include "harness/model/device.h"
+#include "harness/model/file_layout.h"
+#include "harness/model/model_folder.h"
 #include "harness/model/safetensors.h"
 
 namespace kvbench {
@@ -29,8 +31,9 @@ at::ScalarType find_dtype(const ModelSpec& spec, const ModelConfig& config) {
 void ensure_model(const ModelSpec& spec) {
   if (fs::exists(spec.path / "config.json")) return;
   if (spec.fetch.empty()) {
-    throw_input_error("model {}: {} does not exist; expected a Hugging Face model folder",
-                      spec.name, (spec.path / "config.json").string());
+    throw_input_error("model {}: {} does not exist; expected a Hugging Face model folder, {}",
+                      spec.name, (spec.path / "config.json").string(),
+                      describe_weight_files(spec.path));
   }
   ::setenv("KVBENCH_DEPS", deps_dir().c_str(), 1);  // where the script puts it
   run_program({(project_root() / "harness/toolchain/setup.sh").string(), "model", spec.fetch});
@@ -39,12 +42,18 @@ void ensure_model(const ModelSpec& spec) {
 OpenModel open_model(const ModelSpec& spec, const std::string& device) {
   const c10::Device resolved = resolve_device(device);
   ensure_model(spec);
-  const ModelConfig config = load_model_config(spec.path);
+  ModelConfig config = load_model_config(spec.path);
+  if (spec.dtype.empty() && config.stored_dtype.empty()) {
+    resolve_by_file(config, Weights(spec.path));
+  }
   const at::ScalarType dtype = find_dtype(spec, config);
   return {spec, config, dtype, resolved};
 }
 
-void check_weights(const OpenModel& model) { const Weights headers(model.spec.path); }
+void check_weights(const OpenModel& model) {
+  ModelConfig config = model.config;
+  resolve_by_file(config, Weights(model.spec.path));
+}
 
 std::string dtype_name(at::ScalarType dtype) {
   return dtype == at::kFloat ? "float32" : dtype == at::kBFloat16 ? "bfloat16" : "float16";

@@ -9,10 +9,13 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
+#include <optional>
 #include <set>
 
 #include "harness/base/error.h"
 #include "harness/base/json_view.h"
+#include "harness/model/model_folder.h"
 
 namespace kvbench {
 
@@ -54,15 +57,41 @@ namespace {
 constexpr uint64_t kMaxHeader = 100'000'000;         // the format's own limit
 constexpr int64_t kMostElements = int64_t{1} << 56;  // their bytes are an int64_t, too
 
-at::ScalarType read_dtype(const JsonView& tensor) {
-  static const std::map<std::string, at::ScalarType> known = {
-      {"F64", at::kDouble}, {"F32", at::kFloat}, {"BF16", at::kBFloat16}, {"F16", at::kHalf},
-      {"I64", at::kLong},   {"I32", at::kInt},   {"I16", at::kShort},     {"I8", at::kChar},
-      {"U8", at::kByte},    {"BOOL", at::kBool}};
-  const JsonView name = tensor.at("dtype");
-  const auto it = known.find(name.text());
-  if (it == known.end()) name.fail(fmt::format("{} is not supported", name.text()));
-  return it->second;
+// The format's types: bits of an element, and what LibTorch calls it where we read it.
+struct StoredType {
+  int64_t bits;
+  std::optional<at::ScalarType> read_as;
+};
+
+const std::map<std::string, StoredType>& stored_types() {
+  static const std::map<std::string, StoredType> all = {{"F64", {64, at::kDouble}},
+                                                        {"F32", {32, at::kFloat}},
+                                                        {"BF16", {16, at::kBFloat16}},
+                                                        {"F16", {16, at::kHalf}},
+                                                        {"I64", {64, at::kLong}},
+                                                        {"I32", {32, at::kInt}},
+                                                        {"I16", {16, at::kShort}},
+                                                        {"I8", {8, at::kChar}},
+                                                        {"U8", {8, at::kByte}},
+                                                        {"BOOL", {8, at::kBool}},
+                                                        {"U64", {64, {}}},
+                                                        {"U32", {32, {}}},
+                                                        {"U16", {16, {}}},
+                                                        {"C64", {64, {}}},
+                                                        {"F8_E4M3", {8, {}}},
+                                                        {"F8_E5M2", {8, {}}},
+                                                        {"F8_E8M0", {8, {}}},
+                                                        {"F8_E4M3FNUZ", {8, {}}},
+                                                        {"F8_E5M2FNUZ", {8, {}}},
+                                                        {"F6_E2M3", {6, {}}},
+                                                        {"F6_E3M2", {6, {}}},
+                                                        {"F4", {4, {}}}};
+  return all;
+}
+
+std::optional<at::ScalarType> read_as(const std::string& dtype) {
+  const auto it = stored_types().find(dtype);
+  return it == stored_types().end() ? std::nullopt : it->second.read_as;
 }
 
 // Number of elements, or an error when the product leaves the range of sane sizes.
@@ -112,6 +141,20 @@ void check_filled(const std::string& path, std::vector<Span> spans, int64_t data
   }
 }
 
+// Bytes of a tensor, whole ones also for types of 4 and 6 bits. Of a type that the format got after
+// this was written only its place in the file can be checked.
+void check_size(const JsonView& tensor, const std::string& dtype, const std::vector<int64_t>& shape,
+                int64_t n_stored) {
+  const int64_t numel = checked_numel(tensor, shape);
+  const auto type = stored_types().find(dtype);
+  if (type == stored_types().end()) return;
+  const int64_t bits = numel * type->second.bits;
+  if (bits % 8 != 0 || bits / 8 != n_stored) {
+    tensor.fail(fmt::format("shape [{}] needs {} bytes, data_offsets give {}",
+                            fmt::join(shape, ", "), (bits + 7) / 8, n_stored));
+  }
+}
+
 struct Header {
   nlohmann::json tensors;
   uint64_t data_start;  // in the file
@@ -119,6 +162,12 @@ struct Header {
 
 Header parse_header(const MappedFile& file) {
   uint64_t length = 0;
+  constexpr std::string_view kPointer = "version https://git-lfs";
+  if (std::string_view(file.data(), file.size()).starts_with(kPointer)) {
+    throw_input_error(
+        "{}: a Git LFS pointer instead of the weights; run git lfs pull in its folder",
+        file.path());
+  }
   if (file.size() < sizeof length) {
     throw_input_error("{}: {} bytes are too few for a safetensors file", file.path(), file.size());
   }
@@ -139,38 +188,42 @@ Header parse_header(const MappedFile& file) {
 
 Weights::Weights(const std::filesystem::path& model_dir) : dir_(model_dir) {
   if (model_dir.extension() == ".safetensors") {
-    add_file(model_dir);
+    add_file(model_dir, nullptr);
     return;
   }
   const auto single = model_dir / "model.safetensors";
   const auto index = model_dir / "model.safetensors.index.json";
-  if (std::filesystem::exists(single) || !std::filesystem::exists(index)) {
-    add_file(single);
+  if (std::filesystem::exists(single)) {  // transformers looks for it first, too
+    add_file(single, nullptr);
     return;
+  }
+  if (!std::filesystem::exists(index)) {
+    throw_input_error("{}: does not exist, nor does model.safetensors.index.json; {}",
+                      single.string(), describe_weight_files(model_dir));
   }
   const nlohmann::json content = read_json(index);
   const JsonView weight_map = JsonView(content, index.string()).at("weight_map");
   if (!weight_map.value().is_object()) weight_map.fail_type("an object of tensor: file");
-  std::map<std::string, std::string> file_of;
-  std::set<std::string> files;
+  std::map<std::string, std::set<std::string>> tensors_of;
   for (const auto& [tensor, value] : weight_map.value().items()) {
     const std::string file = weight_map.at(tensor).text();
     // An untrusted name must not lead out of the folder.
     if (std::filesystem::path(file).filename() != file || file.empty() || file == "..") {
       weight_map.fail(fmt::format("\"{}\" is not a plain file name", file));
     }
-    file_of.emplace(tensor, file);
-    files.insert(file);
+    tensors_of[file].insert(tensor);
   }
-  for (const auto& file : files) add_file(model_dir / file);
-  for (const auto& [tensor, file] : file_of) {
-    if (!has(tensor)) {
-      weight_map.fail(fmt::format("names tensor {} in {}, which does not hold it", tensor, file));
+  for (const auto& [file, tensors] : tensors_of) {
+    add_file(model_dir / file, &tensors);
+    for (const auto& tensor : tensors) {
+      if (!has(tensor)) {
+        weight_map.fail(fmt::format("names tensor {} in {}, which does not hold it", tensor, file));
+      }
     }
   }
 }
 
-void Weights::add_file(const std::filesystem::path& path) {
+void Weights::add_file(const std::filesystem::path& path, const std::set<std::string>* wanted) {
   const auto file = std::make_shared<MappedFile>(path);
   const Header header = parse_header(*file);
   const auto data_bytes = static_cast<int64_t>(file->size() - header.data_start);
@@ -178,26 +231,24 @@ void Weights::add_file(const std::filesystem::path& path) {
   for (const auto& [name, entry] : header.tensors.items()) {
     if (name == "__metadata__") continue;
     const JsonView tensor(entry, file->path(), "tensor " + name);
-    const auto dtype = read_dtype(tensor);
+    const std::string dtype = tensor.at("dtype").text();
     const auto shape = tensor.at("shape").integers(0, kMostElements);
-    const int64_t n_bytes =
-        checked_numel(tensor, shape) * static_cast<int64_t>(at::elementSize(dtype));
     const Span span = read_span(tensor, data_bytes);
-    if (span.end - span.begin != n_bytes) {
-      tensor.fail(fmt::format("shape [{}] needs {} bytes, data_offsets give {}",
-                              fmt::join(shape, ", "), n_bytes, span.end - span.begin));
-    }
+    check_size(tensor, dtype, shape, span.end - span.begin);
     spans.push_back(span);
+    if (wanted != nullptr && !wanted->contains(name)) continue;
     const auto offset = static_cast<int64_t>(header.data_start) + span.begin;
-    if (!tensors_.emplace(name, Entry{file, dtype, shape, offset, n_bytes}).second) {
-      tensor.fail("stored twice");
-    }
+    tensors_.emplace(name, Entry{file, dtype, shape, offset, span.end - span.begin});
   }
   check_filled(file->path(), std::move(spans), data_bytes);
 }
 
-at::Tensor Weights::get(const std::string& name, const std::vector<int64_t>& shape,
-                        at::ScalarType dtype, c10::Device device) const {
+void Weights::fail(const std::string& what) const {
+  JsonView(nullptr, dir_.string()).fail(what);  // names are the file's, so control characters go
+}
+
+const Weights::Entry& Weights::find(const std::string& name,
+                                    const std::vector<int64_t>& shape) const {
   const auto it = tensors_.find(name);
   if (it == tensors_.end()) throw_input_error("{}: tensor {} is missing", dir_.string(), name);
   const Entry& entry = it->second;
@@ -206,10 +257,33 @@ at::Tensor Weights::get(const std::string& name, const std::vector<int64_t>& sha
                       entry.file->path(), name, fmt::join(shape, ", "),
                       fmt::join(entry.shape, ", "));
   }
+  return entry;
+}
+
+void Weights::check(const std::string& name, const std::vector<int64_t>& shape) const {
+  const Entry& entry = find(name, shape);
+  const auto type = read_as(entry.dtype);
+  if (type && at::isFloatingType(*type)) return;
+  JsonView(nullptr, entry.file->path(), "tensor " + name)
+      .fail(fmt::format("expected F64, F32, BF16 or F16, got {}: quantised weights are not "
+                        "supported; use the float16, bfloat16 or float32 checkpoint",
+                        entry.dtype));
+}
+
+std::string Weights::float_dtype(const std::string& name) const {
+  const std::string& dtype = tensors_.at(name).dtype;
+  return dtype == "BF16" ? "bfloat16" : dtype == "F16" ? "float16" : "float32";
+}
+
+at::Tensor Weights::get(const std::string& name, const std::vector<int64_t>& shape,
+                        at::ScalarType dtype, c10::Device device) const {
+  const Entry& entry = find(name, shape);
+  const auto stored_type = read_as(entry.dtype);
+  if (!stored_type || at::isFloatingType(dtype)) check(name, shape);
   char* data = entry.file->data() + entry.offset;
-  const auto options = at::TensorOptions(entry.dtype);
+  const auto options = at::TensorOptions(*stored_type);
   at::Tensor stored;
-  if (reinterpret_cast<uintptr_t>(data) % at::elementSize(entry.dtype) == 0) {
+  if (reinterpret_cast<uintptr_t>(data) % at::elementSize(*stored_type) == 0) {
     stored = at::from_blob(
         data, shape, [file = entry.file](void*) {}, options);
   } else {  // tensors start only as aligned as the file makes them
@@ -222,7 +296,7 @@ at::Tensor Weights::get(const std::string& name, const std::vector<int64_t>& sha
 int64_t Weights::n_parameters() const {
   int64_t sum = 0;
   for (const auto& [name, entry] : tensors_) {
-    sum += entry.n_bytes / static_cast<int64_t>(at::elementSize(entry.dtype));
+    sum += std::accumulate(entry.shape.begin(), entry.shape.end(), int64_t{1}, std::multiplies<>());
   }
   return sum;
 }

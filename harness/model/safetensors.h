@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -18,13 +19,25 @@ class MappedFile;
 // names), or of one .safetensors file.
 class Weights {
  public:
-  // Throws InputError naming the file and what is wrong with it.
+  // Throws InputError naming the file and what is wrong with it. Of several shards each holds what
+  // the index says it does; what a shard holds besides is ignored. Tensors in types that we do not
+  // read are refused only when they are asked for.
   explicit Weights(const std::filesystem::path& model_dir);
 
   bool has(const std::string& name) const { return tensors_.contains(name); }
 
+  // Throws InputError unless the tensor is there, of `shape`, and in a float type that we read.
+  void check(const std::string& name, const std::vector<int64_t>& shape) const;
+
+  // Its type: "float32" (float64 too), "bfloat16" or "float16". Of a tensor that check accepts.
+  std::string float_dtype(const std::string& name) const;
+
+  // Throws InputError "FOLDER: <what>".
+  [[noreturn]] void fail(const std::string& what) const;
+
   // The tensor as `dtype` on `device`. Of the stored dtype on the CPU it is a view of the file,
-  // kept alive by the tensor. Throws InputError when it is absent or not of `shape`.
+  // kept alive by the tensor. Throws InputError when it is absent, not of `shape`, or a float type
+  // is asked for and integers or 8 bit codes are stored.
   at::Tensor get(const std::string& name, const std::vector<int64_t>& shape, at::ScalarType dtype,
                  c10::Device device) const;
 
@@ -36,12 +49,14 @@ class Weights {
  private:
   struct Entry {
     std::shared_ptr<MappedFile> file;
-    at::ScalarType dtype;
+    std::string dtype;  // as the file spells it, e.g. "BF16"
     std::vector<int64_t> shape;
     int64_t offset, n_bytes;  // in the file
   };
 
-  void add_file(const std::filesystem::path& file);
+  const Entry& find(const std::string& name, const std::vector<int64_t>& shape) const;
+  // Adds those tensors of the file that `wanted` names, all of them when it is null.
+  void add_file(const std::filesystem::path& file, const std::set<std::string>* wanted);
 
   std::filesystem::path dir_;
   std::map<std::string, Entry> tensors_;
