@@ -41,12 +41,12 @@ Inputs sweep_batch(int64_t context, int64_t n_tokens, at::ScalarType dtype) {
 }
 
 using Operator = at::Tensor (*)(const at::Tensor&, at::TensorList, at::TensorList,
-                                const at::Tensor&, const at::Tensor&, double);
+                                const at::Tensor&, const at::Tensor&, double, int64_t);
 
 void run(benchmark::State& state, Operator op, at::ScalarType dtype) {
   const Inputs in = sweep_batch(state.range(0), state.range(1), dtype);
   for (auto _ : state) {
-    benchmark::DoNotOptimize(op(in.query, in.keys, in.values, in.starts, in.lengths, 0.125));
+    benchmark::DoNotOptimize(op(in.query, in.keys, in.values, in.starts, in.lengths, 0.125, 0));
   }
   const auto rounds = static_cast<double>(state.iterations());
   state.counters["GB/s"] =

@@ -189,15 +189,18 @@ class UnitWorker {
     const int64_t m = op_.shape.n_tokens;
     for (int64_t row = 0; row < rows_; ++row) {
       float* scores = scores_.data() + row * kTile;
-      const int64_t seen = std::clamp<int64_t>(first_seen + row % m - j0, 0, count);
+      const int64_t end = first_seen + row % m - j0;  // of the rows that the token sees
+      const int64_t seen = std::clamp<int64_t>(end, 0, count);
+      const int64_t first = op_.window > 0 ? std::clamp<int64_t>(end - op_.window, 0, seen) : 0;
+      std::fill(scores, scores + first, kNegInf);
       std::fill(scores + seen, scores + kTile, kNegInf);
-      if (seen == 0) {
+      if (first == seen) {
         std::fill(scores, scores + kTile, 0.0F);
         continue;
       }
       float& largest = partial.largest[row];
       const float before = largest;
-      for (int64_t j = 0; j < seen; ++j) largest = std::max(largest, scores[j]);
+      for (int64_t j = first; j < seen; ++j) largest = std::max(largest, scores[j]);
       if (largest != before && before != kNegInf) {
         const float shrink = std::exp(before - largest);
         partial.total[row] *= shrink;

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -22,9 +23,10 @@ void attention(const RaggedAttention& op) {
         const int64_t row = ((s * m + i) * Hq + q) * d;
         const auto* query = static_cast<const Storage*>(op.query) + row;
         const int64_t seen = length - m + 1 + i;
+        const int64_t first = op.window > 0 ? std::max<int64_t>(0, seen - op.window) : 0;
         std::vector<double> weight(seen);
         double largest = -std::numeric_limits<double>::infinity(), total = 0;
-        for (int64_t j = 0; j < seen; ++j) {
+        for (int64_t j = first; j < seen; ++j) {
           double dot = 0;
           for (int64_t c = 0; c < d; ++c) {
             dot += double{E::load(query + c)} * double{E::load(keys + j * d + c)};
@@ -32,7 +34,7 @@ void attention(const RaggedAttention& op) {
           weight[j] = dot * op.scale;
           largest = std::max(largest, weight[j]);
         }
-        for (auto& w : weight) total += (w = std::exp(w - largest));
+        for (int64_t j = first; j < seen; ++j) total += weight[j] = std::exp(weight[j] - largest);
         auto* out = static_cast<Storage*>(op.out) + row;
         for (int64_t c = 0; c < d; ++c) {
           double sum = 0;

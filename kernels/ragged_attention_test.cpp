@@ -50,7 +50,7 @@ Inputs make_inputs(const Case& c, const std::vector<std::vector<int64_t>>& lengt
   return in;
 }
 
-at::Tensor reference(const Inputs& in, double scale) {
+at::Tensor reference(const Inputs& in, double scale, int64_t window = 0) {
   at::Tensor out = at::empty_like(in.query);
   std::vector<const void*> keys, values;
   for (const auto& k : in.keys) keys.push_back(k.const_data_ptr());
@@ -62,6 +62,7 @@ at::Tensor reference(const Inputs& in, double scale) {
              : in.query.scalar_type() == at::kBFloat16 ? DType::kBFloat16
                                                        : DType::kFloat16;
   op.scale = static_cast<float>(scale);
+  op.window = window;
   op.query = in.query.const_data_ptr();
   op.keys = keys.data();
   op.values = values.data();
@@ -116,6 +117,29 @@ INSTANTIATE_TEST_SUITE_P(Shapes, RaggedAttentionCases,
                                               shape.param.group, shape.param.head_dim,
                                               c10::toString(shape.param.dtype));
                          });
+
+// Windows below the new tokens, of a tile, across tiles and splits, and longer than any head.
+TEST(RaggedAttention, WindowEqualsDoubleReference) {
+  for (const int64_t n_tokens : {1, 5, 41}) {
+    const Inputs in = make_inputs({n_tokens, 3, 64, at::kFloat},
+                                  {{n_tokens, 65 + n_tokens}, {1024 + n_tokens, 1500 + n_tokens}});
+    for (const int64_t window : {1, 3, 64, 700, 4000}) {
+      const at::Tensor want = reference(in, 0.125, window);
+      expect_close(
+          ragged_attention(in.query, in.keys, in.values, in.starts, in.lengths, 0.125, window),
+          want, 2e-5);
+      expect_close(ragged_attention_composite(in.query, in.keys, in.values, in.starts, in.lengths,
+                                              0.125, window),
+                   want, 2e-5);
+    }
+    EXPECT_TRUE(at::equal(
+        ragged_attention(in.query, in.keys, in.values, in.starts, in.lengths, 0.125, 4000),
+        ragged_attention(in.query, in.keys, in.values, in.starts, in.lengths, 0.125)));
+  }
+  const Inputs in = make_inputs({1, 1, 8, at::kFloat}, {{1, 1}});
+  EXPECT_THROW(ragged_attention(in.query, in.keys, in.values, in.starts, in.lengths, 1, -1),
+               c10::Error);
+}
 
 TEST(RaggedAttention, HandWorked) {
   // One head, two keys, the query points along the first: weights e/(e+1) and 1/(e+1).

@@ -10,7 +10,7 @@ namespace kvbench {
 namespace {
 
 void check_attention(const at::Tensor& query, at::TensorList keys, at::TensorList values,
-                     const at::Tensor& starts, const at::Tensor& lengths) {
+                     const at::Tensor& starts, const at::Tensor& lengths, int64_t window) {
   TORCH_CHECK(query.dim() == 4, "query: expected [S, m, Hq, d], got ", query.sizes());
   const auto n_sequences = query.size(0);
   TORCH_CHECK(static_cast<int64_t>(keys.size()) == n_sequences &&
@@ -22,12 +22,13 @@ void check_attention(const at::Tensor& query, at::TensorList keys, at::TensorLis
   check_buffers(values, "values", query, query.size(3));
   TORCH_CHECK(starts.size(1) > 0 && query.size(2) % starts.size(1) == 0, "query heads ",
               query.size(2), " are not a multiple of KV heads ", starts.size(1));
+  TORCH_CHECK(window >= 0, "window: expected 0 or more tokens, got ", window);
 }
 
 at::Tensor ragged_attention_on_cpu(const at::Tensor& query, at::TensorList keys,
                                    at::TensorList values, const at::Tensor& starts,
-                                   const at::Tensor& lengths, double scale) {
-  check_attention(query, keys, values, starts, lengths);
+                                   const at::Tensor& lengths, double scale, int64_t window) {
+  check_attention(query, keys, values, starts, lengths, window);
   check_bounds(keys, starts, lengths, query.size(1));
   check_bounds(values, starts, lengths, query.size(1));
   const at::Tensor contiguous = query.contiguous();
@@ -39,6 +40,7 @@ at::Tensor ragged_attention_on_cpu(const at::Tensor& query, at::TensorList keys,
   op.shape = {query.size(0), query.size(1), query.size(2), starts.size(1), query.size(3)};
   op.dtype = dtype_of(query);
   op.scale = static_cast<float>(scale);
+  op.window = window;
   op.query = contiguous.const_data_ptr();
   op.keys = key_pointers.data();
   op.values = value_pointers.data();
@@ -53,8 +55,8 @@ at::Tensor ragged_attention_on_cpu(const at::Tensor& query, at::TensorList keys,
 
 at::Tensor ragged_attention_composite(const at::Tensor& query, at::TensorList keys,
                                       at::TensorList values, const at::Tensor& starts,
-                                      const at::Tensor& lengths, double scale) {
-  check_attention(query, keys, values, starts, lengths);
+                                      const at::Tensor& lengths, double scale, int64_t window) {
+  check_attention(query, keys, values, starts, lengths, window);
   const auto start = host(starts), length = host(lengths);
   const int64_t m = query.size(1), n_heads = starts.size(1), group = query.size(2) / n_heads;
   at::Tensor out = at::empty_like(query);
@@ -66,9 +68,10 @@ at::Tensor ragged_attention_composite(const at::Tensor& query, at::TensorList ke
       // [group, m, d]
       const at::Tensor q =
           query.select(0, s).narrow(1, h * group, group).transpose(0, 1).to(at::kFloat);
-      // Token i sees columns 0 .. n - m + i.
-      const at::Tensor mask =
-          at::ones({m, n}, q.options().dtype(at::kBool)).tril(n - m).logical_not();
+      // Token i sees columns 0 .. n - m + i, of which the last `window`.
+      at::Tensor seen = at::ones({m, n}, q.options().dtype(at::kBool)).tril(n - m);
+      if (window > 0) seen = seen.triu(n - m - window + 1);
+      const at::Tensor mask = seen.logical_not();
       const at::Tensor weights =
           (at::matmul(q, k.t()) * scale).masked_fill(mask, -INFINITY).softmax(-1);
       out.select(0, s).narrow(1, h * group, group).copy_(at::matmul(weights, v).transpose(0, 1));
@@ -78,15 +81,16 @@ at::Tensor ragged_attention_composite(const at::Tensor& query, at::TensorList ke
 }
 
 at::Tensor ragged_attention(const at::Tensor& query, at::TensorList keys, at::TensorList values,
-                            const at::Tensor& starts, const at::Tensor& lengths, double scale) {
+                            const at::Tensor& starts, const at::Tensor& lengths, double scale,
+                            int64_t window) {
   static const auto op = find_operator<decltype(ragged_attention)>("kvbench::ragged_attention");
-  return op.call(query, keys, values, starts, lengths, scale);
+  return op.call(query, keys, values, starts, lengths, scale, window);
 }
 
 TORCH_LIBRARY_FRAGMENT(kvbench, library) {
   library.def(
       "ragged_attention(Tensor query, Tensor[] keys, Tensor[] values, Tensor starts, "
-      "Tensor lengths, float scale) -> Tensor");
+      "Tensor lengths, float scale, int window=0) -> Tensor");
 }
 
 TORCH_LIBRARY_IMPL(kvbench, CPU, library) {

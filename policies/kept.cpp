@@ -45,15 +45,19 @@ std::vector<int64_t> KeptTokens::counts() const {
   return all;
 }
 
-KeptTokens keep_all(int64_t n_kv_heads, int64_t n_tokens) {
+KeptTokens keep_latest(int64_t n_kv_heads, int64_t n_tokens, int64_t count) {
+  const int64_t first = std::max<int64_t>(0, n_tokens - count);
   KeptTokens kept;
-  kept.positions.resize(n_kv_heads * n_tokens);
-  for (int64_t h = 0; h <= n_kv_heads; ++h) kept.offsets.push_back(h * n_tokens);
+  kept.offsets.push_back(0);
   for (int64_t h = 0; h < n_kv_heads; ++h) {
-    std::iota(kept.positions.begin() + kept.offsets[h],
-              kept.positions.begin() + kept.offsets[h + 1], int64_t{0});
+    append_range(first, n_tokens, kept.positions);
+    kept.offsets.push_back(static_cast<int64_t>(kept.positions.size()));
   }
   return kept;
+}
+
+KeptTokens keep_all(int64_t n_kv_heads, int64_t n_tokens) {
+  return keep_latest(n_kv_heads, n_tokens, n_tokens);
 }
 
 KeptTokens select_top(const at::Tensor& scores, const std::vector<int64_t>& counts,

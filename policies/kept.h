@@ -21,6 +21,9 @@ struct KeptTokens {
 // Every one of `n_tokens` tokens in every head.
 KeptTokens keep_all(int64_t n_kv_heads, int64_t n_tokens);
 
+// The last `count` of them, or all where there are fewer, in every head.
+KeptTokens keep_latest(int64_t n_kv_heads, int64_t n_tokens, int64_t count);
+
 // Tokens that stay whatever their scores, the first and the last ones of a layer.
 struct Protection {
   int64_t sink = 0, recent = 0;

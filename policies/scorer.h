@@ -19,6 +19,9 @@ namespace kvbench {
 
 // One layer of T cached tokens. After a prefill: the whole context right after its own (full)
 // attention, Q = T. While decoding: what one or several KV heads hold, and Q of the latest queries.
+//
+// Only layers with full attention are scored and counted: one of a sliding window keeps what its
+// window sees, whatever the policy. `index` counts those of full attention alone.
 struct LayerView {
   int64_t index = 0, n_layers = 0;
   at::Tensor keys, values;     // [H, T, d], model dtype; keys after RoPE
@@ -31,6 +34,8 @@ struct LayerView {
   at::Tensor importance;           // float32 [H, T], of the answer to come: for oracles alone, else
                                    // undefined (policies/lukv/oracle.h)
   uint64_t seed = 0;               // of the sample: the source of any randomness
+  int64_t window = 0;              // of a windowed layer, which no scorer or allocator sees; index is
+                                   // then n_layers or more
 
   int64_t n_tokens() const { return keys.size(1); }
   int64_t n_kv_heads() const { return keys.size(0); }

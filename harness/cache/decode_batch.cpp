@@ -52,7 +52,7 @@ void DecodeBatch::collect() {
 
 at::Tensor DecodeBatch::append_and_attend(int64_t layer, const at::Tensor& query,
                                           const at::Tensor& keys, const at::Tensor& values,
-                                          double scale) {
+                                          double scale, int64_t window) {
   const at::Tensor starts = starts_[layer], lengths = lengths_[layer];
   const int64_t n_tokens = query.size(1);
   // Before anything is written: in a flat buffer the next head's rows follow.
@@ -63,7 +63,7 @@ at::Tensor DecodeBatch::append_and_attend(int64_t layer, const at::Tensor& query
   lengths.add_(n_tokens);
   ragged_append(keys, keys_[layer], starts, lengths);
   ragged_append(values, values_[layer], starts, lengths);
-  return ragged_attention(query, keys_[layer], values_[layer], starts, lengths, scale);
+  return ragged_attention(query, keys_[layer], values_[layer], starts, lengths, scale, window);
 }
 
 void DecodeBatch::advance(int64_t n_tokens) {

@@ -21,9 +21,10 @@ class DecodeBatch {
   // Makes room for m new tokens in every cache: call it before the first layer of a step.
   void reserve(int64_t n_tokens);
 
-  // Appends rows [S, m, H, d] of `layer` to every cache and attends query [S, m, Hq, d] over them.
+  // Appends rows [S, m, H, d] of `layer` to every cache and attends query [S, m, Hq, d] over them,
+  // or over the last `window` of them up to each token (0 = all).
   at::Tensor append_and_attend(int64_t layer, const at::Tensor& query, const at::Tensor& keys,
-                               const at::Tensor& values, double scale);
+                               const at::Tensor& values, double scale, int64_t window = 0);
 
   // Ends a step of m new tokens: all layers have appended theirs.
   void advance(int64_t n_tokens);

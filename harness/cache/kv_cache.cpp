@@ -82,6 +82,17 @@ void KvCache::store(int64_t index, const at::Tensor& keys, const at::Tensor& val
   ragged_gather(values, positions, offsets, starts, layer.values);
 }
 
+void KvCache::store_window(int64_t index, const at::Tensor& keys, const at::Tensor& values,
+                           int64_t window) {
+  store(index, keys, values, keep_latest(keys.size(0), keys.size(1), window - 1));
+}
+
+void KvCache::cut_to_window(int64_t index, int64_t window) {
+  const auto& lengths = layers_.at(index).lengths;  // the same of every head
+  if (lengths.at(0) < window) return;
+  cut(index, keep_latest(static_cast<int64_t>(lengths.size()), lengths[0], window - 1));
+}
+
 bool KvCache::reserve(int64_t n_tokens) {
   bool grew = false;
   for (auto& layer : layers_) {

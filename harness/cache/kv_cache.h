@@ -30,6 +30,11 @@ class KvCache {
   void store(int64_t layer, const at::Tensor& keys, const at::Tensor& values,
              const KeptTokens& kept);
 
+  // The same of a layer with a sliding window of `window` tokens: of every head what the next token
+  // sees beside itself.
+  void store_window(int64_t layer, const at::Tensor& keys, const at::Tensor& values,
+                    int64_t window);
+
   // Position of the next token: it continues from the uncompressed length, not from what is kept.
   int64_t next_position() const { return next_position_; }
 
@@ -44,6 +49,9 @@ class KvCache {
   // Forgets every token appended since store() or commit(), for the next question on the same
   // context. Not after a cut: copy the cache before, if it is wanted again.
   void rewind();
+
+  // Lets go of what the next token does not see in a layer of that window. Not before rewind().
+  void cut_to_window(int64_t layer, int64_t window);
 
   // Cuts a layer to some of its rows: positions are row numbers inside a head, ascending. Rows move
   // up in place; buffers of which less than half stays in use are let go for smaller ones.

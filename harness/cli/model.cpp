@@ -55,9 +55,11 @@ void check(const std::string& text, const std::string& dtype) {
   const at::ScalarType scalar = opened.dtype;
   const Decoder model(spec.path, scalar, opened.device);
   fmt::print("loaded       {} bytes as {}\n", model.weight_bytes(), dtype_name(scalar));
-  const auto kv_token = 2 * config.n_layers * config.n_kv_heads * config.head_dim *
-                        static_cast<int64_t>(c10::elementSize(scalar));
-  fmt::print("KV cache     {} bytes a token\n", kv_token);
+  fmt::print("KV cache     {} bytes for 1000 tokens{}\n", model.kv_bytes(1000),
+             config.n_full_layers() == config.n_layers
+                 ? ""
+                 : fmt::format(", {} layers of {} without a sliding window", config.n_full_layers(),
+                               config.n_layers));
 
   const PromptFormat format(spec.path, /*chat=*/true);
   fmt::print("tokenizer    {} ids\n", format.tokenizer().vocab_size());

@@ -48,6 +48,11 @@ class ChunkedPrefill {
 
  private:
   void start(const LayerView& view) {
+    if (view.window > 0) {
+      windows_.emplace_back(view.index, view.window);
+      out_.cache->store_window(view.index, view.keys, view.values, view.window);
+      return;
+    }
     LayerView layer = view;
     layer.seed = options_.seed;
     // The allocator does not read scores, only how many tokens and heads there are.
@@ -64,12 +69,13 @@ class ChunkedPrefill {
     out_.peak_kv_bytes = std::max(out_.peak_kv_bytes, out_.cache->bytes_allocated());
     const Stopwatch watch(model_.device());
     out_.eviction->end_step(*out_.cache);
+    for (const auto& [slot, window] : windows_) out_.cache->cut_to_window(slot, window);
     out_.compact_ms += watch.ms();
   }
 
   void finish() {
     out_.cache->commit();
-    for (int64_t l = 0; l < model_.config().n_layers; ++l) {
+    for (int64_t l = 0; l < model_.config().n_full_layers(); ++l) {
       KeptTokens kept = out_.eviction->kept(l);
       for (const auto count : kept.counts()) {
         out_.keep_counts.push_back(static_cast<int32_t>(count));
@@ -88,6 +94,7 @@ class ChunkedPrefill {
   const CompressOptions& options_;
   CompressedCache out_;
   int64_t n_tokens_ = 0;
+  std::vector<std::pair<int64_t, int64_t>> windows_;  // windowed layers: cache slot, tokens
 };
 
 }  // namespace

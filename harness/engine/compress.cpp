@@ -50,6 +50,7 @@ class Compressor {
   }
 
   void add_layer(const LayerView& view) {
+    if (view.window > 0) return add_windowed_layer(view);
     LayerView layer = view;
     layer.seed = options_.seed;
     if (!options_.importance.empty()) layer.importance = options_.importance.at(layer.index);
@@ -89,6 +90,16 @@ class Compressor {
   bool keeps_all(size_t i) const {
     return policies_[i].policy->is_full() || policies_[i].ratio == 0;
   }
+  // What a window has left behind is no policy's business, nor what it still sees.
+  void add_windowed_layer(const LayerView& layer) {
+    for (size_t i = 0; i < policies_.size(); ++i) {
+      guarded(i, [&] {
+        caches_[i].cache->store_window(layer.index, layer.keys, layer.values, layer.window);
+        note_peak(i, layer);
+      });
+    }
+  }
+
   // Whatever goes wrong in one policy's part stays with that policy, of which nothing else is left.
   template <class F>
   void guarded(size_t i, F&& work) {
@@ -173,7 +184,9 @@ class Compressor {
   void note_peak(size_t i, const LayerView& layer) {
     CompressedCache& out = caches_[i];
     const auto layer_bytes = static_cast<int64_t>(layer.keys.nbytes() + layer.values.nbytes());
-    const int64_t whole = pending_[i].empty() ? layer_bytes : (layer.index + 1) * layer_bytes;
+    const auto waiting = static_cast<int64_t>(pending_[i].size());
+    const int64_t whole =
+        layer_bytes * (layer.window > 0 ? waiting + 1 : std::max(waiting, int64_t{1}));
     out.peak_kv_bytes = std::max(out.peak_kv_bytes, whole + out.cache->bytes_allocated());
   }
 

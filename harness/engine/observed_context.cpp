@@ -34,7 +34,7 @@ ObservedContext::ObservedContext(const Decoder& model, const std::vector<int32_t
   model.prefill(context, [&](const LayerView& view) {
     LayerView layer = view;
     layer.seed = seed;
-    for (size_t i = 0; i < policies.size(); ++i) {
+    for (size_t i = 0; i < policies.size() && layer.window == 0; ++i) {
       by_scorer[i].push_back(policies[i]->score(layer).scores.to(at::kCPU));
     }
     add_layer(layer, norm);
@@ -50,6 +50,10 @@ ObservedContext::ObservedContext(const Decoder& model, const std::vector<LayerVi
 }
 
 void ObservedContext::add_layer(const LayerView& layer, lukv::OracleNorm norm) {
+  if (layer.window > 0) {
+    cache_.store_window(layer.index, layer.keys, layer.values, layer.window);
+    return;
+  }
   attention_scale_ = layer.attention_scale;
   norms_.push_back(lukv::value_norms(layer, norm));
   cache_.store(layer.index, layer.keys, layer.values,

@@ -2,72 +2,132 @@
 
 #include <ATen/ATen.h>
 
-#include <cmath>
+#include <algorithm>
+#include <numeric>
 
 #include "harness/base/error.h"
 #include "harness/model/file_layout.h"
 #include "harness/model/rope.h"
 #include "harness/model/safetensors.h"
+#include "kernels/gated_activation_torch.h"
 
 namespace kvbench {
+namespace {
+
+// Causal attention of a whole context, [Hq, T, d]. Under a window blocks of queries each see the
+// keys that their windows reach: a mask of all pairs would grow with the square of the context.
+at::Tensor attend_causally(const LayerView& layer) {
+  const at::Tensor queries = layer.queries.unsqueeze(0), keys = layer.keys.unsqueeze(0),
+                   values = layer.values.unsqueeze(0);
+  const int64_t n_tokens = layer.n_tokens(), window = layer.window;
+  if (window == 0 || n_tokens <= window) {
+    return at::scaled_dot_product_attention(queries, keys, values, /*attn_mask=*/{},
+                                            /*dropout_p=*/0.0, /*is_causal=*/true,
+                                            layer.attention_scale, /*enable_gqa=*/true)
+        .squeeze(0);
+  }
+  constexpr int64_t kBlock = 512;
+  std::vector<at::Tensor> blocks;
+  for (int64_t first = 0; first < n_tokens; first += kBlock) {
+    const int64_t n = std::min(kBlock, n_tokens - first);
+    const int64_t first_key = std::max<int64_t>(0, first - window + 1);
+    const int64_t before = first - first_key, n_keys = before + n;
+    const at::Tensor seen = at::ones({n, n_keys}, keys.options().dtype(at::kBool))
+                                .tril(before)
+                                .triu(before - window + 1);
+    blocks.push_back(at::scaled_dot_product_attention(
+        queries.narrow(2, first, n), keys.narrow(2, first_key, n_keys),
+        values.narrow(2, first_key, n_keys), seen, /*dropout_p=*/0.0, /*is_causal=*/false,
+        layer.attention_scale, /*enable_gqa=*/true));
+  }
+  return at::cat(blocks, 2).squeeze(0);
+}
+
+}  // namespace
 
 at::Tensor token_ids(std::span<const int32_t> tokens) {
   return at::tensor(std::vector<int64_t>(tokens.begin(), tokens.end()), at::kLong).unsqueeze(0);
 }
 
-Decoder::Decoder(const std::filesystem::path& model_dir, at::ScalarType dtype, c10::Device device)
+Decoder::Decoder(const std::filesystem::path& model_dir, at::ScalarType dtype, c10::Device device,
+                 const StartProgress& progress)
     : config_(load_model_config(model_dir)), dtype_(dtype), device_(device) {
   const Weights weights(model_dir);
   resolve_by_file(config_, weights);
   const c10::InferenceMode no_autograd;
   const int64_t vocab = config_.vocab_size, hidden = config_.hidden_size;
-  attention_scale_ = config_.attention_scale;
+  const Advance advance = progress ? progress(config_.n_layers, 0) : Advance();
   embedding_ = weights.get(config_.embedding_name, {vocab, hidden}, dtype, device);
-  final_norm_ = weights.get(config_.weight_prefix + "norm.weight", {hidden}, dtype, device);
+  final_norm_ = load_norm(weights, config_.weight_prefix + "norm.weight", hidden);
   head_ = Linear(config_.tied_embeddings
                      ? embedding_
-                     : weights.get(config_.head_name, {vocab, hidden}, dtype, device),
-                 /*bias=*/{}, Linear::Rounding::kAny);
-  for (int64_t l = 0; l < config_.n_layers; ++l) load_layer(weights, l);
+                     : weights.get(config_.head_name, {vocab, hidden}, dtype, device));
+  for (int64_t l = 0; l < config_.n_layers; ++l) {
+    layers_.push_back(load_layer(weights, l));
+    if (advance) advance(1, "loading");
+  }
+}
+
+// Gemma's norms are stored as what they differ by from 1, and multiply in float32.
+at::Tensor Decoder::load_norm(const Weights& weights, const std::string& name, int64_t size) const {
+  if (!config_.norm_plus_one) return weights.get(name, {size}, dtype_, device_);
+  return weights.get(name, {size}, dtype_, device_).to(at::kFloat) + 1;
 }
 
 // Projections that read the same input are stored as one matrix, so that a decode step makes one
-// product of them.
-void Decoder::load_layer(const Weights& weights, int64_t index) {
+// product of them. They are read into their places in it.
+Linear Decoder::load_linear(const Weights& weights, const std::vector<std::string>& names,
+                            const std::vector<int64_t>& out_sizes, int64_t in,
+                            bool has_bias) const {
+  const int64_t out = std::accumulate(out_sizes.begin(), out_sizes.end(), int64_t{0});
+  const auto options = at::TensorOptions(dtype_).device(device_);
+  const at::Tensor weight = at::empty({out, in}, options);
+  const at::Tensor bias = has_bias ? at::empty({out}, options) : at::Tensor();
+  int64_t first = 0;
+  for (size_t i = 0; i < names.size(); ++i) {
+    weights.read(names[i] + ".weight", weight.narrow(0, first, out_sizes[i]));
+    if (has_bias) weights.read(names[i] + ".bias", bias.narrow(0, first, out_sizes[i]));
+    first += out_sizes[i];
+  }
+  return Linear(weight, bias);
+}
+
+Decoder::Layer Decoder::load_layer(const Weights& weights, int64_t index) const {
   const std::string prefix = fmt::format("{}layers.{}.", config_.weight_prefix, index);
   const int64_t hidden = config_.hidden_size, inner = config_.intermediate_size;
   const int64_t q_size = config_.n_heads * config_.head_dim;
   const int64_t kv_size = config_.n_kv_heads * config_.head_dim;
-  const auto get = [&](const std::string& name, std::vector<int64_t> shape) {
-    return weights.get(prefix + name, shape, dtype_, device_);
+  const auto norm = [&](const std::string& name, int64_t size) {
+    return load_norm(weights, prefix + name + ".weight", size);
   };
-  at::Tensor qkv_bias, gate_up_bias, down_bias;
-  if (config_.qkv_bias) {
-    qkv_bias =
-        at::cat({get("self_attn.q_proj.bias", {q_size}), get("self_attn.k_proj.bias", {kv_size}),
-                 get("self_attn.v_proj.bias", {kv_size})});
-  }
-  if (config_.mlp_bias) {
-    gate_up_bias = at::cat({get("mlp.gate_proj.bias", {inner}), get("mlp.up_proj.bias", {inner})});
-    down_bias = get("mlp.down_proj.bias", {hidden});
-  }
-  Layer& layer = layers_.emplace_back();
-  layer.attention_norm = get("input_layernorm.weight", {hidden});
-  layer.qkv = Linear(at::cat({get("self_attn.q_proj.weight", {q_size, hidden}),
-                              get("self_attn.k_proj.weight", {kv_size, hidden}),
-                              get("self_attn.v_proj.weight", {kv_size, hidden})}),
-                     qkv_bias);
-  layer.output = get("self_attn.o_proj.weight", {hidden, q_size});
-  if (config_.output_bias) layer.output_bias = get("self_attn.o_proj.bias", {hidden});
+  const auto linear = [&](std::vector<std::string> names, const std::vector<int64_t>& out,
+                          int64_t in, bool has_bias) {
+    for (auto& name : names) name.insert(0, prefix);
+    return load_linear(weights, names, out, in, has_bias);
+  };
+  Layer layer;
+  layer.attention_norm = norm("input_layernorm", hidden);
+  layer.qkv = linear({"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"},
+                     {q_size, kv_size, kv_size}, hidden, config_.qkv_bias);
+  layer.output = linear({"self_attn.o_proj"}, {hidden}, q_size, config_.output_bias);
   if (config_.qk_norm) {
-    layer.q_norm = get("self_attn.q_norm.weight", {config_.head_dim});
-    layer.k_norm = get("self_attn.k_norm.weight", {config_.head_dim});
+    layer.q_norm = norm("self_attn.q_norm", config_.head_dim);
+    layer.k_norm = norm("self_attn.k_norm", config_.head_dim);
   }
-  layer.mlp_norm = get("post_attention_layernorm.weight", {hidden});
-  layer.gate_up = Linear(at::cat({get("mlp.gate_proj.weight", {inner, hidden}),
-                                  get("mlp.up_proj.weight", {inner, hidden})}),
-                         gate_up_bias);
-  layer.down = Linear(get("mlp.down_proj.weight", {hidden, inner}), down_bias);
+  if (config_.sandwich_norms) {
+    layer.after_attention_norm = norm("post_attention_layernorm", hidden);
+    layer.mlp_norm = norm("pre_feedforward_layernorm", hidden);
+    layer.after_mlp_norm = norm("post_feedforward_layernorm", hidden);
+  } else {
+    layer.mlp_norm = norm("post_attention_layernorm", hidden);
+  }
+  layer.gate_up =
+      linear({"mlp.gate_proj", "mlp.up_proj"}, {inner, inner}, hidden, config_.mlp_bias);
+  layer.down = linear({"mlp.down_proj"}, {hidden}, inner, config_.mlp_bias);
+  layer.window = config_.windows[index];
+  layer.cache_slot = config_.cache_slots()[index];
+  layer.local_rope = config_.local_rope(index);
+  return layer;
 }
 
 int64_t Decoder::weight_bytes() const {
@@ -75,31 +135,38 @@ int64_t Decoder::weight_bytes() const {
     return t.defined() ? static_cast<int64_t>(t.nbytes()) : 0;
   };
   int64_t sum = bytes(embedding_) + bytes(final_norm_);
-  if (!config_.tied_embeddings || head_.is_packed()) sum += head_.bytes();
+  if (!config_.tied_embeddings) sum += bytes(head_.weight());
   for (const auto& l : layers_) {
-    for (const auto* t :
-         {&l.attention_norm, &l.q_norm, &l.k_norm, &l.mlp_norm, &l.output, &l.output_bias}) {
+    for (const auto* t : {&l.attention_norm, &l.q_norm, &l.k_norm, &l.mlp_norm,
+                          &l.after_attention_norm, &l.after_mlp_norm}) {
       sum += bytes(*t);
     }
-    for (const auto* linear : {&l.qkv, &l.gate_up, &l.down}) sum += linear->bytes();
+    for (const auto* linear : {&l.qkv, &l.output, &l.gate_up, &l.down}) {
+      sum += bytes(linear->weight()) + bytes(linear->bias());
+    }
   }
   return sum;
 }
 
 int64_t Decoder::kv_bytes(int64_t n_tokens) const {
-  return 2 * config_.n_layers * config_.n_kv_heads * n_tokens * config_.head_dim *
+  int64_t rows = 0;
+  for (const auto& layer : layers_) {
+    rows += layer.window == 0 ? n_tokens : std::min(n_tokens, layer.window - 1);
+  }
+  return 2 * rows * config_.n_kv_heads * config_.head_dim *
          static_cast<int64_t>(c10::elementSize(dtype_));
 }
 
-// RMS norm in float32, the weight applied in the model's dtype (as transformers does).
+// RMS norm in float32, the weight applied in its own dtype: the model's (as transformers does), or
+// float32 (Gemma).
 at::Tensor Decoder::norm(const at::Tensor& hidden, const at::Tensor& weight) const {
   const at::Tensor x = hidden.to(at::kFloat);
   const at::Tensor scale = at::rsqrt(x.square().mean({-1}, true) + config_.rms_norm_eps);
-  return (x * scale).to(dtype_) * weight;
+  return ((x * scale).to(weight.scalar_type()) * weight).to(dtype_);
 }
 
 Decoder::Projections Decoder::project(const Layer& layer, const at::Tensor& hidden,
-                                      const at::Tensor& cos, const at::Tensor& sin) const {
+                                      const RopeAngles& angles) const {
   const int64_t S = hidden.size(0), m = hidden.size(1), d = config_.head_dim;
   const int64_t Hq = config_.n_heads, H = config_.n_kv_heads;
   const at::Tensor heads = layer.qkv(hidden).view({S, m, Hq + 2 * H, d});
@@ -108,32 +175,46 @@ Decoder::Projections Decoder::project(const Layer& layer, const at::Tensor& hidd
     queries = norm(queries, layer.q_norm);
     keys = norm(keys, layer.k_norm);
   }
-  return {queries, rotate(queries, cos, sin), rotate(keys, cos, sin), heads.narrow(2, Hq + H, H)};
+  return {queries, rotate(queries, angles.cos, angles.sin), rotate(keys, angles.cos, angles.sin),
+          heads.narrow(2, Hq + H, H)};
 }
 
 at::Tensor Decoder::mlp(const Layer& layer, const at::Tensor& hidden) const {
-  auto gate_up = layer.gate_up(hidden).chunk(2, -1);
-  return layer.down(at::silu_(gate_up[0]).mul_(gate_up[1]));
+  const char* activation = config_.activation == Activation::kSilu ? "silu" : "gelu_tanh";
+  return layer.down(gated_activation(layer.gate_up(hidden), activation));
 }
 
 // tokens [S, m] and their positions [S, m] -> logits float32 [S, vocab] or [S, m, vocab].
 at::Tensor Decoder::forward(const at::Tensor& tokens, const at::Tensor& positions,
                             const Attend& attend, Logits logits) const {
-  const auto [cos, sin] =
+  const RopeAngles angles =
       rope_angles(positions, inverse_frequencies(config_, /*local=*/false, positions),
                   rope_attention_factor(config_));
+  const bool any_local = std::any_of(layers_.begin(), layers_.end(),
+                                     [](const Layer& layer) { return layer.local_rope; });
+  const RopeAngles local_angles =
+      any_local ? rope_angles(positions, inverse_frequencies(config_, /*local=*/true, positions), 1)
+                : RopeAngles();
   at::Tensor hidden = at::embedding(embedding_, tokens);
+  if (config_.embedding_scale != 1) {
+    hidden = hidden * at::scalar_tensor(config_.embedding_scale, hidden.options());
+  }
   for (int64_t l = 0; l < config_.n_layers; ++l) {
     const Layer& layer = layers_[l];
-    const Projections heads = project(layer, norm(hidden, layer.attention_norm), cos, sin);
+    const Projections heads = project(layer, norm(hidden, layer.attention_norm),
+                                      layer.local_rope ? local_angles : angles);
     at::Tensor attended = attend(l, heads).flatten(2);  // [S, m, Hq * d]
     if (logits == Logits::kLast && l + 1 == config_.n_layers) {
       // Nobody attends to what the last layer makes of the other tokens.
       attended = attended.select(1, -1);
       hidden = hidden.select(1, -1);
     }
-    hidden = hidden + at::linear(attended, layer.output, layer.output_bias);
-    hidden = hidden + mlp(layer, norm(hidden, layer.mlp_norm));
+    at::Tensor change = layer.output(attended);
+    if (config_.sandwich_norms) change = norm(change, layer.after_attention_norm);
+    hidden = hidden + change;
+    change = mlp(layer, norm(hidden, layer.mlp_norm));
+    if (config_.sandwich_norms) change = norm(change, layer.after_mlp_norm);
+    hidden = hidden + change;
   }
   return head_(norm(hidden, final_norm_)).to(at::kFloat);
 }
@@ -160,24 +241,23 @@ at::Tensor Decoder::prefill(const std::vector<int32_t>& tokens, const Observer& 
   const at::Tensor positions = at::arange(n_tokens, at::TensorOptions(at::kLong).device(device_));
   const at::Tensor frequencies =
       inverse_frequencies(config_, /*local=*/false, n_tokens).to(device_);
+  const int64_t n_full = config_.n_full_layers();
   const auto attend = [&](int64_t l, const Projections& p) {
     LayerView view;
-    view.index = l;
-    view.n_layers = config_.n_layers;
+    view.index = layers_[l].cache_slot;
+    view.n_layers = n_full;
+    view.window = layers_[l].window;
     // [1, T, heads, d] -> [heads, T, d]
     view.queries_prerope = p.queries_prerope.squeeze(0).transpose(0, 1);
     view.queries = p.queries.squeeze(0).transpose(0, 1);
     view.keys = p.keys.squeeze(0).transpose(0, 1).contiguous();
     view.values = p.values.squeeze(0).transpose(0, 1).contiguous();
-    view.output_weight = layers_[l].output;
+    view.output_weight = layers_[l].output.weight();
     view.inverse_frequencies = frequencies;
-    view.attention_scale = attention_scale_;
-    const at::Tensor attended = at::scaled_dot_product_attention(
-        view.queries.unsqueeze(0), view.keys.unsqueeze(0), view.values.unsqueeze(0),
-        /*attn_mask=*/{}, /*dropout_p=*/0.0, /*is_causal=*/true, attention_scale_,
-        /*enable_gqa=*/true);
+    view.attention_scale = config_.attention_scale;
+    const at::Tensor attended = attend_causally(view);
     observer(view);
-    return attended.transpose(1, 2);
+    return attended.transpose(0, 1).unsqueeze(0);
   };
   return forward(ids.to(device_), positions.unsqueeze(0), attend, Logits::kLast).squeeze(0);
 }
@@ -195,8 +275,10 @@ at::Tensor Decoder::extend(const at::Tensor& tokens, DecodeBatch& batch, Logits 
   const at::Tensor positions =
       (at::tensor(next, at::kLong).unsqueeze(1) + at::arange(m, at::kLong)).to(device_);
   const auto attend = [&](int64_t l, const Projections& p) {
-    at::Tensor attended = batch.append_and_attend(l, p.queries, p.keys, p.values, attention_scale_);
-    if (observer) observer(l, p.queries);
+    const Layer& layer = layers_[l];
+    at::Tensor attended = batch.append_and_attend(layer.cache_slot, p.queries, p.keys, p.values,
+                                                  config_.attention_scale, layer.window);
+    if (observer && layer.window == 0) observer(layer.cache_slot, p.queries);
     return attended;
   };
   at::Tensor result = forward(tokens.to(device_).expand({S, m}), positions, attend, logits);

@@ -1,5 +1,8 @@
-// The forward pass of a decoder of the Llama family on LibTorch: Llama 2 and 3.x, Mistral, Qwen 2,
-// 2.5 and 3, SmolLM2. One code path; ModelConfig's switches are its only differences.
+// The forward pass of a decoder on LibTorch: Llama 2 and 3.x, Mistral, Qwen 2, 2.5 and 3, SmolLM2,
+// Gemma 3. One code path; ModelConfig's switches are its only differences.
+//
+// What a sequence gets depends neither on the other sequences of a batch nor on the number of
+// threads (on a CPU): every product and sum of a row has one order.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -9,9 +12,11 @@
 #include <span>
 #include <vector>
 
+#include "harness/base/progress.h"
 #include "harness/cache/decode_batch.h"
 #include "harness/model/linear.h"
 #include "harness/model/model_config.h"
+#include "harness/model/rope.h"
 #include "policies/scorer.h"
 
 namespace kvbench {
@@ -24,18 +29,22 @@ at::Tensor token_ids(std::span<const int32_t> tokens);
 class Decoder {
  public:
   // Throws InputError when the folder is not a supported model (config.json, safetensors).
-  // dtype: float32, bfloat16 or float16; weights are converted while loading.
-  Decoder(const std::filesystem::path& model_dir, at::ScalarType dtype, c10::Device device);
+  // dtype: float32, bfloat16 or float16; weights are converted while loading, and each is in memory
+  // once. `progress` is told of every layer that is there.
+  Decoder(const std::filesystem::path& model_dir, at::ScalarType dtype, c10::Device device,
+          const StartProgress& progress = {});
 
   const ModelConfig& config() const { return config_; }
   at::ScalarType dtype() const { return dtype_; }
   c10::Device device() const { return device_; }
   int64_t weight_bytes() const;
-  // Keys and values of `n_tokens` tokens in every layer and KV head, nothing removed.
+  // Keys and values of `n_tokens` tokens in every layer and KV head, nothing removed; of a windowed
+  // layer those that the next token sees.
   int64_t kv_bytes(int64_t n_tokens) const;
 
-  // Called after each layer's attention, in order; the view is gone afterwards, so a layer's full
-  // keys and values live no longer than the observer wants them.
+  // Called after each layer's attention, in order, for windowed ones too (LayerView::window); the
+  // view is gone afterwards, so a layer's full keys and values live no longer than the observer
+  // wants them.
   using Observer = std::function<void(const LayerView&)>;
 
   // One forward pass over a whole context with full causal attention. Returns the logits of the
@@ -43,8 +52,9 @@ class Decoder {
   // positions or holds an id outside the vocabulary.
   at::Tensor prefill(const std::vector<int32_t>& tokens, const Observer& observer) const;
 
-  // Called after each layer's attention with the layer's index and the queries [S, m, Hq, d] after
-  // RoPE; the new tokens' keys are in the caches, whose lengths do not count them yet.
+  // Called after each full layer's attention with its index among them and the queries
+  // [S, m, Hq, d] after RoPE; the new tokens' keys are in the caches, whose lengths do not count
+  // them yet.
   using StepObserver = std::function<void(int64_t layer, const at::Tensor& queries)>;
 
   // The next m tokens of every sequence of a batch, token ids int64 [S, m] or, the same for all,
@@ -57,8 +67,10 @@ class Decoder {
  private:
   struct Layer {
     at::Tensor attention_norm, q_norm, k_norm, mlp_norm;
-    Linear qkv, gate_up, down;
-    at::Tensor output, output_bias;  // as they are: policies read them
+    at::Tensor after_attention_norm, after_mlp_norm;  // Gemma 3
+    Linear qkv, output, gate_up, down;
+    int64_t window, cache_slot;
+    bool local_rope;
   };
   // What attention sees: [S, m, heads, d].
   struct Projections {
@@ -66,21 +78,23 @@ class Decoder {
   };
   using Attend = std::function<at::Tensor(int64_t layer, const Projections&)>;
 
-  void load_layer(const Weights& weights, int64_t index);
+  at::Tensor load_norm(const Weights& weights, const std::string& name, int64_t size) const;
+  Linear load_linear(const Weights& weights, const std::vector<std::string>& names,
+                     const std::vector<int64_t>& out_sizes, int64_t in, bool has_bias) const;
+  Layer load_layer(const Weights& weights, int64_t index) const;
   void check_tokens(const at::Tensor& tokens, int64_t first_position) const;
   at::Tensor forward(const at::Tensor& tokens, const at::Tensor& positions, const Attend& attend,
                      Logits logits) const;
-  Projections project(const Layer& layer, const at::Tensor& hidden, const at::Tensor& cos,
-                      const at::Tensor& sin) const;
+  Projections project(const Layer& layer, const at::Tensor& hidden, const RopeAngles& angles) const;
   at::Tensor mlp(const Layer& layer, const at::Tensor& hidden) const;
   at::Tensor norm(const at::Tensor& hidden, const at::Tensor& weight) const;
 
   ModelConfig config_;
   at::ScalarType dtype_;
   c10::Device device_;
-  double attention_scale_;
-  at::Tensor embedding_, final_norm_;
+  at::Tensor final_norm_;
   Linear head_;
+  at::Tensor embedding_;  // the head's weight where they are tied
   std::vector<Layer> layers_;
 };
 

@@ -205,6 +205,17 @@ std::string quote_non_finite(const std::string& text) {
 
 }  // namespace
 
+int64_t ModelConfig::n_full_layers() const {
+  return std::count(windows.begin(), windows.end(), 0);
+}
+
+std::vector<int64_t> ModelConfig::cache_slots() const {
+  std::vector<int64_t> slots;
+  int64_t full = 0, windowed = n_full_layers();
+  for (const int64_t window : windows) slots.push_back(window == 0 ? full++ : windowed++);
+  return slots;
+}
+
 ModelConfig load_model_config(const std::filesystem::path& model_dir) {
   const auto file = model_dir / "config.json";
   const nlohmann::json content = parse_json(quote_non_finite(read_file(file)), file.string());

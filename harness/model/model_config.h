@@ -57,6 +57,11 @@ struct ModelConfig {
   std::vector<int64_t> end_tokens;  // generation_config.json, else config.json; may be empty
 
   int64_t gqa_group() const { return n_heads / n_kv_heads; }
+  // Layers of full attention: those that policies budget. A windowed layer keeps what its window
+  // sees.
+  int64_t n_full_layers() const;
+  // Where the cache holds layer l: those of full attention first, then the windowed ones.
+  std::vector<int64_t> cache_slots() const;
   // Whether layer l turns by local_rope_theta.
   bool local_rope(int64_t l) const { return local_rope_theta > 0 && windows[l] > 0; }
 };

@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 #include <fcntl.h>
 #include <fmt/ranges.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,37 +18,46 @@
 
 namespace kvbench {
 
-// A whole file, readable; private and writable because LibTorch knows no read-only memory.
-class MappedFile {
+// A file open for reading. Not mapped: pages of a mapped file count as this process's memory.
+class OpenFile {
  public:
-  explicit MappedFile(const std::filesystem::path& path) : path_(path.string()) {
-    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0) throw_input_error("{}: cannot be read: {}", path_, std::strerror(errno));
+  explicit OpenFile(const std::filesystem::path& path)
+      : path_(path.string()), fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+    if (fd_ < 0) throw_input_error("{}: cannot be read: {}", path_, std::strerror(errno));
     struct stat info {};
-    const bool is_file = ::fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
-    size_ = is_file ? static_cast<uint64_t>(info.st_size) : 0;
-    if (size_ > 0) {
-      void* data = ::mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
-      data_ = data == MAP_FAILED ? nullptr : static_cast<char*>(data);
+    if (::fstat(fd_, &info) != 0 || !S_ISREG(info.st_mode)) {
+      ::close(fd_);
+      throw_input_error("{}: not a regular file", path_);
     }
-    ::close(fd);
-    if (!is_file) throw_input_error("{}: not a regular file", path_);
-    if (size_ > 0 && data_ == nullptr) throw_input_error("{}: cannot be mapped", path_);
+    size_ = static_cast<uint64_t>(info.st_size);
   }
-  ~MappedFile() {
-    if (data_ != nullptr) ::munmap(data_, size_);
-  }
-  MappedFile(const MappedFile&) = delete;
-  MappedFile& operator=(const MappedFile&) = delete;
+  ~OpenFile() { ::close(fd_); }
+  OpenFile(const OpenFile&) = delete;
+  OpenFile& operator=(const OpenFile&) = delete;
 
   const std::string& path() const { return path_; }
   uint64_t size() const { return size_; }
-  char* data() const { return data_; }
+
+  // Fills `bytes` from `offset` on. Throws InputError when the file ends before (it was cut since).
+  void read(int64_t offset, void* bytes, int64_t n_bytes) const {
+    auto* out = static_cast<char*>(bytes);
+    while (n_bytes > 0) {
+      const ssize_t n = ::pread(fd_, out, static_cast<size_t>(n_bytes), offset);
+      if (n < 0 && errno == EINTR) continue;
+      if (n <= 0) {
+        throw_input_error("{}: cannot be read at byte {}: {}", path_, offset,
+                          n == 0 ? "the file ends there" : std::strerror(errno));
+      }
+      out += n;
+      offset += n;
+      n_bytes -= n;
+    }
+  }
 
  private:
   std::string path_;
+  int fd_;
   uint64_t size_ = 0;
-  char* data_ = nullptr;
 };
 
 namespace {
@@ -160,10 +168,12 @@ struct Header {
   uint64_t data_start;  // in the file
 };
 
-Header parse_header(const MappedFile& file) {
+Header parse_header(const OpenFile& file) {
   uint64_t length = 0;
   constexpr std::string_view kPointer = "version https://git-lfs";
-  if (std::string_view(file.data(), file.size()).starts_with(kPointer)) {
+  std::string begin(std::min<uint64_t>(file.size(), kPointer.size()), ' ');
+  file.read(0, begin.data(), static_cast<int64_t>(begin.size()));
+  if (begin == kPointer) {
     throw_input_error(
         "{}: a Git LFS pointer instead of the weights; run git lfs pull in its folder",
         file.path());
@@ -171,7 +181,7 @@ Header parse_header(const MappedFile& file) {
   if (file.size() < sizeof length) {
     throw_input_error("{}: {} bytes are too few for a safetensors file", file.path(), file.size());
   }
-  std::memcpy(&length, file.data(), sizeof length);  // little-endian, as this machine is
+  file.read(0, &length, sizeof length);  // little-endian, as this machine is
   if (length > kMaxHeader || length > file.size() - sizeof length) {
     throw_input_error(
         "{}: its header claims {} bytes, the file has {}: truncated or not "
@@ -179,7 +189,9 @@ Header parse_header(const MappedFile& file) {
         file.path(), length, file.size());
   }
   const std::string place = file.path() + ": header";
-  nlohmann::json header = parse_json({file.data() + sizeof length, length}, place);
+  std::string text(length, ' ');
+  file.read(sizeof length, text.data(), static_cast<int64_t>(length));
+  nlohmann::json header = parse_json(text, place);
   if (!header.is_object()) JsonView(header, place).fail_type("a JSON object");
   return {std::move(header), sizeof length + length};
 }
@@ -224,7 +236,7 @@ Weights::Weights(const std::filesystem::path& model_dir) : dir_(model_dir) {
 }
 
 void Weights::add_file(const std::filesystem::path& path, const std::set<std::string>* wanted) {
-  const auto file = std::make_shared<MappedFile>(path);
+  const auto file = std::make_shared<OpenFile>(path);
   const Header header = parse_header(*file);
   const auto data_bytes = static_cast<int64_t>(file->size() - header.data_start);
   std::vector<Span> spans;
@@ -247,8 +259,7 @@ void Weights::fail(const std::string& what) const {
   JsonView(nullptr, dir_.string()).fail(what);  // names are the file's, so control characters go
 }
 
-const Weights::Entry& Weights::find(const std::string& name,
-                                    const std::vector<int64_t>& shape) const {
+const Weights::Entry& Weights::find(const std::string& name, at::IntArrayRef shape) const {
   const auto it = tensors_.find(name);
   if (it == tensors_.end()) throw_input_error("{}: tensor {} is missing", dir_.string(), name);
   const Entry& entry = it->second;
@@ -260,7 +271,7 @@ const Weights::Entry& Weights::find(const std::string& name,
   return entry;
 }
 
-void Weights::check(const std::string& name, const std::vector<int64_t>& shape) const {
+void Weights::check(const std::string& name, at::IntArrayRef shape) const {
   const Entry& entry = find(name, shape);
   const auto type = read_as(entry.dtype);
   if (type && at::isFloatingType(*type)) return;
@@ -277,20 +288,29 @@ std::string Weights::float_dtype(const std::string& name) const {
 
 at::Tensor Weights::get(const std::string& name, const std::vector<int64_t>& shape,
                         at::ScalarType dtype, c10::Device device) const {
-  const Entry& entry = find(name, shape);
-  const auto stored_type = read_as(entry.dtype);
-  if (!stored_type || at::isFloatingType(dtype)) check(name, shape);
-  char* data = entry.file->data() + entry.offset;
-  const auto options = at::TensorOptions(*stored_type);
-  at::Tensor stored;
-  if (reinterpret_cast<uintptr_t>(data) % at::elementSize(*stored_type) == 0) {
-    stored = at::from_blob(
-        data, shape, [file = entry.file](void*) {}, options);
-  } else {  // tensors start only as aligned as the file makes them
-    stored = at::empty(shape, options);
-    std::memcpy(stored.mutable_data_ptr(), data, static_cast<size_t>(entry.n_bytes));
+  find(name, shape);  // an untrusted size is no reason to ask for memory
+  at::Tensor tensor = at::empty(shape, at::TensorOptions(dtype).device(device));
+  read(name, tensor);
+  return tensor;
+}
+
+void Weights::read(const std::string& name, const at::Tensor& into) const {
+  const Entry& entry = find(name, into.sizes());
+  const auto stored = read_as(entry.dtype);
+  if (!stored || at::isFloatingType(into.scalar_type())) check(name, into.sizes());
+  KVB_CHECK(into.is_contiguous(), "tensor {} is read into a strided one", name);
+  if (into.is_cpu() && into.scalar_type() == *stored) {
+    entry.file->read(entry.offset, into.mutable_data_ptr(), entry.n_bytes);
+    return;
   }
-  return stored.to(device, dtype);
+  const auto size = static_cast<int64_t>(at::elementSize(*stored));
+  const at::Tensor flat = into.view({-1});
+  const at::Tensor buffer = at::empty({std::min(kBufferBytes / size, flat.numel())}, *stored);
+  for (int64_t first = 0; first < flat.numel(); first += buffer.numel()) {
+    const int64_t n = std::min(buffer.numel(), flat.numel() - first);
+    entry.file->read(entry.offset + first * size, buffer.mutable_data_ptr(), n * size);
+    flat.narrow(0, first, n).copy_(buffer.narrow(0, 0, n));
+  }
 }
 
 int64_t Weights::n_parameters() const {

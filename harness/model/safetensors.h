@@ -1,5 +1,5 @@
-// Weights out of safetensors files, memory-mapped. Files are untrusted: every offset, size and name
-// is checked against the file before a byte is read.
+// Weights out of safetensors files. Files are untrusted: every offset, size and name is checked
+// against the file before a byte is read.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -13,7 +13,7 @@
 
 namespace kvbench {
 
-class MappedFile;
+class OpenFile;
 
 // The tensors of a model folder (model.safetensors, or the shards that model.safetensors.index.json
 // names), or of one .safetensors file.
@@ -27,7 +27,7 @@ class Weights {
   bool has(const std::string& name) const { return tensors_.contains(name); }
 
   // Throws InputError unless the tensor is there, of `shape`, and in a float type that we read.
-  void check(const std::string& name, const std::vector<int64_t>& shape) const;
+  void check(const std::string& name, at::IntArrayRef shape) const;
 
   // Its type: "float32" (float64 too), "bfloat16" or "float16". Of a tensor that check accepts.
   std::string float_dtype(const std::string& name) const;
@@ -35,11 +35,15 @@ class Weights {
   // Throws InputError "FOLDER: <what>".
   [[noreturn]] void fail(const std::string& what) const;
 
-  // The tensor as `dtype` on `device`. Of the stored dtype on the CPU it is a view of the file,
-  // kept alive by the tensor. Throws InputError when it is absent, not of `shape`, or a float type
-  // is asked for and integers or 8 bit codes are stored.
+  // The tensor as `dtype` on `device`. Throws InputError when it is absent, not of `shape`, or a
+  // float type is asked for and integers or 8 bit codes are stored.
   at::Tensor get(const std::string& name, const std::vector<int64_t>& shape, at::ScalarType dtype,
                  c10::Device device) const;
+
+  // The same into a contiguous tensor that is there, of the stored shape. Beside it no more memory
+  // than a buffer of kBufferBytes is needed.
+  void read(const std::string& name, const at::Tensor& into) const;
+  static constexpr int64_t kBufferBytes = 16 << 20;
 
   // Elements of all tensors together, and their stored bytes.
   int64_t n_parameters() const;
@@ -48,13 +52,13 @@ class Weights {
 
  private:
   struct Entry {
-    std::shared_ptr<MappedFile> file;
+    std::shared_ptr<OpenFile> file;
     std::string dtype;  // as the file spells it, e.g. "BF16"
     std::vector<int64_t> shape;
     int64_t offset, n_bytes;  // in the file
   };
 
-  const Entry& find(const std::string& name, const std::vector<int64_t>& shape) const;
+  const Entry& find(const std::string& name, at::IntArrayRef shape) const;
   // Adds those tensors of the file that `wanted` names, all of them when it is null.
   void add_file(const std::filesystem::path& file, const std::set<std::string>* wanted);
 

@@ -117,7 +117,7 @@ std::string kept_text(const SweepConfig& config, const OpenModel& opened, const 
     return fmt::format("\n{} at {} fails: {}\n", policy.name(), ratio, cut.error);
   const size_t n_tokens = prompt.context.size();
   std::vector<double> share(n_tokens, 0);  // of all heads that keep the token
-  const double n_heads = static_cast<double>(opened.config.n_layers * opened.config.n_kv_heads);
+  const double n_heads = static_cast<double>(opened.config.n_full_layers() * opened.config.n_kv_heads);
   for (const auto& layer : cut.kept) {
     for (const auto position : layer.positions) share[static_cast<size_t>(position)] += 1 / n_heads;
   }
