@@ -8,25 +8,6 @@
 namespace kvbench {
 namespace {
 
-// Sets an environment variable while it exists.
-class WithEnv {
- public:
-  WithEnv(const char* name, const char* value) : name_(name) {
-    const char* before = std::getenv(name);
-    had_ = before != nullptr;
-    if (had_) before_ = before;
-    setenv(name, value, 1);
-  }
-  WithEnv(const WithEnv&) = delete;
-  WithEnv& operator=(const WithEnv&) = delete;
-  ~WithEnv() { had_ ? setenv(name_, before_.c_str(), 1) : unsetenv(name_); }
-
- private:
-  const char* name_;
-  bool had_ = false;
-  std::string before_;
-};
-
 ModelSpec model_of(const std::string& text) { return parse_model(parse_yaml(text, "a.yaml")); }
 
 std::string error_in(const std::string& text) {
