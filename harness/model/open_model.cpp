@@ -8,12 +8,11 @@
 #include "harness/base/paths.h"
 #include "harness/base/process.h"
 #include "harness/model/device.h"
+#include "harness/model/hub_fetch.h"
 #include "harness/model/safetensors.h"
 
 namespace kvbench {
 namespace {
-
-namespace fs = std::filesystem;
 
 at::ScalarType find_dtype(const ModelSpec& spec, const ModelConfig& config) {
   const std::string& name = spec.dtype.empty() ? config.stored_dtype : spec.dtype;
@@ -27,7 +26,8 @@ at::ScalarType find_dtype(const ModelSpec& spec, const ModelConfig& config) {
 }  // namespace
 
 void ensure_model(const ModelSpec& spec) {
-  if (fs::exists(spec.path / "config.json")) return;
+  if (!spec.hub.empty()) return check_cached(spec);
+  if (spec.is_here()) return;
   if (spec.fetch.empty()) {
     throw_input_error("model {}: {} does not exist; expected a Hugging Face model folder",
                       spec.name, (spec.path / "config.json").string());
@@ -39,6 +39,7 @@ void ensure_model(const ModelSpec& spec) {
 OpenModel open_model(const ModelSpec& spec, const std::string& device) {
   const c10::Device resolved = resolve_device(device);
   ensure_model(spec);
+  if (!spec.hub.empty()) check_cached_weights(spec);
   const ModelConfig config = load_model_config(spec.path);
   const at::ScalarType dtype = find_dtype(spec, config);
   return {spec, config, dtype, resolved};

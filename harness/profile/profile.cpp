@@ -56,6 +56,7 @@ std::string identity(ProfileConfig config) {
   config.contexts.count = 0;
   config.contexts.file = config.contexts.file.filename();
   config.model.path = config.model.path.filename();
+  config.model.revision = config.model.commit = "";
   config.plugins.clear();
   return resolved_yaml(config);
 }
