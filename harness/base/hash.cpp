@@ -44,13 +44,15 @@ std::string sha256_hex(std::string_view bytes) {
   return sha.hex();
 }
 
-std::string sha256_file(const std::filesystem::path& file) {
+std::string sha256_file(const std::filesystem::path& file,
+                        const std::function<void(int64_t bytes)>& on_read) {
   std::ifstream in(file, std::ios::binary);
   if (!in) throw_input_error("{}: cannot be read", file.string());
   Sha256 sha;
   std::vector<char> block(1 << 20);
   while (in.read(block.data(), static_cast<std::streamsize>(block.size())) || in.gcount() > 0) {
     sha.update(block.data(), static_cast<size_t>(in.gcount()));
+    if (on_read) on_read(in.gcount());
   }
   if (in.bad()) throw_input_error("{}: cannot be read", file.string());
   return sha.hex();

@@ -1,7 +1,9 @@
 // SHA-256 of texts and files: identities of models, data and cells.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -10,7 +12,9 @@ namespace kvbench {
 // Lower-case hexadecimal, 64 characters.
 std::string sha256_hex(std::string_view bytes);
 
-// Throws InputError when the file cannot be read.
-std::string sha256_file(const std::filesystem::path& file);
+// Reads the whole file; `on_read`, when there, is told how many bytes more were read. Throws
+// InputError when it cannot be read. hash_cache.h spares large files a second reading.
+std::string sha256_file(const std::filesystem::path& file,
+                        const std::function<void(int64_t bytes)>& on_read = {});
 
 }  // namespace kvbench

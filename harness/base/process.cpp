@@ -5,53 +5,44 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "harness/base/error.h"
 
 namespace kvbench {
 namespace {
 
-// Starts the program; -1 when that fails. `out`, when not negative, becomes its stdout, and its
-// stderr goes nowhere.
-pid_t start(std::vector<std::string>& arguments, int out) {
+enum class Complaints { kShown, kDropped };
+
+// Starts the program; -1 when that fails. `out`, when not negative, becomes its stdout.
+pid_t start(std::vector<std::string>& arguments, int out, Complaints complaints) {
   std::vector<char*> argv;
   for (auto& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
   const pid_t child = ::fork();
   if (child != 0) return child;
-  if (out >= 0) {
-    const int nowhere = ::open("/dev/null", O_WRONLY);
-    ::dup2(nowhere, STDERR_FILENO);
-    ::dup2(out, STDOUT_FILENO);
-  }
+  if (complaints == Complaints::kDropped) ::dup2(::open("/dev/null", O_WRONLY), STDERR_FILENO);
+  if (out >= 0) ::dup2(out, STDOUT_FILENO);
   ::execvp(argv[0], argv.data());
   ::_exit(127);
 }
 
-// Whether the child ends with status 0. A signal that wakes us (a progress bar's timer, a resized
-// terminal) is not its end.
-bool succeeds(pid_t child) {
-  if (child < 0) return false;
+// The child's exit status; -1 when there is none. A signal that wakes us (a progress bar's timer, a
+// resized terminal) is not its end.
+int status_of(pid_t child) {
+  if (child < 0) return -1;
   int status = 0;
   pid_t ended = -1;
   do {
     ended = ::waitpid(child, &status, 0);
   } while (ended < 0 && errno == EINTR);
-  return ended == child && status == 0;
+  return ended == child && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-}  // namespace
-
-void run_program(std::vector<std::string> arguments) {
-  if (!succeeds(start(arguments, -1))) {
-    throw std::runtime_error(fmt::format("{} failed", arguments[0]));
-  }
-}
-
-std::optional<std::string> output_of(std::vector<std::string> arguments) {
+Finished run(std::vector<std::string> arguments, Complaints complaints) {
   int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return std::nullopt;
-  const pid_t child = start(arguments, ends[1]);
+  if (::pipe2(ends, O_CLOEXEC) != 0) return {-1, ""};
+  const pid_t child = start(arguments, ends[1], complaints);
   ::close(ends[1]);
   std::string output;
   char block[4096];
@@ -59,8 +50,25 @@ std::optional<std::string> output_of(std::vector<std::string> arguments) {
     if (n > 0) output.append(block, static_cast<size_t>(n));
   }
   ::close(ends[0]);
-  if (!succeeds(child)) return std::nullopt;
-  return output;
+  return {status_of(child), std::move(output)};
+}
+
+}  // namespace
+
+void run_program(std::vector<std::string> arguments) {
+  if (status_of(start(arguments, -1, Complaints::kShown)) != 0) {
+    throw std::runtime_error(fmt::format("{} failed", arguments[0]));
+  }
+}
+
+Finished run_for_output(std::vector<std::string> arguments) {
+  return run(std::move(arguments), Complaints::kShown);
+}
+
+std::optional<std::string> output_of(std::vector<std::string> arguments) {
+  Finished finished = run(std::move(arguments), Complaints::kDropped);
+  if (finished.status != 0) return std::nullopt;
+  return std::move(finished.output);
 }
 
 }  // namespace kvbench

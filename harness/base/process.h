@@ -12,6 +12,16 @@ namespace kvbench {
 // the program when it cannot be started or does not exit with status 0.
 void run_program(std::vector<std::string> arguments);
 
+// How a program ended, and what it printed.
+struct Finished {
+  int status = 0;  // its exit status; -1 when it could not be started or a signal ended it
+  std::string output;
+};
+
+// Runs arguments[0] (a path, or a name that PATH finds) with the rest and keeps what it prints on
+// stdout; it shares our stderr.
+Finished run_for_output(std::vector<std::string> arguments);
+
 // What arguments[0] (a path, or a name that PATH finds) prints; its complaints are dropped. nullopt
 // when it cannot be started or does not exit with status 0.
 std::optional<std::string> output_of(std::vector<std::string> arguments);

@@ -24,6 +24,14 @@ TEST(Process, OutputIsThatOfTheArgumentsAsTheyAre) {
   EXPECT_EQ(output_of({"no_such_program_of_ours"}), std::nullopt);
 }
 
+TEST(Process, OutputIsKeptOfOneThatFails) {
+  const Finished failed = run_for_output({"sh", "-c", "echo why; exit 2"});
+  EXPECT_EQ(failed.status, 2);
+  EXPECT_EQ(failed.output, "why\n");
+  EXPECT_EQ(run_for_output({"/bin/true"}).status, 0);
+  EXPECT_EQ(run_for_output({"sh", "-c", "kill -9 $$"}).status, -1);
+}
+
 // A signal with a handler interrupts waitpid() and read().
 TEST(Process, SignalsDoNotEndTheWaiting) {
   struct sigaction count = {}, before = {};

@@ -48,4 +48,23 @@ class InTempDir {
   std::filesystem::path before_, path_;
 };
 
+// Sets an environment variable while it exists.
+class WithEnv {
+ public:
+  WithEnv(const char* name, const char* value) : name_(name) {
+    const char* before = std::getenv(name);
+    had_ = before != nullptr;
+    if (had_) before_ = before;
+    setenv(name, value, 1);
+  }
+  WithEnv(const WithEnv&) = delete;
+  WithEnv& operator=(const WithEnv&) = delete;
+  ~WithEnv() { had_ ? setenv(name_, before_.c_str(), 1) : unsetenv(name_); }
+
+ private:
+  const char* name_;
+  bool had_ = false;
+  std::string before_;
+};
+
 }  // namespace kvbench

@@ -106,7 +106,7 @@ INSTANTIATE_TEST_SUITE_P(
                  "niah_single_1",
                  "niah_singel_1"},
         BadInput{"UnknownModel",
-                 {"sweep.yaml:2: ", "unknown model", "did you mean smollm2-135m-instruct?"},
+                 {"sweep.yaml:2: ", "unknown model", "did you mean smollm2-135m-instruct"},
                  kRun,
                  "{path: model}",
                  "smolm2-135m-instruct"},

@@ -45,8 +45,9 @@ void add_check_policy(CLI::App& app) {
   auto options = std::make_shared<Options>();
   verb->add_option("policy", options->policy, "a preset or a policy in YAML flow form")->required();
   verb->add_option("--plugin", options->plugins, "shared library that registers its parts");
-  verb->add_option("--model", options->model,
-                   "a name or a folder in place of the tiny model: the one that a profile is for");
+  verb->add_option(
+      "--model", options->model,
+      std::string("in place of the tiny model, the one that a profile is for: ") + kWhichModel);
   verb->callback([options] {
     load_plugins(options->plugins);
     const Policy policy(parse_policy_text(options->policy));

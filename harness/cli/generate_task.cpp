@@ -71,7 +71,7 @@ void add_generate_task(CLI::App& app) {
   verb->add_option("--length", options->length, "max_seq_length, tokens")->required();
   verb->add_option("--samples", options->samples, "how many")->required();
   verb->add_option("--seed", options->seed, "the same seed gives the same bytes");
-  verb->add_option("--model", options->model, "whose tokenizer counts: a name or a folder")
+  verb->add_option("--model", options->model, std::string("whose tokenizer counts: ") + kWhichModel)
       ->required();
   verb->add_option("--output", options->output, "JSONL file to write")->required();
   verb->callback([options] { generate_task(*options); });

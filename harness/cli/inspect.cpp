@@ -187,7 +187,7 @@ void inspect(const Options& options) {
 void add_inspect(CLI::App& app) {
   auto* verb = app.add_subcommand("inspect", "what a policy scores and keeps for one text");
   auto options = std::make_shared<Options>();
-  verb->add_option("--model", options->model, "a name of configs/models or a folder")->required();
+  verb->add_option("--model", options->model, kWhichModel)->required();
   verb->add_option("--text", options->text, "the context, a text file");
   verb->add_option("--tokens", options->tokens, "the context as token ids, one a line");
   verb->add_option("--policy", options->policy, "a preset or a policy in YAML flow form")

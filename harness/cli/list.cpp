@@ -36,6 +36,15 @@ void print_parts(bool verbose) {
   }
 }
 
+// Name, name on the hub ("-": none), whether its folder is on this machine.
+void print_models() {
+  for (const auto& name : model_names()) {
+    const ModelSpec model = named_model(name);
+    fmt::print("{:<26} {:<38} {}\n", name, model.hub.empty() ? "-" : model.hub,
+               model.is_here() ? "here" : "not here");
+  }
+}
+
 void print_policies(bool verbose) {
   for (const auto& preset : load_presets()) {
     fmt::print("{:<22} {}\n", preset.policy.name, preset.doc);
@@ -67,7 +76,7 @@ void add_list(CLI::App& app) {
     if (*what == "weightings") return print_parts<Weighting>(*verbose);
     if (*what == "tasks") return print_names(task_names());
     if (*what == "metrics") return print_names(metric_names());
-    print_names(model_names());
+    print_models();
   });
 }
 

@@ -1,4 +1,4 @@
-// model fetch NAME, model check DIR.
+// model fetch NAME, model check NAME.
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -10,6 +10,7 @@
 #include "harness/engine/decode.h"
 #include "harness/model/device.h"
 #include "harness/model/file_layout.h"
+#include "harness/model/hub_fetch.h"
 #include "harness/model/open_model.h"
 #include "harness/model/prompt.h"
 #include "harness/model/rope_config.h"
@@ -18,8 +19,21 @@
 namespace kvbench {
 namespace {
 
-void fetch(const std::string& name) {
+// A name of configs/models, which may say a revision itself, or of the hub.
+ModelSpec fetchable(const std::string& name, const std::string& revision) {
+  if (name.find('/') != name.npos) return hub_model(name, revision);
   const ModelSpec spec = named_model(name);
+  if (revision.empty()) return spec;
+  if (spec.hub.empty()) throw_input_error("--revision: model {} is not of the hub", name);
+  return hub_model(spec.hub, revision);
+}
+
+void fetch(const std::string& name, const std::string& revision) {
+  const ModelSpec spec = fetchable(name, revision);
+  if (!spec.hub.empty()) {
+    fmt::print("{}\n", fetch_from_hub(spec).string());
+    return;
+  }
   if (spec.fetch.empty()) {
     throw_input_error("model {} is the folder {}; there is nothing to fetch", name,
                       spec.path.string());
@@ -38,6 +52,7 @@ void check(const std::string& text, const std::string& dtype) {
   const Weights weights(spec.path);
   resolve_by_file(config, weights);
   fmt::print("folder       {}\n", spec.path.string());
+  if (!spec.hub.empty()) fmt::print("hub          {} at {}\n", spec.hub, spec.commit);
   fmt::print("family       {}{}{}{}\n", config.model_type, config.qkv_bias ? ", q/k/v biases" : "",
              config.qk_norm ? ", q/k norm" : "", config.tied_embeddings ? ", tied embeddings" : "");
   fmt::print("layers       {} of hidden size {}, MLP {}\n", config.n_layers, config.hidden_size,
@@ -82,14 +97,17 @@ void check(const std::string& text, const std::string& dtype) {
 void add_model(CLI::App& app) {
   auto* verb = app.add_subcommand("model", "fetch a model, or check a model folder");
   verb->require_subcommand(1);
-  auto name = std::make_shared<std::string>();
-  auto* fetch_verb = verb->add_subcommand("fetch", "make the folder of a model that we can make");
-  fetch_verb->add_option("name", *name, "a name of configs/models")->required();
-  fetch_verb->callback([name] { fetch(*name); });
+  auto name = std::make_shared<std::string>(), revision = std::make_shared<std::string>();
+  auto* fetch_verb = verb->add_subcommand(
+      "fetch", "download a model of the Hugging Face Hub, or make one of ours");
+  fetch_verb->add_option("name", *name, "a name of configs/models or of the hub (ORG/NAME)")
+      ->required();
+  fetch_verb->add_option("--revision", *revision, "a branch, tag or commit of the hub; else main");
+  fetch_verb->callback([name, revision] { fetch(*name, *revision); });
   auto dir = std::make_shared<std::string>(), dtype = std::make_shared<std::string>();
   auto* check_verb =
       verb->add_subcommand("check", "load a folder, print what it is, say something");
-  check_verb->add_option("model", *dir, "a model folder, or a name of configs/models")->required();
+  check_verb->add_option("model", *dir, kWhichModel)->required();
   check_verb->add_option("--dtype", *dtype, "float32, bfloat16 or float16");
   check_verb->callback([dir, dtype] { check(*dir, *dtype); });
 }

@@ -6,6 +6,10 @@
 
 namespace kvbench {
 
+// The help of options that resolve_model() reads.
+inline constexpr const char* kWhichModel =
+    "a name of configs/models, else a folder, else ORG/NAME of the Hugging Face Hub";
+
 void add_run(CLI::App& app);
 void add_report(CLI::App& app);
 void add_profile(CLI::App& app);

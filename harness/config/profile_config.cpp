@@ -119,11 +119,8 @@ ProfileConfig load_profile_config(const std::filesystem::path& file,
 }
 
 std::string resolved_yaml(const ProfileConfig& config) {
-  const ModelSpec& model = config.model;
-  std::string text = fmt::format("name: {}\nmodel: {{{}: {}{}}}\n", yaml_text(config.name),
-                                 model.is_named ? "name" : "path",
-                                 yaml_text(model.is_named ? model.name : model.path.string()),
-                                 model.dtype.empty() ? "" : ", dtype: " + model.dtype);
+  std::string text =
+      fmt::format("name: {}\nmodel: {}\n", yaml_text(config.name), model_yaml(config.model));
   const ContextsSpec& contexts = config.contexts;
   const std::string file =
       contexts.file.empty() ? "" : fmt::format("file: {}, ", yaml_text(contexts.file.string()));

@@ -197,11 +197,8 @@ SweepConfig load_sweep(const std::filesystem::path& file, const std::vector<std:
 
 std::string resolved_yaml(const SweepConfig& config) {
   std::string text = fmt::format("name: {}\n", yaml_text(config.name));
-  const ModelSpec& model = config.model;
-  text += fmt::format("model: {{{}: {}{}}}\n", model.is_named ? "name" : "path",
-                      yaml_text(model.is_named ? model.name : model.path.string()),
-                      model.dtype.empty() ? "" : ", dtype: " + model.dtype);
-  text += fmt::format("device: {}\ncompress:\n", config.device);
+  text +=
+      fmt::format("model: {}\ndevice: {}\ncompress:\n", model_yaml(config.model), config.device);
   for (const std::string& mode : config.compress) text += fmt::format("  - {}\n", mode);
   text += fmt::format("chat_template: {}\ntasks:\n", config.chat_template);
   for (const TaskSpec& task : config.tasks) {

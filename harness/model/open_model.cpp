@@ -9,13 +9,12 @@
 #include "harness/base/process.h"
 #include "harness/model/device.h"
 #include "harness/model/file_layout.h"
+#include "harness/model/hub_fetch.h"
 #include "harness/model/model_folder.h"
 #include "harness/model/safetensors.h"
 
 namespace kvbench {
 namespace {
-
-namespace fs = std::filesystem;
 
 at::ScalarType find_dtype(const ModelSpec& spec, const ModelConfig& config) {
   const std::string& name = spec.dtype.empty() ? config.stored_dtype : spec.dtype;
@@ -29,7 +28,8 @@ at::ScalarType find_dtype(const ModelSpec& spec, const ModelConfig& config) {
 }  // namespace
 
 void ensure_model(const ModelSpec& spec) {
-  if (fs::exists(spec.path / "config.json")) return;
+  if (!spec.hub.empty()) return check_cached(spec);
+  if (spec.is_here()) return;
   if (spec.fetch.empty()) {
     throw_input_error("model {}: {} does not exist; expected a Hugging Face model folder, {}",
                       spec.name, (spec.path / "config.json").string(),
@@ -42,6 +42,7 @@ void ensure_model(const ModelSpec& spec) {
 OpenModel open_model(const ModelSpec& spec, const std::string& device) {
   const c10::Device resolved = resolve_device(device);
   ensure_model(spec);
+  if (!spec.hub.empty()) check_cached_weights(spec);
   ModelConfig config = load_model_config(spec.path);
   if (spec.dtype.empty() && config.stored_dtype.empty()) {
     resolve_by_file(config, Weights(spec.path));

@@ -11,8 +11,9 @@
 
 namespace kvbench {
 
-// Makes a fetchable model's folder when it is missing (runs set-up, which shows its progress).
-// Throws InputError when the folder is missing and cannot be made.
+// Makes a folder that set-up can make when it is missing (runs it, which shows its progress). One
+// of the hub is only looked for (hub_fetch.h): a run downloads nothing of gigabytes unasked. Throws
+// InputError when the folder is missing and cannot be made.
 void ensure_model(const ModelSpec& spec);
 
 struct OpenModel {
@@ -22,8 +23,9 @@ struct OpenModel {
   c10::Device device;
 };
 
-// Reads the folder's configuration (made first when it is missing) and finds the device (device.h).
-// The dtype is the specification's, else the one that the weights are stored in. Throws InputError.
+// Reads the folder's configuration (made first as above when it is missing) and finds the device
+// (device.h). The dtype is the specification's, else the one that the weights are stored in. Throws
+// InputError.
 OpenModel open_model(const ModelSpec& spec, const std::string& device);
 
 // Reads the headers of the weights. Throws InputError for missing or truncated ones: the last check

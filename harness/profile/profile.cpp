@@ -56,6 +56,7 @@ std::string identity(ProfileConfig config) {
   config.contexts.count = 0;
   config.contexts.file = config.contexts.file.filename();
   config.model.path = config.model.path.filename();
+  config.model.revision = config.model.commit = "";
   config.plugins.clear();
   return resolved_yaml(config);
 }
@@ -71,12 +72,13 @@ std::string plugin_hashes(const std::vector<Policy>& scorers) {
 }
 
 ProfileData new_profile(const ProfileConfig& config, const std::vector<Policy>& scorers,
-                        const OpenModel& model, const std::string& data_hash) {
+                        const OpenModel& model, const std::string& data_hash,
+                        const StartProgress& start_progress) {
   ProfileData data;
   data.attributes = {{"name", config.name},
                      {"config", resolved_yaml(config)},
                      {"identity", identity(config)},
-                     {"model_hash", model_hash(config.model.path)},
+                     {"model_hash", model_hash(config.model.path, start_progress)},
                      {"tokenizer_hash", tokenizer_hash(config.model.path)},
                      {"data_hash", data_hash},
                      {"plugin_hashes", plugin_hashes(scorers)},
@@ -169,7 +171,7 @@ ProfileData make_profile(const ProfileConfig& config, const StartProgress& start
   check_weights(opened);
 
   const FileLock lock(config.output);
-  const ProfileData empty = new_profile(config, scorers, opened, data_hash);
+  const ProfileData empty = new_profile(config, scorers, opened, data_hash, start_progress);
   ProfileData data = empty;
   const ProfileParts parts(config.output);
   bool stored_whole = false;

