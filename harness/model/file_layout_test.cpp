@@ -203,7 +203,7 @@ TEST_F(FileLayout, EveryTensorIsCheckedBeforeOneIsRead) {
 }
 
 TEST_F(FileLayout, TheTypeIsThatOfTheFileWhereTheConfigHasNone) {
-  for (const json dtype : {json("auto"), json(nullptr)}) {
+  for (const json& dtype : {json("auto"), json(nullptr)}) {
     use("llama2");
     config["dtype"] = dtype;
     auto& embedding = file.tensors["model.embed_tokens.weight"];
