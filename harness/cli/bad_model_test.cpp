@@ -16,7 +16,8 @@ INSTANTIATE_TEST_SUITE_P(
             "EmptyFolder", {"empty/config.json", "does not exist"}, run_with("model.path=empty")},
         BadInput{
             "NoTokenizer", {"no_tokenizer/tokenizer.json"}, run_with("model.path=no_tokenizer")},
-        BadInput{"NoWeights", {"model/model.safetensors", "cannot be read"}, kRun},
+        BadInput{
+            "NoWeights", {"model/model.safetensors", "does not exist", "found no weights"}, kRun},
         BadInput{
             "NoWeightsForDryRun", {"model/model.safetensors"}, {"run", "sweep.yaml", "--dry-run"}},
         BadInput{"CheckMissingFolder", {"no folder /", "/nowhere,"}, {"model", "check", "nowhere"}},
@@ -55,7 +56,31 @@ INSTANTIATE_TEST_SUITE_P(
                  inspect({"--model", "garbage_header"})},
         BadInput{"OtherShape",
                  {"other_shape/model.safetensors", "expected shape [96, 64]"},
-                 inspect({"--model", "other_shape"})}),
+                 inspect({"--model", "other_shape"})},
+        BadInput{"LfsPointer",
+                 {"pointer/model.safetensors", "a Git LFS pointer"},
+                 inspect({"--model", "pointer"})},
+        BadInput{"MissingShard",
+                 {"one_shard/model-00002-of-00002.safetensors", "cannot be read"},
+                 inspect({"--model", "one_shard"})},
+        BadInput{"WeightsInAnotherForm",
+                 {"pickled/model.safetensors", "found pytorch_model.bin: only safetensors"},
+                 inspect({"--model", "pickled"})},
+        BadInput{"Adapter",
+                 {"adapter/config.json", "found adapter_model.safetensors: an adapter"},
+                 inspect({"--model", "adapter"})},
+        BadInput{"RopeSaidTwice",
+                 {"two_thetas/config.json: rope_theta is 500000, rope_parameters.rope_theta is 10"},
+                 inspect({"--model", "two_thetas"})},
+        BadInput{"HeadSizeZero",
+                 {"zero_heads/config.json: head size 0: expected an even number"},
+                 inspect({"--model", "zero_heads"})},
+        BadInput{"NumberBeyondDoubles",
+                 {"huge_number/config.json", "a number is too large: '1e999'"},
+                 inspect({"--model", "huge_number"})},
+        BadInput{"IntegerWeights",
+                 {"int8/model.safetensors: tensor model.norm.weight", "got I8", "quantised"},
+                 inspect({"--model", "int8"})}),
     case_name);
 
 INSTANTIATE_TEST_SUITE_P(

@@ -19,12 +19,13 @@ PromptFormat::PromptFormat(const std::filesystem::path& model_dir, bool chat)
 }
 
 std::string PromptFormat::hash() const {
-  return sha256_hex(fmt::format("prefix {} {}\nquestion, suffix {} {}, answer prefix", prefix_.size(),
-                                prefix_, suffix_.size(), suffix_));
+  return sha256_hex(fmt::format("prefix {} {}\nquestion, suffix {} {}, answer prefix",
+                                prefix_.size(), prefix_, suffix_.size(), suffix_));
 }
 
 int64_t PromptFormat::n_around() const {
-  return static_cast<int64_t>(tokenizer_.encode(prefix_).size() + tokenizer_.encode(suffix_).size());
+  return static_cast<int64_t>(tokenizer_.encode(prefix_).size() +
+                              tokenizer_.encode(suffix_).size());
 }
 
 std::vector<int32_t> PromptFormat::context(const std::string& text) const {

@@ -205,7 +205,8 @@ Weights::Weights(const std::filesystem::path& model_dir) : dir_(model_dir) {
   }
   const auto single = model_dir / "model.safetensors";
   const auto index = model_dir / "model.safetensors.index.json";
-  if (std::filesystem::exists(single)) {  // transformers looks for it first, too
+  // transformers looks for it first, too. A link to nothing is a download that did not end.
+  if (std::filesystem::exists(single) || std::filesystem::is_symlink(single)) {
     add_file(single, nullptr);
     return;
   }
@@ -259,26 +260,28 @@ void Weights::fail(const std::string& what) const {
   JsonView(nullptr, dir_.string()).fail(what);  // names are the file's, so control characters go
 }
 
-const Weights::Entry& Weights::find(const std::string& name, at::IntArrayRef shape) const {
+const Weights::Entry& Weights::find(const std::string& name) const {
   const auto it = tensors_.find(name);
-  if (it == tensors_.end()) throw_input_error("{}: tensor {} is missing", dir_.string(), name);
-  const Entry& entry = it->second;
-  if (entry.shape != shape) {
-    throw_input_error("{}: tensor {}: expected shape [{}] from config.json, got [{}]",
-                      entry.file->path(), name, fmt::join(shape, ", "),
-                      fmt::join(entry.shape, ", "));
-  }
-  return entry;
+  if (it == tensors_.end()) fail(fmt::format("tensor {} is missing", name));
+  return it->second;
 }
 
 void Weights::check(const std::string& name, at::IntArrayRef shape) const {
-  const Entry& entry = find(name, shape);
+  const Entry& entry = find(name);
   const auto type = read_as(entry.dtype);
-  if (type && at::isFloatingType(*type)) return;
-  JsonView(nullptr, entry.file->path(), "tensor " + name)
-      .fail(fmt::format("expected F64, F32, BF16 or F16, got {}: quantised weights are not "
-                        "supported; use the float16, bfloat16 or float32 checkpoint",
-                        entry.dtype));
+  if (!type || !at::isFloatingType(*type)) {
+    JsonView(nullptr, entry.file->path(), "tensor " + name)
+        .fail(fmt::format("expected F64, F32, BF16 or F16, got {}: quantised weights are not "
+                          "supported; use the float16, bfloat16 or float32 checkpoint",
+                          entry.dtype));
+  }
+  check_shape(name, entry, shape);
+}
+
+void Weights::check_shape(const std::string& name, const Entry& entry, at::IntArrayRef shape) {
+  if (entry.shape == shape) return;
+  throw_input_error("{}: tensor {}: expected shape [{}] from config.json, got [{}]",
+                    entry.file->path(), name, fmt::join(shape, ", "), fmt::join(entry.shape, ", "));
 }
 
 std::string Weights::float_dtype(const std::string& name) const {
@@ -288,16 +291,17 @@ std::string Weights::float_dtype(const std::string& name) const {
 
 at::Tensor Weights::get(const std::string& name, const std::vector<int64_t>& shape,
                         at::ScalarType dtype, c10::Device device) const {
-  find(name, shape);  // an untrusted size is no reason to ask for memory
+  check_shape(name, find(name), shape);  // an untrusted size is no reason to ask for memory
   at::Tensor tensor = at::empty(shape, at::TensorOptions(dtype).device(device));
   read(name, tensor);
   return tensor;
 }
 
 void Weights::read(const std::string& name, const at::Tensor& into) const {
-  const Entry& entry = find(name, into.sizes());
+  const Entry& entry = find(name);
   const auto stored = read_as(entry.dtype);
   if (!stored || at::isFloatingType(into.scalar_type())) check(name, into.sizes());
+  check_shape(name, entry, into.sizes());
   KVB_CHECK(into.is_contiguous(), "tensor {} is read into a strided one", name);
   if (into.is_cpu() && into.scalar_type() == *stored) {
     entry.file->read(entry.offset, into.mutable_data_ptr(), entry.n_bytes);
