@@ -16,7 +16,8 @@ INSTANTIATE_TEST_SUITE_P(
             "EmptyFolder", {"empty/config.json", "does not exist"}, run_with("model.path=empty")},
         BadInput{
             "NoTokenizer", {"no_tokenizer/tokenizer.json"}, run_with("model.path=no_tokenizer")},
-        BadInput{"NoWeights", {"model/model.safetensors", "cannot be read"}, kRun},
+        BadInput{
+            "NoWeights", {"model/model.safetensors", "does not exist", "found no weights"}, kRun},
         BadInput{
             "NoWeightsForDryRun", {"model/model.safetensors"}, {"run", "sweep.yaml", "--dry-run"}},
         BadInput{"CheckMissingFolder", {"no folder /", "/nowhere,"}, {"model", "check", "nowhere"}},

@@ -87,7 +87,10 @@ TEST_P(Family, HalfPrecisionsStayClose) {
 INSTANTIATE_TEST_SUITE_P(All, Family,
                          testing::Values("llama2", "llama31", "llama31_v4", "llama32_tied",
                                          "llama32_tied_sharded", "llama_bias", "smollm2", "mistral",
-                                         "mistral_head_dim", "qwen2", "qwen3"),
+                                         "mistral_head_dim", "qwen2", "qwen3", "rope_linear",
+                                         "rope_dynamic", "rope_yarn", "rope_yarn_mscale",
+                                         "mistral_window", "qwen2_window", "qwen3_window",
+                                         "gemma3_text", "gemma3"),
                          [](const auto& family) { return family.param; });
 
 TEST(Decoder, SequencesOfABatchDoNotSeeEachOther) {

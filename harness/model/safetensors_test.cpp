@@ -8,7 +8,6 @@
 
 #include "harness/base/error.h"
 #include "harness/base/random.h"
-#include "harness/model/model_config.h"
 
 namespace kvbench {
 namespace {
@@ -83,7 +82,6 @@ TEST_F(SafetensorsFiles, EachDefectHasItsMessage) {
   expect(write(R"({"a":)", 0), "header: not valid JSON: malformed at byte 6");
   expect(write(R"({"a":1})", 0), "tensor a: expected an object, got 1");
   expect(write(R"({"a":{"shape":[1],"data_offsets":[0,4]}})", 4), "dtype");
-  expect(write(R"({"a":{"dtype":"F9","shape":[1],"data_offsets":[0,4]}})", 4), "F9");
   expect(write(R"({"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})", 4), "got -1");
   expect(write(R"({"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,4]}})", 4),
          "impossible");
@@ -168,36 +166,23 @@ TEST_F(SafetensorsFiles, IndexIsNotTrusted) {
   EXPECT_NE(error_of(dir_).find("cannot be read"), std::string::npos);
 }
 
-TEST_F(SafetensorsFiles, ConfigNamesWhatIsUnsupported) {
-  const auto error = [&](const std::string& text) -> std::string {
-    std::ofstream(dir_ / "config.json") << text;
-    try {
-      load_model_config(dir_);
-    } catch (const InputError& e) {
-      return e.what();
-    }
-    return "no error";
-  };
-  EXPECT_NE(error("{").find("not valid JSON"), std::string::npos);
-  EXPECT_NE(error(R"({"model_type":"mamba"})").find("unknown model_type \"mamba\""),
+// A type is refused where it is asked for: only the forward pass knows which tensors it needs.
+TEST_F(SafetensorsFiles, TypesThatAreNotReadAreRefusedWhenAskedFor) {
+  for (const std::string dtype : {"F8_E4M3", "U8", "I8", "F9"}) {
+    write(fmt::format(R"({{"a":{{"dtype":"{}","shape":[4],"data_offsets":[0,4]}}}})", dtype), 4);
+    const Weights weights(dir_);
+    EXPECT_TRUE(weights.has("a"));
+    EXPECT_THROW(weights.check("a", {4}), InputError);
+    EXPECT_THROW(weights.get("a", {4}, at::kFloat, at::kCPU), InputError);
+  }
+  write(R"({"a":{"dtype":"F4","shape":[4],"data_offsets":[0,2]}})", 2);
+  EXPECT_EQ(Weights(dir_).n_parameters(), 4);
+  EXPECT_NE(error_of(write(R"({"a":{"dtype":"F4","shape":[3],"data_offsets":[0,2]}})", 2))
+                .find("needs 2 bytes"),
             std::string::npos);
-  EXPECT_NE(error(R"({"model_type":"lama"})").find("did you mean llama?"), std::string::npos);
-  EXPECT_NE(error(R"({"model_type":"llama","quantization_config":{}})").find("quantised"),
+  EXPECT_NE(error_of(write(R"({"a":{"dtype":"F8_E4M3","shape":[3],"data_offsets":[0,4]}})", 4))
+                .find("needs 3 bytes"),
             std::string::npos);
-  EXPECT_NE(error(R"({"model_type":"llama"})").find("\"vocab_size\" is missing"),
-            std::string::npos);
-  EXPECT_NE(error(R"({"model_type":"llama","vocab_size":-3})").find("got -3"), std::string::npos);
-  EXPECT_NE(error(R"({"model_type":"llama","vocab_size":1e300})").find("got 1e+300"),
-            std::string::npos);
-  EXPECT_NE(error(R"({"rms_norm_eps":Infinity})").find("not valid JSON"), std::string::npos);
-  const std::string sizes = R"({"model_type":"llama","vocab_size":9,"intermediate_size":9,)"
-                            R"("num_hidden_layers":1,"num_attention_heads":4,)"
-                            R"("max_position_embeddings":9,"rms_norm_eps":1,"hidden_size":)";
-  EXPECT_NE(error(sizes + "3}").find("head size 0: expected an even number from 2"),
-            std::string::npos);
-  EXPECT_NE(error(sizes + R"(32,"head_dim":0})").find("head_dim: expected an integer from 1"),
-            std::string::npos);
-  EXPECT_EQ(error(sizes + R"(32,"head_dim":null})"), "no error");
 }
 
 }  // namespace

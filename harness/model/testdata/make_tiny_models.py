@@ -57,6 +57,49 @@ def llama3_rope(factor):
     return rope(500000.0, rope_type="llama3", factor=factor, **scaling)
 
 
+def yarn_rope(**more):
+    """YaRN as Qwen 2.5 and 3 have it, stretched fourfold from 8 positions."""
+    return rope(1000.0, rope_type="yarn", factor=4.0, original_max_position_embeddings=8, **more)
+
+
+SMALL = {
+    "hidden_size": 16,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "head_dim": 16,
+    "max_position_embeddings": 32,
+    "tie_word_embeddings": True,
+}
+
+# Two local layers, a global one, a local one; attention is not scaled by the head size.
+GEMMA3 = {
+    **{key: value for key, value in BASE.items() if key != "tie_word_embeddings"},
+    **SMALL,
+    "num_hidden_layers": 4,
+    "rms_norm_eps": 1e-6,
+    "bos_token_id": 2,
+    "eos_token_id": 1,
+    "pad_token_id": 0,
+    "query_pre_attn_scalar": 24,
+    "sliding_window": 7,
+    "layer_types": ["sliding_attention", "sliding_attention", "full_attention", "sliding_attention"],
+    "rope_parameters": {
+        "full_attention": rope(1000000.0, rope_type="linear", factor=8.0),
+        "sliding_attention": rope(10000.0),
+    },
+}
+
+# The smallest eye that transformers builds; no test looks through it.
+VISION = {
+    "hidden_size": 8,
+    "intermediate_size": 8,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 1,
+    "image_size": 28,
+    "patch_size": 14,
+}
+
+
 # folder -> (transformers model type, differences from BASE, seed)
 FAMILIES = {
     "llama2": ("llama", {"num_key_value_heads": 4, "rope_parameters": rope(10000.0)}, 4),
@@ -93,23 +136,125 @@ FAMILIES = {
     ),
     # head_dim above hidden_size / heads, as the small Qwen3 models have it.
     "qwen3": ("qwen3", {"rope_parameters": rope(1000000.0), "rms_norm_eps": 1e-6, "head_dim": 16}, 30),
+    # Small ones of one form of RoPE each; the prompt is longer than the positions they were trained on.
+    "rope_linear": ("llama", {**SMALL, "rope_parameters": rope(10000.0, rope_type="linear", factor=4.0)}, 41),
+    "rope_dynamic": (
+        "llama",
+        {
+            **SMALL,
+            "max_position_embeddings": 16,
+            "rope_parameters": rope(100.0, rope_type="dynamic", factor=4.0),
+        },
+        42,
+    ),
+    "rope_yarn": (
+        "qwen2",
+        {**SMALL, "hidden_size": 32, "bos_token_id": None, "rope_parameters": yarn_rope()},
+        43,
+    ),
+    "rope_yarn_mscale": (
+        "qwen3",
+        {**SMALL, "rope_parameters": yarn_rope(mscale=2.0, mscale_all_dim=0.5, beta_fast=4.0, truncate=False)},
+        45,
+    ),
+    # Windows shorter than the prompt.
+    "mistral_window": ("mistral", {**SMALL, "rope_parameters": rope(1000000.0), "sliding_window": 7}, 51),
+    "qwen2_window": (
+        "qwen2",
+        {
+            **SMALL,
+            "num_hidden_layers": 3,
+            "bos_token_id": None,
+            "rope_parameters": rope(1000000.0),
+            "use_sliding_window": True,
+            "sliding_window": 7,
+            "max_window_layers": 1,
+        },
+        52,
+    ),
+    "qwen3_window": (
+        "qwen3",
+        {
+            **SMALL,
+            "num_hidden_layers": 3,
+            "rope_parameters": rope(1000000.0),
+            "use_sliding_window": True,
+            "sliding_window": 7,
+            "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
+        },
+        53,
+    ),
+    "gemma3_text": ("gemma3_text", GEMMA3, 61),
+    "gemma3": ("gemma3", {"text_config": GEMMA3, "vision_config": VISION}, 62),
 }
 
 
+# tensor of rope.safetensors -> (head size, rope_parameters, positions of the sequence)
+FREQUENCIES = {
+    "default": (64, rope(100000.0), None),
+    "linear": (256, rope(1000000.0, rope_type="linear", factor=8.0), None),
+    "dynamic": (128, rope(10000.0, rope_type="dynamic", factor=4.0), None),
+    "dynamic_grown": (128, rope(10000.0, rope_type="dynamic", factor=4.0), 12345),
+    "yarn": (128, rope(1000000.0, rope_type="yarn", factor=4.0, original_max_position_embeddings=8192), None),
+    "yarn_not_truncated": (
+        64,
+        rope(
+            150000.0,
+            rope_type="yarn",
+            factor=32.0,
+            original_max_position_embeddings=4096,
+            beta_fast=32.0,
+            beta_slow=1.0,
+            truncate=False,
+        ),
+        None,
+    ),
+    "llama3": (
+        128,
+        rope(
+            500000.0,
+            rope_type="llama3",
+            factor=8.0,
+            low_freq_factor=1.0,
+            high_freq_factor=4.0,
+            original_max_position_embeddings=8192,
+        ),
+        None,
+    ),
+}
+
+
+def frequencies(head_dim, parameters, n_positions):
+    """Inverse frequencies of a Llama of real size; 8192 positions."""
+    config = transformers.LlamaConfig(
+        head_dim=head_dim, max_position_embeddings=8192, rope_parameters=dict(parameters)
+    )
+    rotary = transformers.models.llama.modeling_llama.LlamaRotaryEmbedding(config)
+    if n_positions is not None:  # as its forward pass does: the length is a tensor
+        compute = transformers.modeling_rope_utils.ROPE_INIT_FUNCTIONS[rotary.rope_type]
+        return compute(config, None, seq_len=torch.tensor(n_positions))[0]
+    return rotary.inv_freq
+
+
 def randomise(model, seed):
-    """Fills every parameter in name order: norms 0.5 to 1.5, matrices and biases with standard deviation 0.3."""
+    """Fills every parameter in name order: norms 0.5 to 1.5, matrices and biases with standard deviation 0.3.
+
+    Gemma stores what its norms have above 1, and multiplies its embeddings by sqrt(hidden_size).
+    """
+    gemma = "gemma" in model.config.model_type
     generator = torch.Generator().manual_seed(seed)
     for name, parameter in sorted(model.named_parameters()):
         noise = torch.randn(parameter.shape, generator=generator)
         if "norm" in name:
-            parameter.data = 1.0 + 0.5 * torch.tanh(noise)
+            parameter.data = (0.0 if gemma else 1.0) + 0.5 * torch.tanh(noise)
         else:
             parameter.data = 0.3 * noise
 
 
 def build(model_type, overrides, seed):
     """A random float32 model of one family."""
-    config = transformers.AutoConfig.for_model(model_type, **{**BASE, **overrides})
+    base = {} if "text_config" in overrides else BASE
+    config = transformers.AutoConfig.for_model(model_type, **{**base, **overrides})
     model = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation="eager")
     randomise(model, seed)
     return model.eval()
@@ -183,15 +328,33 @@ def save_transformers4_form(source, folder):
     """The same checkpoint with config.json as transformers 4 wrote it: rope_theta, rope_scaling, torch_dtype."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("model.safetensors", "expected.safetensors"):
-        shutil.copyfile(source / name, folder / name)
+        if folder != source:
+            shutil.copyfile(source / name, folder / name)
     config = json.loads((source / "config.json").read_text(encoding="utf-8"))
     scaling = config.pop("rope_parameters")
     config["rope_theta"] = scaling.pop("rope_theta")
+    if scaling["rope_type"] == "yarn":  # as Qwen 2.5 spells it
+        scaling["type"] = scaling.pop("rope_type")
     config["rope_scaling"] = scaling
     config["torch_dtype"] = config.pop("dtype")
     config["transformers_version"] = "4.43.0"
-    # Llama 3.1's published config.json has no head_dim.
-    del config["head_dim"]
+    # The published configs of Llama 3.1 and Qwen 2.5 have no head_dim.
+    config.pop("head_dim", None)
+    write_json(folder / "config.json", config)
+
+
+def save_gemma3_transformers4_form(folder):
+    """Rewrites a config.json of Gemma 3 with flat RoPE keys, as google publishes it.
+
+    The layer types stay: the published pattern is a full layer after five others.
+    """
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    scaling = config.pop("rope_parameters")
+    config["rope_local_base_freq"] = scaling["sliding_attention"]["rope_theta"]
+    config["rope_theta"] = scaling["full_attention"].pop("rope_theta")
+    config["rope_scaling"] = scaling["full_attention"]
+    config["torch_dtype"] = config.pop("dtype")
+    config["transformers_version"] = "4.50.0"
     write_json(folder / "config.json", config)
 
 
@@ -241,7 +404,10 @@ def main():
         check(name, model, expected)
         save_checkpoint(model, expected, out / name)
     save_transformers4_form(out / "llama31", out / "llama31_v4")
+    save_transformers4_form(out / "rope_yarn", out / "rope_yarn")
+    save_gemma3_transformers4_form(out / "gemma3_text")
     save_sharded(out / "llama32_tied", out / "llama32_tied_sharded")
+    write_tensors(out / "rope.safetensors", {name: frequencies(*form) for name, form in FREQUENCIES.items()})
     for folder in sorted(path.parent for path in out.glob("*/expected.safetensors")):
         verify(folder)
 
