@@ -82,6 +82,9 @@ class FileLayout : public testing::Test {
   // Of the changed model against those of the one it was made from.
   void expect_same_logits() {
     save();
+    expect_same_logits_of_folder();
+  }
+  void expect_same_logits_of_folder() {
     const Weights expected("expected.safetensors");
     const at::Tensor ids = expected.get("token_ids", {24}, at::kInt, at::kCPU);
     const at::Tensor right = expected.get("logits", {24, 96}, at::kFloat, at::kCPU)[23];
@@ -235,13 +238,14 @@ TEST_F(FileLayout, ShardsHoldWhatTheIndexSays) {
   };
   const auto right =
       Decoder(kData / "llama2", at::kFloat, at::kCPU).prefill({5, 6, 7}, [](const LayerView&) {});
+  const auto is_right = [&] { return (logits() - right).abs().max().item<double>() <= 1e-4; };
   file.write("1.safetensors");
   second.write("2.safetensors");
   InTempDir::write("model.safetensors.index.json", index.dump());
-  EXPECT_TRUE(at::equal(logits(), right));
+  EXPECT_TRUE(is_right());
   index["weight_map"][moved] = "1.safetensors";
   InTempDir::write("model.safetensors.index.json", index.dump());
-  EXPECT_FALSE(at::equal(logits(), right));
+  EXPECT_FALSE(is_right());
   index["weight_map"]["of_no_index"] = "1.safetensors";
   InTempDir::write("model.safetensors.index.json", index.dump());
   EXPECT_NE(error_of([&] {
@@ -253,7 +257,7 @@ TEST_F(FileLayout, ShardsHoldWhatTheIndexSays) {
   EXPECT_NE(error_of([&] { logits(); }).find("3.safetensors: cannot be read"), std::string::npos);
   // The single file comes first, as in transformers.
   fs::copy(kData / "llama2/model.safetensors", ".");
-  EXPECT_TRUE(at::equal(logits(), right));
+  EXPECT_TRUE(is_right());
 }
 
 TEST_F(FileLayout, FoldersWithoutWeightsSayWhatTheyHold) {
@@ -284,10 +288,7 @@ TEST_F(FileLayout, LinksAndOddTensorsAreRead) {
   fs::create_directory("blobs");
   fs::rename("model.safetensors", "blobs/0");
   fs::create_symlink("blobs/0", "model.safetensors");
-  const Decoder model(".", at::kFloat, at::kCPU);
-  const Decoder right(kData / "llama2", at::kFloat, at::kCPU);
-  const auto nothing = [](const LayerView&) {};
-  EXPECT_TRUE(at::equal(model.prefill({1, 2, 3}, nothing), right.prefill({1, 2, 3}, nothing)));
+  expect_same_logits_of_folder();
 }
 
 }  // namespace

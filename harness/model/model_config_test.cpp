@@ -272,11 +272,11 @@ TEST_F(Configs, YarnMagnitude) {
     return load("llama", {{"rope_scaling", scaling}}).rope_scaling.attention_factor;
   };
   const double log = std::log(40.0);
-  EXPECT_EQ(factor(json::object()), 0.1 * log + 1);
-  EXPECT_EQ(factor({{"attention_factor", 0.75}}), 0.75);
-  EXPECT_EQ(factor({{"mscale", 2}, {"mscale_all_dim", 0.5}}),
-            (0.1 * 2 * log + 1) / (0.1 * 0.5 * log + 1));
-  EXPECT_EQ(factor({{"mscale", 2}}), 0.1 * log + 1);  // transformers wants both
+  EXPECT_DOUBLE_EQ(factor(json::object()), 0.1 * log + 1);
+  EXPECT_DOUBLE_EQ(factor({{"attention_factor", 0.75}}), 0.75);
+  EXPECT_DOUBLE_EQ(factor({{"mscale", 2}, {"mscale_all_dim", 0.5}}),
+                   (0.1 * 2 * log + 1) / (0.1 * 0.5 * log + 1));
+  EXPECT_DOUBLE_EQ(factor({{"mscale", 2}}), 0.1 * log + 1);  // transformers wants both
 }
 
 TEST_F(Configs, NamesWithTheSameMeaning) {
