@@ -129,7 +129,9 @@ int64_t JsonView::integer(int64_t low, int64_t high) const {
 
 double JsonView::positive() const {
   if (!value_->is_number() || !(value_->get<double>() > 0)) fail_type("a positive number");
-  return value_->get<double>();
+  const auto number = value_->get<double>();
+  if (!(number >= 1e-30 && number <= 1e30)) fail_type("a number from 1e-30 to 1e30");
+  return number;
 }
 
 std::string JsonView::text_or(const std::string& key, const std::string& otherwise) const {

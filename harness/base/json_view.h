@@ -54,7 +54,7 @@ class JsonView {
   const std::string& text() const;
   bool boolean() const;
   int64_t integer(int64_t low, int64_t high) const;  // low <= value <= high; 2.0 is no integer
-  double positive() const;                           // a number above 0
+  double positive() const;  // a number from 1e-30 to 1e30, which float32 holds with its inverse
 
   // The value at `key`, or `otherwise` (which is not checked) when there is none.
   std::string text_or(const std::string& key, const std::string& otherwise) const;

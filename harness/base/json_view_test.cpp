@@ -55,6 +55,10 @@ TEST(Json, OtherTypes) {
   EXPECT_EQ(error(R"({"a": 1e-5})", positive), "");
   EXPECT_EQ(error(R"({"a": 3})", positive), "");
   EXPECT_EQ(error(R"({"a": 0})", positive), "f: a: expected a positive number, got 0");
+  EXPECT_EQ(error(R"({"a": 1e31})", positive),
+            "f: a: expected a number from 1e-30 to 1e30, got 1e+31");
+  EXPECT_EQ(error(R"({"a": 1e-40})", positive),
+            "f: a: expected a number from 1e-30 to 1e30, got 1e-40");
   EXPECT_EQ(error(R"({"a": true})", positive), "f: a: expected a positive number, got true");
   const auto texts = at("a", [](const JsonView& v) { v.texts(); });
   EXPECT_EQ(error(R"({"a": ["x", 3]})", texts), "f: a[1]: expected a string, got 3");

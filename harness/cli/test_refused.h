@@ -36,8 +36,10 @@ inline void PrintTo(const BadInput& bad, std::ostream* out) { *out << bad.name; 
 class RefusedTest : public testing::TestWithParam<BadInput> {
  protected:
   void SetUp() override {
-    for (const char* name : {"model", "whole", "no_tokenizer", "cut", "cut_header",
-                             "garbage_length", "garbage_header", "other_shape"}) {
+    for (const char* name :
+         {"model", "whole", "no_tokenizer", "cut", "cut_header", "garbage_length", "garbage_header",
+          "other_shape", "pointer", "two_thetas", "zero_heads", "huge_number", "int8", "pickled",
+          "one_shard"}) {
       std::filesystem::create_directory(folder / name);
       std::filesystem::copy(tiny_model() / "config.json", folder / name);
     }
@@ -54,6 +56,7 @@ class RefusedTest : public testing::TestWithParam<BadInput> {
     std::string garbage = weights;
     garbage.replace(8, 4, "%%%%");
     write_bytes(folder / "garbage_header/model.safetensors", garbage);
+    break_models(weights);
     edit("other_shape/config.json", "\"hidden_size\": 32", "\"hidden_size\": 64");
 
     // Large enough for the tokenizer, unlike the others.
@@ -79,6 +82,36 @@ class RefusedTest : public testing::TestWithParam<BadInput> {
                 R"([{"samples": [{"pred": "a", "refs": ["a"]}]}, {"samples": [{"pred": "a"}]}])");
     write_bytes(folder / "unknown_metric.json",
                 R"([{"metric": "string_match_al", "prediction": "a", "ground_truths": ["a"]}])");
+  }
+
+  // Models as people meet them, each with one thing that cannot be served.
+  void break_models(const std::string& weights) {
+    write_bytes(folder / "pointer/model.safetensors",
+                "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 75448\n");
+    const auto config = [&](const std::string& name, const std::string& key) {
+      edit(name + "/config.json", "\"hidden_act\"", key + ", \"hidden_act\"");
+      write_bytes(folder / name / "model.safetensors", weights);
+    };
+    config("two_thetas", "\"rope_theta\": 500000.0");
+    config("zero_heads", "\"hidden_size\": 2");
+    edit("zero_heads/config.json", "\"head_dim\": 8,", "");
+    edit("zero_heads/config.json", "\"hidden_size\": 32,", "");
+    config("huge_number", "\"attention_dropout_\": 1e999");
+    // The same bytes under another type's name: four times as many codes.
+    const std::string norm = R"("model.norm.weight":{"dtype":"F32","shape":[32])";
+    const std::string codes = R"("model.norm.weight":{"dtype":"I8","shape":[128])";
+    std::string quantised = weights;
+    KVB_CHECK(quantised.find(norm) != quantised.npos, "no {}", norm);
+    quantised.replace(quantised.find(norm), norm.size(), codes);
+    write_bytes(folder / "int8/model.safetensors", quantised);
+    write_bytes(folder / "pickled/pytorch_model.bin", "PK");
+    write_bytes(folder / "one_shard/model-00001-of-00002.safetensors", weights);
+    write_bytes(folder / "one_shard/model.safetensors.index.json",
+                R"({"weight_map": {"model.norm.weight": "model-00001-of-00002.safetensors",
+                    "lm_head.weight": "model-00002-of-00002.safetensors"}})");
+    std::filesystem::create_directory(folder / "adapter");
+    write_bytes(folder / "adapter/adapter_config.json", "{}");
+    write_bytes(folder / "adapter/adapter_model.safetensors", "");
   }
 
   void edit(const std::string& file, const std::string& before, const std::string& after) {

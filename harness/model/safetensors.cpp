@@ -247,27 +247,29 @@ void Weights::fail(const std::string& what) const {
   JsonView(nullptr, dir_.string()).fail(what);  // names are the file's, so control characters go
 }
 
-const Weights::Entry& Weights::find(const std::string& name,
-                                    const std::vector<int64_t>& shape) const {
+const Weights::Entry& Weights::find(const std::string& name) const {
   const auto it = tensors_.find(name);
-  if (it == tensors_.end()) throw_input_error("{}: tensor {} is missing", dir_.string(), name);
-  const Entry& entry = it->second;
-  if (entry.shape != shape) {
-    throw_input_error("{}: tensor {}: expected shape [{}] from config.json, got [{}]",
-                      entry.file->path(), name, fmt::join(shape, ", "),
-                      fmt::join(entry.shape, ", "));
-  }
-  return entry;
+  if (it == tensors_.end()) fail(fmt::format("tensor {} is missing", name));
+  return it->second;
 }
 
 void Weights::check(const std::string& name, const std::vector<int64_t>& shape) const {
-  const Entry& entry = find(name, shape);
+  const Entry& entry = find(name);
   const auto type = read_as(entry.dtype);
-  if (type && at::isFloatingType(*type)) return;
-  JsonView(nullptr, entry.file->path(), "tensor " + name)
-      .fail(fmt::format("expected F64, F32, BF16 or F16, got {}: quantised weights are not "
-                        "supported; use the float16, bfloat16 or float32 checkpoint",
-                        entry.dtype));
+  if (!type || !at::isFloatingType(*type)) {
+    JsonView(nullptr, entry.file->path(), "tensor " + name)
+        .fail(fmt::format("expected F64, F32, BF16 or F16, got {}: quantised weights are not "
+                          "supported; use the float16, bfloat16 or float32 checkpoint",
+                          entry.dtype));
+  }
+  check_shape(name, entry, shape);
+}
+
+void Weights::check_shape(const std::string& name, const Entry& entry,
+                          const std::vector<int64_t>& shape) {
+  if (entry.shape == shape) return;
+  throw_input_error("{}: tensor {}: expected shape [{}] from config.json, got [{}]",
+                    entry.file->path(), name, fmt::join(shape, ", "), fmt::join(entry.shape, ", "));
 }
 
 std::string Weights::float_dtype(const std::string& name) const {
@@ -277,9 +279,10 @@ std::string Weights::float_dtype(const std::string& name) const {
 
 at::Tensor Weights::get(const std::string& name, const std::vector<int64_t>& shape,
                         at::ScalarType dtype, c10::Device device) const {
-  const Entry& entry = find(name, shape);
+  const Entry& entry = find(name);
   const auto stored_type = read_as(entry.dtype);
   if (!stored_type || at::isFloatingType(dtype)) check(name, shape);
+  check_shape(name, entry, shape);
   char* data = entry.file->data() + entry.offset;
   const auto options = at::TensorOptions(*stored_type);
   at::Tensor stored;

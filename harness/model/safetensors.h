@@ -54,7 +54,9 @@ class Weights {
     int64_t offset, n_bytes;  // in the file
   };
 
-  const Entry& find(const std::string& name, const std::vector<int64_t>& shape) const;
+  const Entry& find(const std::string& name) const;
+  static void check_shape(const std::string& name, const Entry& entry,
+                          const std::vector<int64_t>& shape);
   // Adds those tensors of the file that `wanted` names, all of them when it is null.
   void add_file(const std::filesystem::path& file, const std::set<std::string>* wanted);
 
