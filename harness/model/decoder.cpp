@@ -113,7 +113,9 @@ Decoder::Projections Decoder::project(const Layer& layer, const at::Tensor& hidd
 
 at::Tensor Decoder::mlp(const Layer& layer, const at::Tensor& hidden) const {
   auto gate_up = layer.gate_up(hidden).chunk(2, -1);
-  return layer.down(at::silu_(gate_up[0]).mul_(gate_up[1]));
+  const bool silu = config_.activation == Activation::kSilu;
+  const at::Tensor gate = silu ? at::silu_(gate_up[0]) : at::gelu_(gate_up[0], "tanh");
+  return layer.down(gate.mul_(gate_up[1]));
 }
 
 // tokens [S, m] and their positions [S, m] -> logits float32 [S, vocab] or [S, m, vocab].
