@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 #include "harness/base/error.h"
 #include "harness/base/names.h"
 #include "harness/cli/verbs.h"
@@ -49,6 +51,12 @@ void check(const std::string& text, const std::string& dtype) {
              scaling.type == RopeScaling::Type::kNone
                  ? ""
                  : fmt::format(", {} scaling by {}", rope_type_name(scaling.type), scaling.factor));
+  const auto windowed = std::count_if(config.windows.begin(), config.windows.end(),
+                                      [](int64_t window) { return window > 0; });
+  if (windowed > 0) {
+    fmt::print("windows      {} tokens in {} of the layers\n",
+               *std::max_element(config.windows.begin(), config.windows.end()), windowed);
+  }
   fmt::print("weights      {} tensors, {} parameters, {} bytes stored as {}\n",
              weights.names().size(), weights.n_parameters(), weights.n_bytes(),
              config.stored_dtype);

@@ -219,6 +219,22 @@ TEST_F(FileLayout, TheTypeIsThatOfTheFileWhereTheConfigHasNone) {
   }
 }
 
+TEST_F(FileLayout, DoublePrecisionIsRead) {
+  use("llama2");
+  config["dtype"] = "float64";
+  for (auto& [name, tensor] : file.tensors) {
+    std::string doubles;
+    for (size_t i = 0; i < tensor.bytes.size(); i += sizeof(float)) {
+      float value = 0;
+      std::memcpy(&value, tensor.bytes.data() + i, sizeof value);
+      const double wide = value;
+      doubles.append(reinterpret_cast<const char*>(&wide), sizeof wide);
+    }
+    tensor = {"F64", tensor.shape, doubles};
+  }
+  expect_same_logits();
+}
+
 TEST_F(FileLayout, ShardsHoldWhatTheIndexSays) {
   use("llama2");
   save();
@@ -274,6 +290,9 @@ TEST_F(FileLayout, FoldersWithoutWeightsSayWhatTheyHold) {
   fs::remove("adapter_model.safetensors");
   InTempDir::write("model-00001-of-00002.safetensors", "");
   EXPECT_NE(message().find("shards need the index"), std::string::npos);
+  fs::create_symlink("nowhere", "model.safetensors");
+  EXPECT_NE(message().find("model.safetensors: cannot be read: No such file"), std::string::npos);
+  fs::remove("model.safetensors");
   InTempDir::write("model.safetensors", "version https://git-lfs.github.com/spec/v1\noid sha256:0");
   EXPECT_NE(message().find("model.safetensors: a Git LFS pointer"), std::string::npos);
 }

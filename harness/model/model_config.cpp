@@ -203,11 +203,15 @@ std::string quote_non_finite(const std::string& text) {
   return out;
 }
 
+nlohmann::json read_python_json(const std::filesystem::path& file) {
+  return parse_json(quote_non_finite(read_file(file)), file.string());
+}
+
 }  // namespace
 
 ModelConfig load_model_config(const std::filesystem::path& model_dir) {
   const auto file = model_dir / "config.json";
-  const nlohmann::json content = parse_json(quote_non_finite(read_file(file)), file.string());
+  const nlohmann::json content = read_python_json(file);
   const JsonView whole(content, file.string());
   const Family& family = find_family(whole);
   // A Gemma 3 with pictures has its text part in a config of its own.
@@ -246,7 +250,7 @@ ModelConfig load_model_config(const std::filesystem::path& model_dir) {
 
   const auto generation = model_dir / "generation_config.json";
   if (std::filesystem::exists(generation)) {
-    const nlohmann::json more = read_json(generation);
+    const nlohmann::json more = read_python_json(generation);
     const JsonView fields(more, generation.string());
     if (fields.find("eos_token_id")) out.end_tokens = read_end_tokens(fields, {});
   }

@@ -339,7 +339,7 @@ TEST_F(Configs, EndTokens) {
   EXPECT_EQ(load("llama", {{"eos_token_id", {5, 6}}}).end_tokens, (Ids{5, 6}));
   InTempDir::write("generation_config.json", R"({"eos_token_id": 7})");
   EXPECT_EQ(load("llama", {{"eos_token_id", 5}}).end_tokens, Ids{7});
-  InTempDir::write("generation_config.json", R"({"eos_token_id": null})");
+  InTempDir::write("generation_config.json", R"({"eos_token_id": null, "temperature": Infinity})");
   EXPECT_EQ(load("llama", {{"eos_token_id", 5}}).end_tokens, Ids{5});
 }
 

@@ -193,7 +193,8 @@ Weights::Weights(const std::filesystem::path& model_dir) : dir_(model_dir) {
   }
   const auto single = model_dir / "model.safetensors";
   const auto index = model_dir / "model.safetensors.index.json";
-  if (std::filesystem::exists(single)) {  // transformers looks for it first, too
+  // transformers looks for it first, too. A link to nothing is a download that did not end.
+  if (std::filesystem::exists(single) || std::filesystem::is_symlink(single)) {
     add_file(single, nullptr);
     return;
   }
