@@ -29,7 +29,7 @@ Decoder load(const std::string& model, const Policy& policy) {
     return {folder, at::kFloat, at::kCPU};
   }
   const OpenModel opened = open_model(resolve_model(model), "cpu");
-  policy.validate(opened.config.n_full_layers(), opened.config.n_kv_heads,
+  policy.validate(opened.config.n_budgeted_layers(), opened.config.n_kv_heads,
                   [&] { return model_hash(opened.spec.path); });
   return {opened.spec.path, at::kFloat, at::kCPU};
 }

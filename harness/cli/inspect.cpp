@@ -119,7 +119,7 @@ void inspect(const Options& options) {
   const OpenModel opened = open_model(spec, options.device);
   print_device_note(options.device);
   const ModelConfig& config = opened.config;
-  policy.validate(config.n_full_layers(), config.n_kv_heads, [&] { return model_hash(spec.path); });
+  policy.validate(config.n_budgeted_layers(), config.n_kv_heads, [&] { return model_hash(spec.path); });
 
   // Token ids need no tokenizer, so a folder without one will do for them.
   std::optional<PromptFormat> format;
@@ -159,7 +159,7 @@ void inspect(const Options& options) {
   write_vector(file, "tokens", context);
   write_tensor<float>(file, "logits_last", cut.last_logits);
   if (!scores.empty()) write_tensor<float>(file, "scores", at::stack(scores));
-  h5::write_array<int32_t>(file, "keep_counts", {config.n_full_layers(), config.n_kv_heads},
+  h5::write_array<int32_t>(file, "keep_counts", {config.n_budgeted_layers(), config.n_kv_heads},
                            cut.keep_counts);
   write_kept(file, cut.kept);
   if (options.generate > 0) {
@@ -175,7 +175,7 @@ void inspect(const Options& options) {
   replace_file(fresh, options.output);
   int64_t kept = 0;
   for (const auto count : cut.keep_counts) kept += count;
-  const auto entries = static_cast<double>(config.n_full_layers() * config.n_kv_heads) *
+  const auto entries = static_cast<double>(config.n_budgeted_layers() * config.n_kv_heads) *
                        static_cast<double>(context.size());
   fmt::print("{} at {}: {} context tokens, {:.2f} % of the KV entries kept, {} bytes allocated\n",
              policy.name(), options.ratio, context.size(),

@@ -79,9 +79,9 @@ void check(const std::string& text, const std::string& dtype) {
   const Decoder model(spec.path, scalar, opened.device);
   fmt::print("loaded       {} bytes as {}\n", model.weight_bytes(), dtype_name(scalar));
   fmt::print("KV cache     {} bytes for 1000 tokens{}\n", model.kv_bytes(1000),
-             config.n_full_layers() == config.n_layers
+             config.n_budgeted_layers() == config.n_layers
                  ? ""
-                 : fmt::format(", {} layers of {} without a sliding window", config.n_full_layers(),
+                 : fmt::format(", {} layers of {} without a sliding window", config.n_budgeted_layers(),
                                config.n_layers));
 
   const PromptFormat format(spec.path, /*chat=*/true);

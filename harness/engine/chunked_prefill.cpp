@@ -75,7 +75,7 @@ class ChunkedPrefill {
 
   void finish() {
     out_.cache->commit();
-    for (int64_t l = 0; l < model_.config().n_full_layers(); ++l) {
+    for (int64_t l = 0; l < model_.config().n_budgeted_layers(); ++l) {
       KeptTokens kept = out_.eviction->kept(l);
       for (const auto count : kept.counts()) {
         out_.keep_counts.push_back(static_cast<int32_t>(count));

@@ -53,7 +53,7 @@ Cut cut(const Decoder& model, const Policy& policy, double ratio,
   options.seed = 1;
   const ModelConfig& config = model.config();
   options.importance = some_importance(
-      {config.n_full_layers(), config.n_kv_heads, static_cast<int64_t>(context.size())});
+      {config.n_budgeted_layers(), config.n_kv_heads, static_cast<int64_t>(context.size())});
   options.on_scores = [&](const std::string&, int64_t, const at::Tensor& scores) {
     made.scores.push_back(scores);
   };

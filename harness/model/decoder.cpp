@@ -16,10 +16,10 @@ namespace {
 
 // Causal attention of a whole context, [Hq, T, d]. Under a window blocks of queries each see the
 // keys that their windows reach: a mask of all pairs would grow with the square of the context.
-at::Tensor attend_causally(const LayerView& layer) {
+at::Tensor attend_causally(const LayerView& layer, int64_t window) {
   const at::Tensor queries = layer.queries.unsqueeze(0), keys = layer.keys.unsqueeze(0),
                    values = layer.values.unsqueeze(0);
-  const int64_t n_tokens = layer.n_tokens(), window = layer.window;
+  const int64_t n_tokens = layer.n_tokens();
   if (window == 0 || n_tokens <= window) {
     return at::scaled_dot_product_attention(queries, keys, values, /*attn_mask=*/{},
                                             /*dropout_p=*/0.0, /*is_causal=*/true,
@@ -126,6 +126,7 @@ Decoder::Layer Decoder::load_layer(const Weights& weights, int64_t index) const 
   layer.down = linear({"mlp.down_proj"}, {hidden}, inner, config_.mlp_bias);
   layer.window = config_.windows[index];
   layer.cache_slot = config_.cache_slots()[index];
+  layer.is_budgeted = config_.is_budgeted(index);
   layer.local_rope = config_.local_rope(index);
   return layer;
 }
@@ -151,7 +152,7 @@ int64_t Decoder::weight_bytes() const {
 int64_t Decoder::kv_bytes(int64_t n_tokens) const {
   int64_t rows = 0;
   for (const auto& layer : layers_) {
-    rows += layer.window == 0 ? n_tokens : std::min(n_tokens, layer.window - 1);
+    rows += layer.is_budgeted ? n_tokens : std::min(n_tokens, layer.window - 1);
   }
   return 2 * rows * config_.n_kv_heads * config_.head_dim *
          static_cast<int64_t>(c10::elementSize(dtype_));
@@ -241,12 +242,12 @@ at::Tensor Decoder::prefill(const std::vector<int32_t>& tokens, const Observer& 
   const at::Tensor positions = at::arange(n_tokens, at::TensorOptions(at::kLong).device(device_));
   const at::Tensor frequencies =
       inverse_frequencies(config_, /*local=*/false, n_tokens).to(device_);
-  const int64_t n_full = config_.n_full_layers();
+  const int64_t n_full = config_.n_budgeted_layers();
   const auto attend = [&](int64_t l, const Projections& p) {
     LayerView view;
     view.index = layers_[l].cache_slot;
     view.n_layers = n_full;
-    view.window = layers_[l].window;
+    if (!layers_[l].is_budgeted) view.window = layers_[l].window;
     // [1, T, heads, d] -> [heads, T, d]
     view.queries_prerope = p.queries_prerope.squeeze(0).transpose(0, 1);
     view.queries = p.queries.squeeze(0).transpose(0, 1);
@@ -255,7 +256,7 @@ at::Tensor Decoder::prefill(const std::vector<int32_t>& tokens, const Observer& 
     view.output_weight = layers_[l].output.weight();
     view.inverse_frequencies = frequencies;
     view.attention_scale = config_.attention_scale;
-    const at::Tensor attended = attend_causally(view);
+    const at::Tensor attended = attend_causally(view, layers_[l].window);
     observer(view);
     return attended.transpose(0, 1).unsqueeze(0);
   };
@@ -278,7 +279,7 @@ at::Tensor Decoder::extend(const at::Tensor& tokens, DecodeBatch& batch, Logits 
     const Layer& layer = layers_[l];
     at::Tensor attended = batch.append_and_attend(layer.cache_slot, p.queries, p.keys, p.values,
                                                   config_.attention_scale, layer.window);
-    if (observer && layer.window == 0) observer(layer.cache_slot, p.queries);
+    if (observer && layer.is_budgeted) observer(layer.cache_slot, p.queries);
     return attended;
   };
   at::Tensor result = forward(tokens.to(device_).expand({S, m}), positions, attend, logits);

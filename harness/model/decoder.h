@@ -38,12 +38,12 @@ class Decoder {
   at::ScalarType dtype() const { return dtype_; }
   c10::Device device() const { return device_; }
   int64_t weight_bytes() const;
-  // Keys and values of `n_tokens` tokens in every layer and KV head, nothing removed; of a windowed
-  // layer those that the next token sees.
+  // Keys and values of `n_tokens` tokens in every layer and KV head, nothing removed; of a layer
+  // that is not budgeted those that the next token sees.
   int64_t kv_bytes(int64_t n_tokens) const;
 
-  // Called after each layer's attention, in order, for windowed ones too (LayerView::window); the
-  // view is gone afterwards, so a layer's full keys and values live no longer than the observer
+  // Called after each layer's attention, in order, for those not budgeted too (LayerView::window);
+  // the view is gone afterwards, so a layer's full keys and values live no longer than the observer
   // wants them.
   using Observer = std::function<void(const LayerView&)>;
 
@@ -52,7 +52,7 @@ class Decoder {
   // positions or holds an id outside the vocabulary.
   at::Tensor prefill(const std::vector<int32_t>& tokens, const Observer& observer) const;
 
-  // Called after each full layer's attention with its index among them and the queries
+  // Called after each budgeted layer's attention with its index among them and the queries
   // [S, m, Hq, d] after RoPE; the new tokens' keys are in the caches, whose lengths do not count
   // them yet.
   using StepObserver = std::function<void(int64_t layer, const at::Tensor& queries)>;
@@ -70,7 +70,7 @@ class Decoder {
     at::Tensor after_attention_norm, after_mlp_norm;  // Gemma 3
     Linear qkv, output, gate_up, down;
     int64_t window, cache_slot;
-    bool local_rope;
+    bool is_budgeted, local_rope;
   };
   // What attention sees: [S, m, heads, d].
   struct Projections {

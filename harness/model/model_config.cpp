@@ -70,36 +70,40 @@ Activation read_activation(const JsonView& config, const char* key, const std::s
 
 // The window of the layers that have one, 0 where none has.
 int64_t read_window(const JsonView& config, const ModelConfig& model) {
-  if (model.model_type == "llama") return 0;
   // Qwen writes a window that it does not use unless use_sliding_window says so.
   if (model.model_type.starts_with("qwen") && !config.boolean_or("use_sliding_window", false)) {
     return 0;
   }
-  if (says_null(config, "sliding_window")) return 0;
+  if (says_null(config, "sliding_window")) {
+    if (model.model_type == "gemma3_text") config.at("sliding_window");  // fails: it has no other
+    return 0;
+  }
   return config.integer_or("sliding_window", 1, kMostPositions, kDefaultWindow);
 }
 
-std::vector<int64_t> read_windows(const JsonView& config, const ModelConfig& model) {
-  const int64_t window = read_window(config, model);
-  std::vector<int64_t> windows(static_cast<size_t>(model.n_layers), 0);
-  const auto types = config.find("layer_types");
-  if (model.model_type == "llama") return windows;
-  if (!types) {
-    // Full are: in Gemma 3 the last of every 6 layers, in Qwen those before max_window_layers.
-    const bool gemma = model.model_type == "gemma3_text", qwen = model.model_type != "mistral";
-    const int64_t pattern = config.integer_or("sliding_window_pattern", 1, kMostSize, 6);
-    const int64_t first = config.integer_or("max_window_layers", 0, kMostSize, 28);
-    for (int64_t l = 0; l < model.n_layers; ++l) {
-      const bool full = gemma ? (l + 1) % pattern == 0 : qwen && l < first;
-      windows[l] = full ? 0 : window;
-      if (gemma && !full && window == 0) config.fail("\"sliding_window\" is missing");
-    }
-    return windows;
+// Whether layer l is full where no layer_types say so: in Gemma 3 the last of every 6, in Qwen
+// those before max_window_layers, in Mistral none.
+bool is_full_by_rule(const JsonView& config, const ModelConfig& model, int64_t l) {
+  if (model.model_type == "gemma3_text") {
+    return (l + 1) % config.integer_or("sliding_window_pattern", 1, kMostSize, 6) == 0;
   }
-  if (static_cast<int64_t>(types->size()) != model.n_layers) {
+  return model.model_type.starts_with("qwen") &&
+         l < config.integer_or("max_window_layers", 0, kMostSize, 28);
+}
+
+std::vector<int64_t> read_windows(const JsonView& config, const ModelConfig& model) {
+  std::vector<int64_t> windows(static_cast<size_t>(model.n_layers), 0);
+  if (model.model_type == "llama") return windows;
+  const int64_t window = read_window(config, model);
+  const auto types = config.find("layer_types");
+  if (types && static_cast<int64_t>(types->size()) != model.n_layers) {
     types->fail(fmt::format("{} layer types for {} layers", types->size(), model.n_layers));
   }
   for (int64_t l = 0; l < model.n_layers; ++l) {
+    if (!types) {
+      if (!is_full_by_rule(config, model, l)) windows[l] = window;
+      continue;
+    }
     const JsonView type = (*types)[l];
     if (type.text() == "sliding_attention") {
       if (window == 0) type.fail("sliding_attention, but no sliding_window is set or used");
@@ -209,13 +213,29 @@ nlohmann::json read_python_json(const std::filesystem::path& file) {
 
 }  // namespace
 
-int64_t ModelConfig::n_full_layers() const { return std::count(windows.begin(), windows.end(), 0); }
+bool ModelConfig::windowed_throughout() const {
+  return std::find(windows.begin(), windows.end(), 0) == windows.end();
+}
+
+int64_t ModelConfig::n_budgeted_layers() const {
+  return windowed_throughout() ? n_layers : std::count(windows.begin(), windows.end(), 0);
+}
 
 std::vector<int64_t> ModelConfig::cache_slots() const {
   std::vector<int64_t> slots;
-  int64_t full = 0, windowed = n_full_layers();
-  for (const int64_t window : windows) slots.push_back(window == 0 ? full++ : windowed++);
+  int64_t budgeted = 0, other = n_budgeted_layers();
+  for (int64_t l = 0; l < n_layers; ++l) slots.push_back(is_budgeted(l) ? budgeted++ : other++);
   return slots;
+}
+
+int64_t ModelConfig::most_tokens() const {
+  if (!windowed_throughout()) return max_positions;
+  return std::min(max_positions, *std::min_element(windows.begin(), windows.end()));
+}
+
+std::string ModelConfig::token_limit() const {
+  if (most_tokens() == max_positions) return fmt::format("{} positions", max_positions);
+  return fmt::format("sliding window of {} tokens, which every layer has", most_tokens());
 }
 
 ModelConfig load_model_config(const std::filesystem::path& model_dir) {

@@ -150,12 +150,16 @@ void check_filled(const std::string& path, std::vector<Span> spans, int64_t data
 }
 
 // Bytes of a tensor, whole ones also for types of 4 and 6 bits. Of a type that the format got after
-// this was written only its place in the file can be checked.
+// this was written only its place in the file can be checked, and that elements have a bit each.
 void check_size(const JsonView& tensor, const std::string& dtype, const std::vector<int64_t>& shape,
                 int64_t n_stored) {
   const int64_t numel = checked_numel(tensor, shape);
   const auto type = stored_types().find(dtype);
-  if (type == stored_types().end()) return;
+  if (type == stored_types().end()) {
+    if (numel / 8 > n_stored)
+      tensor.fail(fmt::format("impossible shape [{}]", fmt::join(shape, ", ")));
+    return;
+  }
   const int64_t bits = numel * type->second.bits;
   if (bits % 8 != 0 || bits / 8 != n_stored) {
     tensor.fail(fmt::format("shape [{}] needs {} bytes, data_offsets give {}",

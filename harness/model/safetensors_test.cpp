@@ -175,6 +175,9 @@ TEST_F(SafetensorsFiles, TypesThatAreNotReadAreRefusedWhenAskedFor) {
     EXPECT_THROW(weights.check("a", {4}), InputError);
     EXPECT_THROW(weights.get("a", {4}, at::kFloat, at::kCPU), InputError);
   }
+  EXPECT_NE(error_of(write(R"({"a":{"dtype":"F9","shape":[40],"data_offsets":[0,4]}})", 4))
+                .find("impossible shape [40]"),
+            std::string::npos);
   write(R"({"a":{"dtype":"F4","shape":[4],"data_offsets":[0,2]}})", 2);
   EXPECT_EQ(Weights(dir_).n_parameters(), 4);
   EXPECT_NE(error_of(write(R"({"a":{"dtype":"F4","shape":[3],"data_offsets":[0,2]}})", 2))

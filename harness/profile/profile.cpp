@@ -87,7 +87,7 @@ ProfileData new_profile(const ProfileConfig& config, const std::vector<Policy>& 
                      {"device", model.device.str()},
                      {"versions", library_versions()}};
   data.has_losses = config.losses;
-  data.n_layers = model.config.n_full_layers();
+  data.n_layers = model.config.n_budgeted_layers();
   data.n_kv_heads = model.config.n_kv_heads;
   for (size_t i = 0; i < scorers.size(); ++i) {
     const ProfiledScorer& asked = config.scorers[i];

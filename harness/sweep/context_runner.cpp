@@ -298,7 +298,7 @@ SampleRow ContextRunner::compressed_row(const SweepCell& cell, const CompressedC
   row.path = PolicyAtRatio{cell.policy, cell.ratio}.is_chunked() ? "chunked" : "shared";
   row.prefill_ms = cut.prefill_ms;
   row.error = cut.error;
-  const int64_t n_heads = config.n_full_layers() * config.n_kv_heads;
+  const int64_t n_heads = config.n_budgeted_layers() * config.n_kv_heads;
   row.kv_bytes_full = model_.kv_bytes(row.context_tokens);
   if (cut.cache == nullptr) return row;
   int64_t kept = 0;

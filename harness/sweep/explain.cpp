@@ -64,7 +64,7 @@ std::string prompt_text(const SampleGroup& group, const PromptSample& prompt,
   text += fmt::format("context tokens       {}: {}\n", prompt.context.size(), ids(prompt.context));
   text +=
       fmt::format("question tokens      {}: {}\n", prompt.question.size(), ids(prompt.question));
-  text += fmt::format("truncated            nothing; {} positions\n", model.max_positions);
+  text += fmt::format("truncated            nothing; {}\n", model.token_limit());
   text +=
       fmt::format("answer               up to {} tokens; ends at id {}, but not as first token\n",
                   sample.max_new_tokens, fmt::join(model.end_tokens, " or "));
@@ -117,7 +117,8 @@ std::string kept_text(const SweepConfig& config, const OpenModel& opened, const 
     return fmt::format("\n{} at {} fails: {}\n", policy.name(), ratio, cut.error);
   const size_t n_tokens = prompt.context.size();
   std::vector<double> share(n_tokens, 0);  // of all heads that keep the token
-  const double n_heads = static_cast<double>(opened.config.n_full_layers() * opened.config.n_kv_heads);
+  const double n_heads =
+      static_cast<double>(opened.config.n_budgeted_layers() * opened.config.n_kv_heads);
   for (const auto& layer : cut.kept) {
     for (const auto position : layer.positions) share[static_cast<size_t>(position)] += 1 / n_heads;
   }

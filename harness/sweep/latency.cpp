@@ -159,11 +159,11 @@ void check_latency(const LatencySpec& spec, const std::vector<Policy>& policies,
   for (const int64_t length : spec.lengths) {
     // Before a context is made of that length, which may be beyond all memory.
     const auto n_question = static_cast<int64_t>(question_of(groups).size());
-    if (length > model.max_positions - n_question - spec.decode_tokens - 1) {
+    if (length > model.most_tokens() - n_question - spec.decode_tokens - 1) {
       throw_input_error(
           "latency: length {}, question of {} tokens ({} of a prompt are the chat template's) and "
-          "{} decode tokens are more than the model's {} positions",
-          length, n_question, n_around, spec.decode_tokens + 1, model.max_positions);
+          "{} decode tokens are more than the model's {}",
+          length, n_question, n_around, spec.decode_tokens + 1, model.token_limit());
     }
     for (const auto& policy : policies) {
       if (length >= policy.least_tokens()) continue;

@@ -75,7 +75,7 @@ SweepResult run_sweep(const SweepConfig& config, const SweepOptions& options) {
   const PromptFormat format(config.model.path, config.chat_template);
   RunInfo info = describe_run(config, opened, format, policies, options.start_progress);
   for (const auto& policy : policies) {
-    policy.validate(opened.config.n_full_layers(), opened.config.n_kv_heads,
+    policy.validate(opened.config.n_budgeted_layers(), opened.config.n_kv_heads,
                     [&] { return info.model_hash; });
   }
   const std::string identity = identity_text(info);
@@ -99,7 +99,7 @@ SweepResult run_sweep(const SweepConfig& config, const SweepOptions& options) {
     planned.push_back(plan_of(plan.groups[g], plan.cells[g]));
   }
   ResultsStore store(
-      config.output, info, planned, opened.config.n_full_layers(), opened.config.n_kv_heads,
+      config.output, info, planned, opened.config.n_budgeted_layers(), opened.config.n_kv_heads,
       {.fresh = options.fresh, .keep_failed = options.keep_failed, .fidelity = config.fidelity});
   const bool all_measured =
       !config.latency || is_measured(*config.latency, policies, config.ratios, identity, store);
