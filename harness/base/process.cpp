@@ -1,6 +1,7 @@
 #include "harness/base/process.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,8 +13,8 @@ namespace kvbench {
 namespace {
 
 // Starts the program; -1 when that fails. `out`, when not negative, becomes its stdout, and its
-// stderr goes nowhere.
-pid_t start(std::vector<std::string>& arguments, int out) {
+// stderr goes nowhere; `in`, when not negative, becomes its stdin.
+pid_t start(std::vector<std::string>& arguments, int out, int in = -1) {
   std::vector<char*> argv;
   for (auto& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
@@ -24,8 +25,26 @@ pid_t start(std::vector<std::string>& arguments, int out) {
     ::dup2(nowhere, STDERR_FILENO);
     ::dup2(out, STDOUT_FILENO);
   }
+  if (in >= 0) ::dup2(in, STDIN_FILENO);
   ::execvp(argv[0], argv.data());
   ::_exit(127);
+}
+
+// A file without a name that holds the text, at its start; a pipe could fill up while the program
+// writes. -1 when that fails.
+int file_with(std::string_view text) {
+  const int file = ::memfd_create("input", MFD_CLOEXEC);
+  while (file >= 0 && !text.empty()) {
+    const ssize_t n = ::write(file, text.data(), text.size());
+    if (n > 0) {
+      text.remove_prefix(static_cast<size_t>(n));
+    } else if (errno != EINTR) {
+      ::close(file);
+      return -1;
+    }
+  }
+  if (file >= 0) ::lseek(file, 0, SEEK_SET);
+  return file;
 }
 
 // Whether the child ends with status 0. A signal that wakes us (a progress bar's timer, a resized
@@ -48,11 +67,18 @@ void run_program(std::vector<std::string> arguments) {
   }
 }
 
-std::optional<std::string> output_of(std::vector<std::string> arguments) {
+std::optional<std::string> output_of(std::vector<std::string> arguments,
+                                     std::optional<std::string_view> input) {
+  int in = -1;
+  if (input && (in = file_with(*input)) < 0) return std::nullopt;
   int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return std::nullopt;
-  const pid_t child = start(arguments, ends[1]);
+  if (::pipe2(ends, O_CLOEXEC) != 0) {
+    if (in >= 0) ::close(in);
+    return std::nullopt;
+  }
+  const pid_t child = start(arguments, ends[1], in);
   ::close(ends[1]);
+  if (in >= 0) ::close(in);
   std::string output;
   char block[4096];
   for (ssize_t n; (n = ::read(ends[0], block, sizeof block)) > 0 || (n < 0 && errno == EINTR);) {

@@ -99,7 +99,7 @@ TEST(Sweep, EveryKey) {
   EXPECT_EQ(config.model.dtype, "float32");
   EXPECT_EQ(config.device, "cpu");
   EXPECT_EQ(config.compress, (std::vector<std::string>{"context", "prompt"}));
-  EXPECT_FALSE(config.chat_template);
+  EXPECT_EQ(config.chat_template, ChatTemplateUse::kNo);
   ASSERT_EQ(config.tasks.size(), 3u);
   EXPECT_EQ(config.tasks[1].line, 9);
   EXPECT_EQ(config.tasks[2].max_new_tokens, 9);
@@ -131,7 +131,7 @@ TEST(Sweep, Defaults) {
   const SweepConfig config = parse(sweep_with("compress: prompt"));
   EXPECT_EQ(config.device, "auto");
   EXPECT_EQ(config.compress, (std::vector<std::string>{"prompt"}));
-  EXPECT_TRUE(config.chat_template);
+  EXPECT_EQ(config.chat_template, ChatTemplateUse::kYes);
   EXPECT_FALSE(config.latency.has_value());
   EXPECT_FALSE(config.fidelity);
   EXPECT_EQ(config.threads, 0);

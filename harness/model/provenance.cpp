@@ -25,9 +25,10 @@ std::string model_hash(const fs::path& model_dir) {
   return sha256_hex(parts);
 }
 
-std::string tokenizer_hash(const fs::path& model_dir) {
+std::string tokenizer_hash(const fs::path& model_dir, const std::string& from_other_files) {
   const auto file = model_dir / "tokenizer.json";
-  return fs::exists(file) ? sha256_file(file) : "";
+  const std::string hash = fs::exists(file) ? sha256_file(file) : "";
+  return from_other_files.empty() ? hash : sha256_hex(hash + "\n" + from_other_files);
 }
 
 std::string git_commit() {
