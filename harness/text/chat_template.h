@@ -15,7 +15,8 @@ struct ChatTemplate {
   bool fixed_date = false;  // it asked for today's date and got the one below
 };
 
-// For templates that want today's date and hold none themselves: runs of different days compare.
+// Today, for templates that ask: runs of different days compare. Those of Llama 3.1 and 3.2 hold
+// the same date for readers that have no clock.
 inline constexpr const char* kTemplateDate = "26 Jul 2024";
 
 // What transformers renders around one user turn with add_generation_prompt=True, in the settings
@@ -27,8 +28,7 @@ inline constexpr const char* kTemplateDate = "26 Jul 2024";
 // Jinja2 renders it in the private Python (toolchain/chat_template.py), once: what it writes is
 // kept below <deps>/cache/chat_templates, by a hash of template, named tokens, script and version.
 // Two deliberate limits:
-//   - strftime_now is not there for a template that does without it (Llama 3.1 and 3.2 then write
-//     the date that they hold), else it gives kTemplateDate
+//   - strftime_now gives kTemplateDate, whatever the day
 //   - Llama 2 and 3 trim the user's text; the text here is not trimmed
 // Throws InputError naming the file, with Jinja's own words: for a template that does not render
 // within the script's limits, that changes, repeats or leaves out the user's text, or whose frame

@@ -99,7 +99,7 @@ std::string run(const StripAccents&, std::string text) {
   std::string out;
   for (size_t i = 0; i < text.size();) {
     const UChar32 c = next_code_point(text, i);
-    if (u_charType(c) != U_NON_SPACING_MARK) append_utf8(c, out);
+    if ((U_GET_GC_MASK(c) & U_GC_M_MASK) == 0) append_utf8(c, out);
   }
   return out;
 }

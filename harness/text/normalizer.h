@@ -26,7 +26,7 @@ struct StripBlanks {
 // Every character by itself, as Rust's char::to_lowercase.
 struct Lowercase {};
 
-// Drops nonspacing marks (general category Mn).
+// Drops marks (general category M).
 struct StripAccents {};
 
 struct Replace {

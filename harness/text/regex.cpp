@@ -210,7 +210,7 @@ class Translator {
         {"alnum", "\\p{Alphabetic}\\p{Nd}"},
         {"digit", "\\p{Nd}"},
         {"lower", "\\p{Lowercase}"},
-        {"punct", "\\p{P}$+<=>\\^`|~"},
+        {"punct", "\\p{P}\\p{S}"},
         {"space", "\\p{White_Space}"},
         {"upper", "\\p{Uppercase}"},
         {"word", kWord},

@@ -19,7 +19,7 @@ import sys
 CPU_SECONDS = 2
 BYTES = 1 << 30
 # Today's date would make runs of different days differ; this is the one that the templates of
-# Llama 3.1 and 3.2 hold for a reader that has no clock.
+# Llama 3.1 and 3.2 hold for readers that have no clock.
 FIXED_DATE = datetime.datetime(2024, 7, 26)
 LONGEST_FRAME = 1 << 20  # characters
 
@@ -70,8 +70,7 @@ def environment(jinja2, strftime_now):
     )
     env.filters["tojson"] = tojson
     env.globals["raise_exception"] = raise_exception
-    if strftime_now is not None:
-        env.globals["strftime_now"] = strftime_now
+    env.globals["strftime_now"] = strftime_now
     return env
 
 
@@ -117,12 +116,7 @@ def rendered(jinja2, request):
         asked.append(form)
         return FIXED_DATE.strftime(form)
 
-    try:  # templates with a date of their own for readers without a clock take that
-        prefix, suffix = frame(environment(jinja2, None), request)
-    except Refused:
-        raise
-    except Exception:
-        prefix, suffix = frame(environment(jinja2, strftime_now), request)
+    prefix, suffix = frame(environment(jinja2, strftime_now), request)
     return {"prefix": prefix, "suffix": suffix, "fixed_date": bool(asked)}
 
 
