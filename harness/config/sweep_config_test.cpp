@@ -184,6 +184,12 @@ TEST(Sweep, IncludeAndSet) {
             "a.yaml:3: ratios: expected a share removed, 0 <= ratio < 1, got 1.5");
 }
 
+TEST(Sweep, ChatTemplateMayBeLeftToTheFolder) {
+  const SweepConfig config = parse(sweep_with({"chat_template: auto"}));
+  EXPECT_EQ(config.chat_template, ChatTemplateUse::kAuto);
+  EXPECT_NE(resolved_yaml(config).find("\nchat_template: auto\n"), std::string::npos);
+}
+
 TEST(Sweep, UnknownNames) {
   EXPECT_EQ(error_with("pluins: [a.so]"),
             "a.yaml:6: unknown key \"pluins\" in the sweep; did you mean plugins? (known: "
@@ -230,8 +236,9 @@ TEST(Sweep, WrongTypes) {
             "a.yaml:3: the task: expected a map, got \"ruler/vt\"");
   EXPECT_EQ(error_with("policies: full"),
             "a.yaml:4: policies: expected a list of policies, got \"full\"");
-  EXPECT_EQ(error_with("chat_template: yes"),
-            "a.yaml:6: chat_template: expected true or false, got \"yes\"");
+  EXPECT_EQ(error_with("chat_template: atuo"),
+            "a.yaml:6: unknown chat_template \"atuo\"; did you mean auto? (known: auto, false, "
+            "true)");
   EXPECT_EQ(error_with("fidelity: 1"), "a.yaml:6: fidelity: expected true or false, got \"1\"");
   EXPECT_EQ(error_with("latency: true"), "a.yaml:6: latency: expected a map, got \"true\"");
   EXPECT_EQ(error_with("compress: {a: 1}"),
