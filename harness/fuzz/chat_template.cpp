@@ -32,6 +32,12 @@ void keep_cache_in(const std::filesystem::path& folder) {
   ::setenv("KVBENCH_DEPS", (folder / "deps").c_str(), 1);
 }
 
+// Mostly text, so that many a damaged one still renders.
+const char* const kPlain =
+    "{{ bos_token }}A chat between a curious user and an artificial intelligence assistant. The "
+    "assistant gives helpful, detailed, and polite answers to the user's questions.\n\n### User:\n"
+    "{{ messages[0]['content'] }}\n\n### Assistant:\n";
+
 void read_template(const std::filesystem::path& folder) {
   load_chat_template(folder);
   bos_text(folder);
@@ -57,7 +63,7 @@ std::vector<std::string> templates(const std::filesystem::path& folder) {
   std::ofstream(folder / "tokenizer_config.json") << R"({"bos_token": "<s>"})";
   std::filesystem::copy_file(in_project("harness/text/testdata/spm_legacy.json"),
                              folder / "tokenizer.json");
-  return {kChatMl, kLlama3};
+  return {kPlain, kChatMl, kLlama3};
 }
 
 }  // namespace

@@ -66,9 +66,11 @@ std::string prompt_text(const SampleGroup& group, const PromptSample& prompt,
   text +=
       fmt::format("question tokens      {}: {}\n", prompt.question.size(), ids(prompt.question));
   text += fmt::format("truncated            nothing; {} positions\n", model.max_positions);
-  text +=
-      fmt::format("answer               up to {} tokens; ends at id {}, but not as first token\n",
-                  sample.max_new_tokens, fmt::join(format.end_tokens(model), " or "));
+  const auto ends = format.end_tokens(model);
+  text += fmt::format(
+      "answer               up to {} tokens; {}\n", sample.max_new_tokens,
+      ends.empty() ? "nothing ends it earlier"
+                   : fmt::format("ends at id {}, but not as first token", fmt::join(ends, " or ")));
   text += fmt::format("references           {}\n", references_json(sample));
   return text + fmt::format("metric               {} ({})\n", group.metric, group.protocol);
 }

@@ -48,18 +48,26 @@ std::vector<Source> jinja_files(const fs::path& model_dir) {
   return all;
 }
 
-// The key `chat_template` of a JSON file: a text, or a list of {name, template}.
+// The key `chat_template` of a JSON file: a text, a list of {name, template}, or an object of
+// name: template.
 std::vector<Source> json_templates(const fs::path& file) {
   if (!fs::exists(file)) return {};
   const nlohmann::json document = read_json(file);
   const auto found = JsonView(document, file.string()).find("chat_template");
   if (!found) return {};
   const std::string name = file.filename().string();
-  if (!found->value().is_array()) return {{"default", name, found->text()}};
+  if (found->value().is_string()) return {{"default", name, found->text()}};
   std::vector<Source> all;
-  for (size_t i = 0; i < found->size(); ++i) {
-    all.push_back({(*found)[i].at("name").text(), name, (*found)[i].at("template").text()});
+  if (found->value().is_object()) {
+    for (const auto& [key, value] : found->value().items()) {
+      all.push_back({key, name, found->at(key).text()});
+    }
+  } else {
+    for (size_t i = 0; i < found->size(); ++i) {
+      all.push_back({(*found)[i].at("name").text(), name, (*found)[i].at("template").text()});
+    }
   }
+  if (all.empty()) found->fail("expected a chat template with the name default, got none");
   return all;
 }
 

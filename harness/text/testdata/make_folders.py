@@ -68,6 +68,7 @@ TEMPLATES = {
     "in tokenizer_config.json": {"tokenizer_config.json": {**TOKENS, "chat_template": CHATML}},
     "named, one default": {"tokenizer_config.json": {**TOKENS, "chat_template": [
         {"name": "tool_use", "template": plain("tools USER")}, {"name": "default", "template": plain("default USER.")}]}},
+    "named in an object": {"tokenizer_config.json": {**TOKENS, "chat_template": {"rag": plain("rag USER"), "default": plain("object USER")}}},
     "the file before the configuration": {"chat_template.jinja": plain("file USER"), "tokenizer_config.json": {**TOKENS, "chat_template": CHATML}},
     "additional files": {"chat_template.jinja": plain("file USER"), "additional_chat_templates/rag.jinja": plain("rag USER"), "tokenizer_config.json": TOKENS},
     "a default among the additional files": {"additional_chat_templates/default.jinja": plain("more USER"),
@@ -107,11 +108,12 @@ REFUSED = {
     "changes its input": ("{{ messages.append(1) }}{{ messages[0]['content'] }}", "unsafe"),
     "too much": ("{{ 'xxxxxxxxxx' * 200000 }}{{ messages[0]['content'] }}", "2000000 characters"),
     "half a character": ("{{ '\\ud800' }}{{ messages[0]['content'] }}", "surrogates"),
+    "an empty list": ({"tokenizer_config.json": {**TOKENS, "chat_template": []}}, "name default, got none"),
     "no default": ({"tokenizer_config.json": {**TOKENS, "chat_template": [{"name": "rag", "template": "x"}, {"name": "tool_use", "template": "y"}]}},
                    "name default, got rag, tool_use"),
     "additional files without a default": ({"additional_chat_templates/rag.jinja": "x", "tokenizer_config.json": {**TOKENS, "chat_template": CHATML}},
                                            "rag.jinja: expected a chat template with the name default, got rag"),
-    "no text": ({"tokenizer_config.json": {**TOKENS, "chat_template": 7}}, "chat_template: expected a string"),
+    "no text": ({"tokenizer_config.json": {**TOKENS, "chat_template": 7}}, "chat_template: expected a list"),
 }
 
 
