@@ -48,7 +48,6 @@ struct Tokenizer::Impl {
       version->fail("expected \"1.0\"");
     }
     added = AddedTokens(root.find("added_tokens"), declared, bpe, normalizer);
-    bos_token = declared.text("bos_token");
     const std::string eos_token = declared.text("eos_token");
     if (!eos_token.empty()) eos_id = added.token_id(eos_token);
     for (const auto& [token, id] : bpe.vocabulary()) name(id, token);
@@ -81,7 +80,6 @@ struct Tokenizer::Impl {
   text::Decoder decoder;
   Bpe bpe;
   AddedTokens added;
-  std::string bos_token;
   int32_t eos_id = -1;
   std::vector<std::string> texts;  // by id
   std::vector<bool> known;         // ids may have holes
@@ -152,8 +150,6 @@ int32_t Tokenizer::token_id(std::string_view token) const {
   const int32_t added = impl_->added.token_id(token);
   return added >= 0 ? added : impl_->bpe.token_id(token);
 }
-
-const std::string& Tokenizer::bos_token() const { return impl_->bos_token; }
 
 int32_t Tokenizer::eos_id() const { return impl_->eos_id; }
 

@@ -45,9 +45,8 @@ class Tokenizer {
 
   int64_t vocab_size() const;  // largest id + 1, added tokens included
 
-  // Text and id of the token that begins or ends a text, as the folder declares it ("bos_token",
-  // "eos_token"); "" and -1 = none is declared.
-  const std::string& bos_token() const;
+  // Id of the token that ends a text, as the folder declares it ("eos_token"); -1 = none is
+  // declared.
   int32_t eos_id() const;
 
   // What the files beside tokenizer.json add to it, one token a line; "" = nothing.
