@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace kvbench {
@@ -23,7 +24,9 @@ struct Finished {
 Finished run_for_output(std::vector<std::string> arguments);
 
 // What arguments[0] (a path, or a name that PATH finds) prints; its complaints are dropped. nullopt
-// when it cannot be started or does not exit with status 0.
-std::optional<std::string> output_of(std::vector<std::string> arguments);
+// when it cannot be started or does not exit with status 0. It reads `input`, or our stdin when
+// there is none.
+std::optional<std::string> output_of(std::vector<std::string> arguments,
+                                     std::optional<std::string_view> input = std::nullopt);
 
 }  // namespace kvbench

@@ -48,7 +48,7 @@ void generate_task(const Options& options) {
   check_output(options.output);
   const ModelSpec spec = resolve_model(options.model);
   ensure_model(spec);
-  const PromptFormat format(spec.path, /*chat=*/false);
+  const PromptFormat format(spec.path, ChatTemplateUse::kNo);
   const auto records =
       generate_ruler("ruler/" + options.task, options.length, options.samples, options.seed,
                      [&](std::string_view text) {

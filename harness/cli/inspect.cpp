@@ -124,7 +124,7 @@ void inspect(const Options& options) {
   // Token ids need no tokenizer, so a folder without one will do for them.
   std::optional<PromptFormat> format;
   const auto tokenizer = [&]() -> const Tokenizer& {
-    if (!format) format.emplace(spec.path, /*chat=*/false);
+    if (!format) format.emplace(spec.path, ChatTemplateUse::kNo);
     return format->tokenizer();
   };
   const auto context = options.tokens.empty() ? tokenizer().encode(read_file(options.text))

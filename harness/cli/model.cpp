@@ -84,8 +84,9 @@ void check(const std::string& text, const std::string& dtype) {
                  : fmt::format(", {} layers of {} without a sliding window", config.n_budgeted_layers(),
                                config.n_layers));
 
-  const PromptFormat format(spec.path, /*chat=*/true);
+  const PromptFormat format(spec.path, ChatTemplateUse::kAuto);
   fmt::print("tokenizer    {} ids\n", format.tokenizer().vocab_size());
+  fmt::print("template     {}\n", template_text(format));
   const auto context = format.context("Say in one sentence what a key-value cache is.");
   const auto question = format.question("", "");
   constexpr int64_t kNewTokens = 48;
@@ -95,8 +96,8 @@ void check(const std::string& text, const std::string& dtype) {
   const Policy full(full_spec);
   CompressOptions options;
   Compressed compressed = compress_context(model, context, {{&full, 0.0}}, options);
-  const auto answer =
-      generate(model, {compressed.caches[0].growing()}, question, {kNewTokens, config.end_tokens});
+  const auto answer = generate(model, {compressed.caches[0].growing()}, question,
+                               {kNewTokens, format.end_tokens(config)});
   fmt::print("it says      {}\n", format.tokenizer().decode(answer[0].tokens, true));
 }
 

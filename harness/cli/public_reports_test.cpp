@@ -48,6 +48,44 @@ class RealModelReports : public PublicReports {
   }
 };
 
+// onnxruntime-extensions #890: the chat's tokens stand in tokenizer_config.json alone.
+TEST_F(PublicReports, TokensOfTheConfigurationAnswerAsInTransformers) {
+  const fs::path model = fs::path(KVBENCH_TEST_ROOT) / "harness/cli/testdata/tokens_in_config_only";
+  write_sweep(fmt::format(
+      "name: t\nmodel: {{path: \"{}\", dtype: float32}}\ndevice: cpu\nchat_template: true\n"
+      "tasks: [{{task: ruler/niah_single_1, file: \"{}/task.jsonl\", max_new_tokens: 6}}]\n"
+      "policies: [full]\nratios: [0.5]\noutput: o.h5\n",
+      model.string(), model.string()));
+  expect_done(run());
+  const Results results = read_results(folder_ / "o.h5");
+  ASSERT_EQ(results.rows.size(), 1u);
+  EXPECT_EQ(results.rows[0].context_tokens, 105);
+  EXPECT_EQ(results.rows[0].question_tokens, 160);
+  EXPECT_EQ(results.rows[0].prediction, "wropwr");
+}
+
+// Base models: no template is none used, and the file and `explain` say so.
+TEST_F(PublicReports, ABaseModelWithoutTemplate) {
+  test_model::write(folder_ / "model");
+  write_bytes(folder_ / "a.jsonl", test_model::qa_line("The sky is blue.", "Its colour?", "blue"));
+  write_sweep(
+      "name: t\nmodel: {path: model}\ndevice: cpu\nchat_template: auto\n"
+      "tasks: [{task: ruler/qa_1, file: a.jsonl, max_new_tokens: 4}]\n"
+      "policies: [full]\nratios: [0.5]\noutput: o.h5\n");
+  expect_done(run());
+  EXPECT_NE(read_results(folder_ / "o.h5").info.config.find("# chat_template auto: none\n"),
+            std::string::npos);
+  const Outcome explained =
+      kvbench(folder_ / "", {"explain", "sweep.yaml", "--task", "ruler/qa_1", "--sample", "0"});
+  expect_done(explained);
+  EXPECT_NE(explained.out.find("chat template        none\n"), std::string::npos) << explained.out;
+  const Outcome checked = kvbench(folder_ / "", {"model", "check", "model"});
+  expect_done(checked);
+  EXPECT_NE(checked.out.find("template     none\n"), std::string::npos) << checked.out;
+  expect_refused(run({"--set", "chat_template=true", "--fresh"}),
+                 {"model: no chat template", "chat_template: auto"});
+}
+
 // F01 (lm-eval #1112): the last of two files of one task was all that the summary held.
 TEST_F(RealModelReports, TwoFilesOfOneTaskStandApart) {
   const std::string bicycle = "Maria has a red bicycle. She rides it to school every day.";

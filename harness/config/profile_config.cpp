@@ -89,7 +89,7 @@ ProfileConfig parse_profile_config(const YamlNode& root) {
   config.name = read_label(map.require("name"), "name");
   config.model = parse_model(map.require("model"));
   config.device = map.choice("device", config.device, {"auto", "cpu", "cuda"});
-  config.chat_template = map.optional("chat_template", config.chat_template);
+  config.chat_template = read_chat_template_use(map);
   config.contexts = read_contexts(map.require("contexts"));
   config.decode_steps = map.integer("decode_steps", config.decode_steps, 1, kMost);
   if (const YamlNode* node = map.find("sampling")) read_sampling(*node, config);
@@ -131,7 +131,8 @@ std::string resolved_yaml(const ProfileConfig& config) {
                                 : fmt::format(", ask: {}, questions: {}, seed: {}", contexts.ask,
                                               contexts.questions, contexts.seed);
   text += fmt::format("device: {}\nchat_template: {}\ncontexts: {{{}{}length: {}{}}}\n",
-                      config.device, config.chat_template, file, count, contexts.length, drawn);
+                      config.device, chat_template_use_name(config.chat_template), file, count,
+                      contexts.length, drawn);
   text += fmt::format(
       "decode_steps: {}\nsampling: {}\n", config.decode_steps,
       config.temperature == 0

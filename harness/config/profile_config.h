@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "harness/config/chat_template_use.h"
 #include "harness/config/model_spec.h"
 #include "harness/config/policy_yaml.h"
 
@@ -31,7 +32,7 @@ struct ProfileConfig {
   std::string name, origin;
   ModelSpec model;
   std::string device = "auto";
-  bool chat_template = true;
+  ChatTemplateUse chat_template = ChatTemplateUse::kYes;
   ContextsSpec contexts;
   int64_t decode_steps = 48;
   double temperature = 0.7;  // 0 = greedy

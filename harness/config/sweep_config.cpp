@@ -173,7 +173,7 @@ SweepConfig parse_sweep(const YamlNode& root, const TaskNames& known_tasks) {
   config.model = parse_model(map.require("model"));
   config.device = map.choice("device", config.device, {"auto", "cpu", "cuda"});
   if (const YamlNode* node = map.find("compress")) config.compress = read_compress(*node);
-  config.chat_template = map.optional("chat_template", config.chat_template);
+  config.chat_template = read_chat_template_use(map);
   config.tasks = read_tasks(map.require("tasks"), known_tasks());
   config.policies = read_policies(map.require("policies"));
   config.ratios = read_ratios(map.require("ratios"));
@@ -200,7 +200,7 @@ std::string resolved_yaml(const SweepConfig& config) {
   text +=
       fmt::format("model: {}\ndevice: {}\ncompress:\n", model_yaml(config.model), config.device);
   for (const std::string& mode : config.compress) text += fmt::format("  - {}\n", mode);
-  text += fmt::format("chat_template: {}\ntasks:\n", config.chat_template);
+  text += fmt::format("chat_template: {}\ntasks:\n", chat_template_use_name(config.chat_template));
   for (const TaskSpec& task : config.tasks) {
     const std::string samples = task.samples > 0 ? fmt::format(", samples: {}", task.samples) : "";
     for (const TaskRequest& request : task.requests()) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "harness/base/yaml.h"
+#include "harness/config/chat_template_use.h"
 #include "harness/config/model_spec.h"
 #include "harness/config/policy_yaml.h"
 #include "tasks/task.h"
@@ -21,7 +22,7 @@ struct TaskSpec {
   std::vector<int64_t> lengths;  // tokens; empty with a file
   std::filesystem::path file;    // exists; empty when generated
   std::string file_as_written;
-  int64_t samples = 0;           // per length; 0 = all of the file
+  int64_t samples = 0;  // per length; 0 = all of the file
   uint64_t seed = 42;
   std::string protocol = "official";  // the only one so far
   int64_t max_new_tokens = 0;         // 0 = as the task says
@@ -44,7 +45,7 @@ struct SweepConfig {
   ModelSpec model;
   std::string device = "auto";                      // auto, cpu, cuda
   std::vector<std::string> compress = {"context"};  // context, prompt; each is run
-  bool chat_template = true;
+  ChatTemplateUse chat_template = ChatTemplateUse::kYes;
   std::vector<TaskSpec> tasks;
   std::vector<PolicySpec> policies;  // labels differ
   std::vector<double> ratios;        // share of KV entries removed, [0, 1), all different
@@ -58,8 +59,8 @@ struct SweepConfig {
 
 using TaskNames = std::function<std::vector<std::string>()>;
 
-// Reads a sweep with its includes and `--set` texts. A path is relative to the YAML file in which it
-// stands, those of `sets` to the working folder (base/paths.h). Without `output` the file is
+// Reads a sweep with its includes and `--set` texts. A path is relative to the YAML file in which
+// it stands, those of `sets` to the working folder (base/paths.h). Without `output` the file is
 // results/NAME.h5 in the working folder.
 // Throws InputError: one line with file, line, what was expected, and near matches.
 SweepConfig load_sweep(const std::filesystem::path& file, const std::vector<std::string>& sets = {},

@@ -99,7 +99,7 @@ TEST(Sweep, EveryKey) {
   EXPECT_EQ(config.model.dtype, "float32");
   EXPECT_EQ(config.device, "cpu");
   EXPECT_EQ(config.compress, (std::vector<std::string>{"context", "prompt"}));
-  EXPECT_FALSE(config.chat_template);
+  EXPECT_EQ(config.chat_template, ChatTemplateUse::kNo);
   ASSERT_EQ(config.tasks.size(), 3u);
   EXPECT_EQ(config.tasks[1].line, 9);
   EXPECT_EQ(config.tasks[2].max_new_tokens, 9);
@@ -131,7 +131,7 @@ TEST(Sweep, Defaults) {
   const SweepConfig config = parse(sweep_with("compress: prompt"));
   EXPECT_EQ(config.device, "auto");
   EXPECT_EQ(config.compress, (std::vector<std::string>{"prompt"}));
-  EXPECT_TRUE(config.chat_template);
+  EXPECT_EQ(config.chat_template, ChatTemplateUse::kYes);
   EXPECT_FALSE(config.latency.has_value());
   EXPECT_FALSE(config.fidelity);
   EXPECT_EQ(config.threads, 0);
@@ -184,6 +184,12 @@ TEST(Sweep, IncludeAndSet) {
             "a.yaml:3: ratios: expected a share removed, 0 <= ratio < 1, got 1.5");
 }
 
+TEST(Sweep, ChatTemplateMayBeLeftToTheFolder) {
+  const SweepConfig config = parse(sweep_with({"chat_template: auto"}));
+  EXPECT_EQ(config.chat_template, ChatTemplateUse::kAuto);
+  EXPECT_NE(resolved_yaml(config).find("\nchat_template: auto\n"), std::string::npos);
+}
+
 TEST(Sweep, UnknownNames) {
   EXPECT_EQ(error_with("pluins: [a.so]"),
             "a.yaml:6: unknown key \"pluins\" in the sweep; did you mean plugins? (known: "
@@ -232,8 +238,9 @@ TEST(Sweep, WrongTypes) {
             "a.yaml:3: the task: expected a map, got \"ruler/vt\"");
   EXPECT_EQ(error_with("policies: full"),
             "a.yaml:4: policies: expected a list of policies, got \"full\"");
-  EXPECT_EQ(error_with("chat_template: yes"),
-            "a.yaml:6: chat_template: expected true or false, got \"yes\"");
+  EXPECT_EQ(error_with("chat_template: atuo"),
+            "a.yaml:6: unknown chat_template \"atuo\"; did you mean auto? (known: auto, false, "
+            "true)");
   EXPECT_EQ(error_with("fidelity: 1"), "a.yaml:6: fidelity: expected true or false, got \"1\"");
   EXPECT_EQ(error_with("latency: true"), "a.yaml:6: latency: expected a map, got \"true\"");
   EXPECT_EQ(error_with("compress: {a: 1}"),

@@ -32,7 +32,7 @@ Target contexts_target() {
         R"({"context": "One.", "questions": ["1?", "2?"], "answer_prefix": ["a:", "b:"]})"};
   };
   const auto read = [](const std::filesystem::path& folder) {
-    const PromptFormat format(folder, /*chat=*/false);
+    const PromptFormat format(folder, ChatTemplateUse::kNo);
     load_contexts({.file = folder / "contexts.jsonl", .length = 64}, format);
   };
   return {"contexts_jsonl", "contexts.jsonl", {.text = true}, prepare, read};

@@ -11,7 +11,7 @@ namespace kvbench::fuzz {
 namespace {
 
 void use_tokenizer(const std::filesystem::path& folder) {
-  const Tokenizer tokenizer = Tokenizer::load(folder / "tokenizer.json");
+  const Tokenizer tokenizer = Tokenizer::load_folder(folder);
   const std::vector<std::string> texts = {
       "", "The grass is green.\n\n  def f(x):\treturn x ** 2 # 12345",
       "<|im_start|>user\nCafe\xcc\x81 na\xc3\xafve \xe4\xbd\xa0\xe5\xa5\xbd \xf0\x9f\x99\x82</s>",
@@ -34,7 +34,35 @@ std::vector<Target> tokenizer_targets() {
                                testdata + "qwen2.json", testdata + "spm_legacy.json",
                                testdata + "spm_metaspace.json"});
   };
-  return {{"tokenizer", "tokenizer.json", {.text = true}, prepare, use_tokenizer}};
+  const auto beside = [](std::vector<std::string> files) {
+    return [files](const std::filesystem::path& folder) {
+      std::filesystem::copy_file(in_project("harness/text/testdata/smollm.json"),
+                                 folder / "tokenizer.json");
+      return files;
+    };
+  };
+  return {{"tokenizer", "tokenizer.json", {.text = true}, prepare, use_tokenizer},
+          {"declared_tokens",
+           "tokenizer_config.json",
+           {.text = true},
+           beside({R"({"bos_token": {"__type": "AddedToken", "content": "<s>", "lstrip": true},
+                   "eos_token": "<|im_end|>", "pad_token": null, "add_bos_token": true,
+                   "additional_special_tokens": ["<a>", {"content": "<b>", "rstrip": true}]})",
+                   R"({"added_tokens_decoder": {"742": {"content": "<s>", "normalized": true},
+                   "2": {"content": "<|im_end|>", "special": true, "single_word": true}},
+                   "extra_special_tokens": {"image_token": "<i>"}})"}),
+           use_tokenizer},
+          {"special_tokens_map",
+           "special_tokens_map.json",
+           {.text = true},
+           beside({R"({"bos_token": {"content": "<s>", "lstrip": true, "normalized": false},
+                   "eos_token": "</s>", "additional_special_tokens": ["<a>", "<b>"]})"}),
+           use_tokenizer},
+          {"added_tokens",
+           "added_tokens.json",
+           {.text = true},
+           beside({R"({"<s>": 742, "</s>": 743, "<|im_end|>": 2})"}),
+           use_tokenizer}};
 }
 
 }  // namespace kvbench::fuzz

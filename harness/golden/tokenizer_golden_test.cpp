@@ -67,8 +67,8 @@ TEST(TokenizerGolden, ChatFormatOfSmolLm2) {
   const Json meta = read_json(meta_file);
   const Json& chat = meta.at("chat");
   EXPECT_EQ(sha256_file(tokenizer_file()), meta.at("tokenizer_json_sha256"));
-  const ChatTemplate found = load_chat_template(golden::model_dir());
-  EXPECT_EQ(found.family, "chatml");
+  const ChatTemplate found = load_chat_template(golden::model_dir()).value();
+  EXPECT_EQ(found.file, "chat_template.jinja");
   EXPECT_EQ(found.prefix, chat.at("prefix"));
   EXPECT_EQ(found.suffix, chat.at("suffix"));
   EXPECT_EQ(bos_text(golden::model_dir()), "");
@@ -82,7 +82,7 @@ TEST(TokenizerGolden, RulerPrompts) {
   SKIP_WITHOUT(tokenizer_file());
   if (splits.empty()) GTEST_SKIP() << reference() << " has no kvpress_split/<length>/<task>.jsonl";
   const Tokenizer tokenizer = Tokenizer::load(tokenizer_file());
-  const ChatTemplate chat = load_chat_template(golden::model_dir());
+  const ChatTemplate chat = load_chat_template(golden::model_dir()).value();
   for (const auto& split_file : splits) {
     SCOPED_TRACE(split_file.string());
     const auto length = split_file.parent_path().filename();

@@ -2,20 +2,30 @@
 
 #include "harness/base/error.h"
 #include "harness/base/hash.h"
-#include "harness/text/chat_template.h"
 
 namespace kvbench {
 
-PromptFormat::PromptFormat(const std::filesystem::path& model_dir, bool chat)
-    : tokenizer_(Tokenizer::load(model_dir / "tokenizer.json")) {
-  if (chat) {
-    const ChatTemplate chat_template = load_chat_template(model_dir);
-    prefix_ = chat_template.prefix;
-    suffix_ = chat_template.suffix;
-  } else {
-    prefix_ = bos_text(model_dir);
-    suffix_ = "\n";
+PromptFormat::PromptFormat(const std::filesystem::path& model_dir, ChatTemplateUse use)
+    : tokenizer_(Tokenizer::load_folder(model_dir)) {
+  if (use != ChatTemplateUse::kNo) chat_template_ = load_chat_template(model_dir);
+  if (chat_template_) {
+    prefix_ = chat_template_->prefix;
+    suffix_ = chat_template_->suffix;
+    return;
   }
+  if (use == ChatTemplateUse::kYes) {
+    throw_input_error(
+        "{}: no chat template; expected chat_template.jinja or \"chat_template\" in "
+        "tokenizer_config.json (`chat_template: auto` or `false` runs without one)",
+        model_dir.string());
+  }
+  prefix_ = bos_text(model_dir);
+  suffix_ = "\n";
+}
+
+std::vector<int64_t> PromptFormat::end_tokens(const ModelConfig& model) const {
+  if (!model.end_tokens.empty() || tokenizer_.eos_id() < 0) return model.end_tokens;
+  return {tokenizer_.eos_id()};
 }
 
 std::string PromptFormat::hash() const {
@@ -35,6 +45,12 @@ std::vector<int32_t> PromptFormat::context(const std::string& text) const {
 std::vector<int32_t> PromptFormat::question(const std::string& text,
                                             const std::string& answer_prefix) const {
   return tokenizer_.encode(text + suffix_ + answer_prefix);
+}
+
+std::string template_text(const PromptFormat& format) {
+  const auto& used = format.chat_template();
+  if (!used) return "none";
+  return used->file + (used->fixed_date ? fmt::format(", today is {}", kTemplateDate) : "");
 }
 
 void check_prompt(const std::string& place, const ModelConfig& model,

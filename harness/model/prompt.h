@@ -3,10 +3,13 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "harness/config/chat_template_use.h"
 #include "harness/model/model_config.h"
+#include "harness/text/chat_template.h"
 #include "harness/text/tokenizer.h"
 
 namespace kvbench {
@@ -14,13 +17,19 @@ namespace kvbench {
 // What stands around a context in the prompt, and how a text becomes ids.
 class PromptFormat {
  public:
-  // Reads tokenizer.json, and the chat template when `chat`. Throws InputError.
-  PromptFormat(const std::filesystem::path& model_dir, bool chat);
+  // Reads the tokenizer's files, and the chat template as `use` says. Throws InputError.
+  PromptFormat(const std::filesystem::path& model_dir, ChatTemplateUse use);
 
   const Tokenizer& tokenizer() const { return tokenizer_; }
   // What stands before a context and behind a question, as text.
   const std::string& prefix() const { return prefix_; }
   const std::string& suffix() const { return suffix_; }
+  // The template that they come from; nullopt: none is used.
+  const std::optional<ChatTemplate>& chat_template() const { return chat_template_; }
+
+  // Ids that end an answer: those of generation_config.json or config.json, else the tokenizer's
+  // EOS; may be empty.
+  std::vector<int64_t> end_tokens(const ModelConfig& model) const;
 
   // Hash of all that stands around the texts, and in which order.
   std::string hash() const;
@@ -35,8 +44,12 @@ class PromptFormat {
 
  private:
   Tokenizer tokenizer_;
+  std::optional<ChatTemplate> chat_template_;
   std::string prefix_, suffix_;
 };
+
+// Which chat template is used, in words: its file, or that there is none.
+std::string template_text(const PromptFormat& format);
 
 // Throws InputError, beginning with `place`, when a prompt with its answer is longer than the
 // model's positions, or holds a token id that the model does not have. `n_around` tokens of it are

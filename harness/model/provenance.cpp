@@ -55,9 +55,10 @@ std::string model_hash(const fs::path& model_dir, const StartProgress& start_pro
   return sha256_hex(parts);
 }
 
-std::string tokenizer_hash(const fs::path& model_dir) {
+std::string tokenizer_hash(const fs::path& model_dir, const std::string& from_other_files) {
   const auto file = model_dir / "tokenizer.json";
-  return fs::exists(file) ? file_hash(file) : "";
+  const std::string hash = fs::exists(file) ? file_hash(file) : "";
+  return from_other_files.empty() ? hash : sha256_hex(hash + "\n" + from_other_files);
 }
 
 std::string git_commit() {

@@ -35,9 +35,9 @@ class ContextsTest : public testing::Test {
     }
     write("prose.txt", text);
   }
-  ProfileContexts load() const { return load_contexts(spec_, PromptFormat(folder_, false)); }
+  ProfileContexts load() const { return load_contexts(spec_, PromptFormat(folder_, ChatTemplateUse::kNo)); }
   std::string text_of(const std::vector<int32_t>& ids) const {
-    return PromptFormat(folder_, false).tokenizer().decode(ids, true);
+    return PromptFormat(folder_, ChatTemplateUse::kNo).tokenizer().decode(ids, true);
   }
   std::string refusal() const {
     try {

@@ -72,20 +72,21 @@ std::string plugin_hashes(const std::vector<Policy>& scorers) {
 }
 
 ProfileData new_profile(const ProfileConfig& config, const std::vector<Policy>& scorers,
-                        const OpenModel& model, const std::string& data_hash,
-                        const StartProgress& start_progress) {
+                        const OpenModel& model, const PromptFormat& format,
+                        const std::string& data_hash, const StartProgress& start_progress) {
   ProfileData data;
-  data.attributes = {{"name", config.name},
-                     {"config", resolved_yaml(config)},
-                     {"identity", identity(config)},
-                     {"model_hash", model_hash(config.model.path, start_progress)},
-                     {"tokenizer_hash", tokenizer_hash(config.model.path)},
-                     {"data_hash", data_hash},
-                     {"plugin_hashes", plugin_hashes(scorers)},
-                     {"git_commit", git_commit()},
-                     {"model", fmt::format("{} ({})", config.model.name, dtype_name(model.dtype))},
-                     {"device", model.device.str()},
-                     {"versions", library_versions()}};
+  data.attributes = {
+      {"name", config.name},
+      {"config", resolved_yaml(config)},
+      {"identity", identity(config)},
+      {"model_hash", model_hash(config.model.path, start_progress)},
+      {"tokenizer_hash", tokenizer_hash(config.model.path, format.tokenizer().from_other_files())},
+      {"data_hash", data_hash},
+      {"plugin_hashes", plugin_hashes(scorers)},
+      {"git_commit", git_commit()},
+      {"model", fmt::format("{} ({})", config.model.name, dtype_name(model.dtype))},
+      {"device", model.device.str()},
+      {"versions", library_versions()}};
   data.has_losses = config.losses;
   data.n_layers = model.config.n_budgeted_layers();
   data.n_kv_heads = model.config.n_kv_heads;
@@ -171,7 +172,7 @@ ProfileData make_profile(const ProfileConfig& config, const StartProgress& start
   check_weights(opened);
 
   const FileLock lock(config.output);
-  const ProfileData empty = new_profile(config, scorers, opened, data_hash, start_progress);
+  const ProfileData empty = new_profile(config, scorers, opened, format, data_hash, start_progress);
   ProfileData data = empty;
   const ProfileParts parts(config.output);
   bool stored_whole = false;

@@ -219,7 +219,7 @@ int64_t ContextRunner::answer(const PromptSample& prompt, const std::string& met
 std::vector<Generation> ContextRunner::ask(const PromptSample& prompt,
                                            const std::vector<GrowingCache>& contexts,
                                            std::vector<int64_t>& bytes_at_end) const {
-  const GenerateOptions options{prompt.sample.max_new_tokens, model_.config().end_tokens};
+  const GenerateOptions options{prompt.sample.max_new_tokens, format_.end_tokens(model_.config())};
   std::vector<Generation> answers;
   {
     const Answering together(contexts);

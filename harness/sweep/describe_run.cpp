@@ -25,16 +25,19 @@ std::string in_project(std::string lines) {
 
 RunInfo describe_run(const SweepConfig& config, const OpenModel& model, const PromptFormat& format,
                      const std::vector<Policy>& policies, const StartProgress& start_progress) {
-  constexpr int kNumerics = 1;  // raised when our arithmetic changes what answers can be
+  constexpr int kNumerics = 2;  // raised when our arithmetic changes what answers can be
   RunInfo info;
   info.model_hash = model_hash(config.model.path, start_progress);
-  info.tokenizer_hash = tokenizer_hash(config.model.path);
+  info.tokenizer_hash = tokenizer_hash(config.model.path, format.tokenizer().from_other_files());
   info.prompt_hash = format.hash();
-  info.end_tokens = fmt::format("{}", model.config.end_tokens);
+  info.end_tokens = fmt::format("{}", format.end_tokens(model.config));
   info.dtype = dtype_name(model.dtype);
   info.numerics = fmt::format(
       "{} {}", c10::DeviceTypeName(model.device.type(), /*lower_case=*/true), kNumerics);
   info.config = resolved_yaml(config);
+  if (config.chat_template == ChatTemplateUse::kAuto) {
+    info.config += fmt::format("# chat_template auto: {}\n", template_text(format));
+  }
   for (const auto& policy : policies) {
     info.file_hashes += in_project(policy.file_hashes());
     const std::string plugins = policy.plugin_hashes();

@@ -55,6 +55,7 @@ std::string prompt_text(const SampleGroup& group, const PromptSample& prompt,
   std::string text =
       fmt::format("{}, sample {} of {} (compress {}), sample_hash {}\n\n", group.request.name,
                   sample.id, group.source, group.compress, prompt.sample_hash);
+  text += fmt::format("chat template        {}\n", template_text(format));
   text += fmt::format("before the context   {}\n", shown(format.prefix()));
   text += fmt::format("context              {}\n", shown(sample.context));
   text += fmt::format("question             {}{}\n", shown(sample.question),
@@ -65,9 +66,11 @@ std::string prompt_text(const SampleGroup& group, const PromptSample& prompt,
   text +=
       fmt::format("question tokens      {}: {}\n", prompt.question.size(), ids(prompt.question));
   text += fmt::format("truncated            nothing; {}\n", model.token_limit());
-  text +=
-      fmt::format("answer               up to {} tokens; ends at id {}, but not as first token\n",
-                  sample.max_new_tokens, fmt::join(model.end_tokens, " or "));
+  const auto ends = format.end_tokens(model);
+  text += fmt::format(
+      "answer               up to {} tokens; {}\n", sample.max_new_tokens,
+      ends.empty() ? "nothing ends it earlier"
+                   : fmt::format("ends at id {}, but not as first token", fmt::join(ends, " or ")));
   text += fmt::format("references           {}\n", references_json(sample));
   return text + fmt::format("metric               {} ({})\n", group.metric, group.protocol);
 }

@@ -4,22 +4,24 @@
 
 #include <algorithm>
 
+#include "harness/base/error.h"
 #include "harness/text/unicode.h"
 
 namespace kvbench::text {
 namespace {
 
-AddedToken parse(const JsonView& item, const Normalizer& normalizer) {
-  AddedToken token;
+AddedToken parse(const JsonView& item) {
+  for (const char* flag : {"single_word", "lstrip", "rstrip", "normalized", "special"}) {
+    item.at(flag).boolean();  // tokenizer.json has them all
+  }
+  AddedToken token = parse_added_token(item);
   token.id = static_cast<int32_t>(item.at("id").integer(0, kMaxTokenId));
-  token.content = item.at("content").text();
-  token.single_word = item.at("single_word").boolean();
-  token.lstrip = item.at("lstrip").boolean();
-  token.rstrip = item.at("rstrip").boolean();
-  token.normalized = item.at("normalized").boolean();
-  token.special = item.at("special").boolean();
-  token.pattern = token.normalized ? normalizer.apply(token.content) : token.content;
   return token;
+}
+
+bool same_flags(const AddedToken& a, const AddedToken& b) {
+  return a.single_word == b.single_word && a.lstrip == b.lstrip && a.rstrip == b.rstrip &&
+         a.normalized == b.normalized && a.special == b.special;
 }
 
 size_t strip_left(std::string_view text, size_t begin) {
@@ -47,41 +49,92 @@ bool between_words(std::string_view text, size_t begin, size_t end) {
 
 }  // namespace
 
-// After AddedVocabulary::add_tokens of huggingface/tokenizers (tokenizer/added_vocabulary.rs). The
-// library gives a token that the model lacks the next free id and ignores the id in the file; where
-// the two differ the file contradicts itself, and that is an error here.
-AddedTokens::AddedTokens(const JsonView& list, const Bpe& model, const Normalizer& normalizer) {
-  auto next_id = static_cast<int64_t>(model.vocabulary().size());
-  for (size_t i = 0; i < list.size(); ++i) {
-    AddedToken token = parse(list[i], normalizer);
+AddedTokens::AddedTokens(const std::optional<JsonView>& list, const DeclaredTokens& declared,
+                         const Bpe& model, const Normalizer& normalizer) {
+  for (size_t i = 0; list && i < list->size(); ++i) {
+    AddedToken token = parse((*list)[i]);
     if (token.content.empty()) continue;
-    int32_t expected = token_id(token.content);
-    if (expected < 0) expected = model.token_id(token.content);
-    if (expected < 0) expected = static_cast<int32_t>(next_id++);
-    if (token.id != expected) {
-      list[i].fail(
+    const int32_t wanted = token.id;
+    const std::string content = token.content;
+    if (const int32_t id = add(std::move(token), model, normalizer); id != wanted) {
+      (*list)[i].fail(
           fmt::format("added token \"{}\" has the id {}; expected {} from the vocabulary "
                       "and the tokens before it",
-                      token.content, token.id, expected));
-    }
-    if (token.special) special_.insert(token.content);
-    ids_.insert_or_assign(token.content, token.id);
-    const auto same = std::find_if(tokens_.begin(), tokens_.end(),
-                                   [&](const AddedToken& t) { return t.id == token.id; });
-    if (same != tokens_.end()) {
-      *same = std::move(token);  // listed twice: the later one counts
-    } else {
-      tokens_.push_back(std::move(token));
+                      content, wanted, id));
     }
   }
+  add_declared(declared, model, normalizer);
   for (size_t i = 0; i < tokens_.size(); ++i) {
     const AddedToken& token = tokens_[i];
     Tree& tree = token.normalized ? as_normalized_ : as_given_;
     if (token.pattern.empty() || !tree.add(token.pattern, static_cast<int32_t>(i))) {
-      list.fail(fmt::format("expected different texts for the added tokens; \"{}\" {}",
-                            token.content,
-                            token.pattern.empty() ? "normalizes to nothing" : "comes twice"));
+      const std::string what = token.pattern.empty() ? "normalizes to nothing" : "comes twice";
+      throw_input_error("{}: expected different texts for the added tokens; \"{}\" {}",
+                        model.file(), token.content, what);
     }
+  }
+}
+
+// After AddedVocabulary::add_tokens of huggingface/tokenizers (tokenizer/added_vocabulary.rs). The
+// library gives a token that the model lacks the next free id and ignores the id in the file; where
+// the two differ the file contradicts itself, and the callers refuse it. Returns the id.
+int32_t AddedTokens::add(AddedToken token, const Bpe& model, const Normalizer& normalizer) {
+  int32_t id = token_id(token.content);
+  if (id < 0) id = model.token_id(token.content);
+  if (id < 0) id = std::max(largest_ + 1, static_cast<int32_t>(model.vocabulary().size()));
+  largest_ = std::max(largest_, id);
+  token.id = id;
+  token.pattern = token.normalized ? normalizer.apply(token.content) : token.content;
+  if (token.special) special_.insert(token.content);
+  ids_.insert_or_assign(token.content, id);
+  const auto [place, is_new] = places_.try_emplace(id, tokens_.size());
+  if (is_new) {
+    tokens_.push_back(std::move(token));
+  } else {
+    tokens_[place->second] = std::move(token);  // listed twice: the later one counts
+  }
+  return id;
+}
+
+// After TokenizersBackend.__init__ of transformers 5.2 (tokenization_utils_tokenizers.py): tokens
+// with ids first, then named ones that are not among them, then the further special ones.
+void AddedTokens::add_declared(const DeclaredTokens& declared, const Bpe& model,
+                               const Normalizer& normalizer) {
+  const auto put = [&](const std::string& where, const AddedToken& token) {
+    if (token.content.empty()) return;
+    const int32_t before = token_id(token.content);
+    const bool changes = before < 0 || !same_flags(tokens_[places_.at(before)], token);
+    const int32_t wanted = token.id;
+    const int32_t id = changes ? add(token, model, normalizer) : before;
+    if (wanted >= 0 && wanted != id) {
+      throw_input_error(
+          "{}: added token \"{}\" has the id {}; expected {} from tokenizer.json and the tokens "
+          "before it",
+          where, token.content, wanted, id);
+    }
+    if (!changes) return;
+    from_other_files_ +=
+        fmt::format("{} {}{}{}{}{} {}\n", id, token.single_word ? 'w' : '-',
+                    token.lstrip ? 'l' : '-', token.rstrip ? 'r' : '-',
+                    token.normalized ? 'n' : '-', token.special ? 's' : '-', token.content);
+  };
+  if (!declared.in_config) {  // then the library adds those of tokenizer.json once more
+    for (AddedToken token : std::vector<AddedToken>(tokens_)) {
+      token.special = token.special || declared.is_named(token.content);
+      put(model.file(), token);
+    }
+  }
+  for (const auto& [where, given] : declared.added) {
+    AddedToken token = given;
+    if (!declared.in_config && token_id(token.content) == token.id) continue;  // as it stands there
+    token.special = token.special || declared.is_named(token.content);
+    put(where, token);
+  }
+  for (const auto& [name, token] : declared.named) {
+    if (token_id(token.token.content) < 0) put(token.where, token.token);
+  }
+  for (const auto& [where, token] : declared.extra) {
+    if (token_id(token.content) < 0) put(where, token);
   }
 }
 

@@ -1,9 +1,11 @@
-// The `added_tokens` of a tokenizer.json: texts that are found before anything else is done to the
-// input (special tokens such as <|im_start|>, and tokens added to a trained vocabulary).
+// The `added_tokens` of a tokenizer.json and of the files beside it: texts that are found before
+// anything else is done to the input (special tokens such as <|im_start|>, and tokens added to a
+// trained vocabulary).
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -13,20 +15,10 @@
 
 #include "harness/base/json_view.h"
 #include "harness/text/bpe.h"
+#include "harness/text/declared_tokens.h"
 #include "harness/text/normalizer.h"
 
 namespace kvbench::text {
-
-struct AddedToken {
-  int32_t id = 0;
-  std::string content;
-  std::string pattern;       // what is looked for: the content, normalized when `normalized`
-  bool single_word = false;  // not next to a word character
-  bool lstrip = false;       // takes the white space on its left
-  bool rstrip = false;       // and on its right
-  bool normalized = false;   // looked for in the normalized text
-  bool special = false;      // left out of a decoded text on demand
-};
 
 class AddedTokens {
  public:
@@ -37,7 +29,10 @@ class AddedTokens {
   };
 
   AddedTokens() = default;
-  AddedTokens(const JsonView& list, const Bpe& model, const Normalizer& normalizer);
+  // `list` is that of tokenizer.json, if it has one; `declared` come from the other files. Throws
+  // InputError for ids that are not those that the vocabulary gives.
+  AddedTokens(const std::optional<JsonView>& list, const DeclaredTokens& declared, const Bpe& model,
+              const Normalizer& normalizer);
 
   // Cuts `text` at the tokens that are looked for in a text as given (`normalized` false) or in a
   // normalized one. Leftmost match first, the longest of several. Thread-safe.
@@ -46,8 +41,13 @@ class AddedTokens {
   const std::vector<AddedToken>& tokens() const { return tokens_; }
   int32_t token_id(std::string_view content) const;  // -1: none
   bool is_special(const std::string& content) const { return special_.contains(content); }
+  // What the other files add to tokenizer.json or change of it, one token a line; "" = nothing.
+  const std::string& from_other_files() const { return from_other_files_; }
 
  private:
+  int32_t add(AddedToken token, const Bpe& model, const Normalizer& normalizer);
+  void add_declared(const DeclaredTokens& declared, const Bpe& model, const Normalizer& normalizer);
+
   // Prefix tree over bytes.
   struct Tree {
     struct Node {
@@ -64,7 +64,10 @@ class AddedTokens {
   };
 
   std::vector<AddedToken> tokens_;
+  std::unordered_map<int32_t, size_t> places_;  // of ids in tokens_
+  int32_t largest_ = -1;                        // of the ids
   TokenIds ids_;
+  std::string from_other_files_;
   std::unordered_set<std::string> special_;
   Tree as_given_, as_normalized_;
 };

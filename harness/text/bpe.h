@@ -52,6 +52,7 @@ class Bpe {
  public:
   explicit Bpe(const JsonView& model);
 
+  const std::string& file() const { return file_; }
   int32_t token_id(std::string_view token) const;  // -1: not in the vocabulary
   const TokenIds& vocabulary() const { return vocabulary_; }
 

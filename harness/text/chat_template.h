@@ -1,30 +1,39 @@
-// Chat templates of the supported families, split for question-agnostic compression: what stands
-// before the user's text and what stands after it (end of the user turn and assistant header).
+// The chat template of a model folder, split for question-agnostic compression: what it writes
+// before the user's text and what after it (end of the user turn and assistant header).
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 
 namespace kvbench {
 
 struct ChatTemplate {
-  std::string family;  // chatml, llama3, llama2, mistral
-  // Rendered before the user's text, BOS text and default system text included where the template
-  // has them.
-  std::string prefix;
-  std::string suffix;  // rendered after it, generation prompt included
+  std::string file;    // where the template stands, within the folder
+  std::string prefix;  // before the user's text: BOS and default system text, where it writes them
+  std::string suffix;  // after it, generation prompt included
+  bool fixed_date = false;  // it asked for today's date and got the one below
 };
 
-// The format of a model folder, recognised from its chat template (chat_template.jinja or
-// tokenizer_config.json): what transformers renders around one user turn with
-// add_generation_prompt=True, in the settings of kvpress (pipeline.py): enable_thinking=False,
-// which gives Qwen3 an empty <think> block. Three deliberate limits:
-//   - templates that write today's date (Llama 3.2) get the fixed date that they hold for the case
-//     that there is none, so that runs of different days compare
+// Today, for templates that ask: runs of different days compare. Those of Llama 3.1 and 3.2 hold
+// the same date for readers that have no clock.
+inline constexpr const char* kTemplateDate = "26 Jul 2024";
+
+// What transformers renders around one user turn with add_generation_prompt=True, in the settings
+// of kvpress (pipeline.py): enable_thinking=False, which gives Qwen3 an empty <think> block.
+// nullopt: the folder has no template. It is the first of chat_template.jinja with
+// additional_chat_templates/*.jinja, tokenizer_config.json, and chat_template.json (a processor's);
+// of several with names, `default`.
+//
+// Jinja2 renders it in the private Python (toolchain/chat_template.py), once: what it writes is
+// kept below <deps>/cache/chat_templates, by a hash of template, named tokens, script and version.
+// Two deliberate limits:
+//   - strftime_now gives kTemplateDate, whatever the day
 //   - Llama 2 and 3 trim the user's text; the text here is not trimmed
-//   - a template that says more than its family does is refused, not approximated
-// Throws InputError naming the folder when there is no template or it is none of the families.
-ChatTemplate load_chat_template(const std::filesystem::path& model_dir);
+// Throws InputError naming the file, with Jinja's own words: for a template that does not render
+// within the script's limits, that changes, repeats or leaves out the user's text, or whose frame
+// depends on it; and when Jinja2 is not installed yet.
+std::optional<ChatTemplate> load_chat_template(const std::filesystem::path& model_dir);
 
 // BOS text that the folder's tokenizer adds before a text, else "": what a prompt without chat
 // template starts with. add_bos_token of tokenizer_config.json decides, and where it is not given

@@ -2,261 +2,223 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <stdlib.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "harness/base/error.h"
-#include "harness/text/jinja.h"
+#include "harness/base/files.h"
+#include "harness/base/json_view.h"
+#include "harness/base/paths.h"
+#include "harness/text/tokenizer.h"
 
 namespace kvbench {
 namespace {
 
+namespace fs = std::filesystem;
 using nlohmann::json;
-using text::canonical_jinja;
-using text::kLiteralBegin;
-using text::kLiteralEnd;
 
-// A model folder with the given files; empty ones are left out.
-std::filesystem::path model_dir(const std::string& chat_template, const json& config,
-                                const json& tokenizer = nullptr) {
+fs::path testdata(const std::string& name) {
+  return fs::path(KVBENCH_TEST_ROOT) / "harness/text/testdata" / name;
+}
+
+// A model folder with the given files, JSON or text.
+fs::path model_dir(const json& files) {
   const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-  const auto dir = std::filesystem::path(testing::TempDir()) /
-                   fmt::format("{}_{}", test->test_suite_name(), test->name());
-  std::filesystem::remove_all(dir);
-  std::filesystem::create_directories(dir);
-  if (!chat_template.empty()) std::ofstream(dir / "chat_template.jinja") << chat_template;
-  if (!config.is_null()) std::ofstream(dir / "tokenizer_config.json") << config.dump();
-  if (!tokenizer.is_null()) std::ofstream(dir / "tokenizer.json") << tokenizer.dump();
+  const auto dir =
+      fs::path(testing::TempDir()) / fmt::format("{}_{}", test->test_suite_name(), test->name());
+  fs::remove_all(dir);
+  fs::create_directories(dir);
+  for (const auto& [name, content] : files.items()) {
+    fs::create_directories((dir / name).parent_path());
+    std::ofstream out(dir / name, std::ios::binary);
+    if (content.is_string()) {
+      out << content.get<std::string>();
+    } else {
+      out << content.dump();
+    }
+  }
   return dir;
+}
+
+std::string refusal(const fs::path& dir) {
+  try {
+    load_chat_template(dir);
+    return "";
+  } catch (const InputError& e) {
+    return e.what();
+  }
+}
+
+// Own templates of many kinds against what transformers renders (testdata/make_folders.py).
+TEST(ChatTemplate, EqualToTransformersOrRefusedByName) {
+  const json expected = read_json(testdata("templates.json"));
+  const std::string user = expected.at("user");
+  int n_equal = 0, n_refused = 0;
+  for (const json& row : expected.at("templates")) {
+    SCOPED_TRACE(row.at("name").get<std::string>());
+    const auto dir = model_dir(row.at("files"));
+    if (row.contains("refused")) {
+      ++n_refused;
+      const std::string what = refusal(dir);
+      EXPECT_TRUE(what.starts_with(dir.string())) << what;
+      EXPECT_NE(what.find(row.at("refused").get<std::string>()), std::string::npos) << what;
+      EXPECT_EQ(what.find('\n'), std::string::npos) << what;
+      continue;
+    }
+    ++n_equal;
+    const auto found = load_chat_template(dir);
+    ASSERT_TRUE(found);
+    const std::string prompt = found->prefix + user + found->suffix;
+    EXPECT_EQ(prompt, row.at("rendered").get<std::string>());
+    fs::copy_file(testdata("smollm.json"), dir / "tokenizer.json");
+    EXPECT_EQ(Tokenizer::load_folder(dir).encode(prompt),
+              row.at("ids").get<std::vector<int32_t>>());
+  }
+  EXPECT_GE(n_equal, 20);
+  EXPECT_GE(n_refused, 20);
+}
+
+const std::string kPlain = "<u>{{ messages[0].content }}</u>";
+
+TEST(ChatTemplate, SaysWhereItStandsAndWhetherTheDateIsFixed) {
+  const auto own = load_chat_template(model_dir({{"chat_template.jinja", kPlain}})).value();
+  EXPECT_EQ(own.file, "chat_template.jinja");
+  EXPECT_FALSE(own.fixed_date);
+  const auto dated =
+      load_chat_template(
+          model_dir({{"tokenizer_config.json",
+                      {{"chat_template", "{{ strftime_now('%d %b %Y') }}" + kPlain}}}}))
+          .value();
+  EXPECT_EQ(dated.file, "tokenizer_config.json");
+  EXPECT_TRUE(dated.fixed_date);
+  EXPECT_EQ(dated.prefix, std::string(kTemplateDate) + "<u>");
+  const auto processor =
+      load_chat_template(model_dir({{"chat_template.json", {{"chat_template", kPlain}}}})).value();
+  EXPECT_EQ(processor.file, "chat_template.json");
+}
+
+TEST(ChatTemplate, AFolderWithoutOneHasNone) {
+  EXPECT_FALSE(load_chat_template(model_dir(json::object())));
+  EXPECT_FALSE(load_chat_template(model_dir({{"tokenizer_config.json", {{"bos_token", "<s>"}}}})));
+  EXPECT_FALSE(
+      load_chat_template(model_dir({{"tokenizer_config.json", {{"chat_template", nullptr}}}})));
+}
+
+TEST(ChatTemplate, InvalidUtf8IsRefused) {
+  const auto dir = model_dir(json::object());
+  std::ofstream(dir / "chat_template.jinja", std::ios::binary) << "\xff" << kPlain;
+  EXPECT_NE(refusal(dir).find("chat_template.jinja: expected UTF-8"), std::string::npos);
+}
+
+// In a folder of its own for what set-up installs, with the private Python that is there.
+class TemplateCache : public testing::Test {
+ protected:
+  void SetUp() override {
+    const fs::path venv = deps_dir() / "venv";
+    const char* before = ::getenv("KVBENCH_DEPS");
+    before_ = before == nullptr ? "" : before;
+    deps_ = fs::path(testing::TempDir()) / "template_cache_deps";
+    fs::remove_all(deps_);
+    fs::create_directories(deps_);
+    fs::create_directory_symlink(venv, deps_ / "venv");
+    ::setenv("KVBENCH_DEPS", deps_.c_str(), 1);
+  }
+  void TearDown() override {
+    if (before_.empty()) {
+      ::unsetenv("KVBENCH_DEPS");
+    } else {
+      ::setenv("KVBENCH_DEPS", before_.c_str(), 1);
+    }
+  }
+
+  std::vector<fs::path> kept() const {
+    std::vector<fs::path> files;
+    if (!fs::exists(deps_ / "cache/chat_templates")) return files;
+    for (const auto& entry : fs::directory_iterator(deps_ / "cache/chat_templates")) {
+      files.push_back(entry.path());
+    }
+    return files;
+  }
+  void take_python_away() { fs::remove(deps_ / "venv"); }
+
+  fs::path deps_;
+  std::string before_;
+};
+
+TEST_F(TemplateCache, PythonRunsOnce) {
+  const auto dir = model_dir({{"chat_template.jinja", kPlain}});
+  EXPECT_EQ(load_chat_template(dir)->prefix, "<u>");
+  ASSERT_EQ(kept().size(), 1u);
+  take_python_away();
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_EQ(load_chat_template(dir)->suffix, "</u>");
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  EXPECT_LT(seconds.count(), 0.1);  // milliseconds, on a machine that does nothing else
+  const std::string what = refusal(model_dir({{"chat_template.jinja", "x" + kPlain}}));
+  EXPECT_NE(what.find("setup.sh base"), std::string::npos) << what;
+}
+
+TEST_F(TemplateCache, OtherTokensAreRenderedAnew) {
+  json files = {{"chat_template.jinja", "{{ bos_token }}" + kPlain},
+                {"tokenizer_config.json", {{"bos_token", "<a>"}}}};
+  EXPECT_EQ(load_chat_template(model_dir(files))->prefix, "<a><u>");
+  files["tokenizer_config.json"]["bos_token"] = "<b>";
+  EXPECT_EQ(load_chat_template(model_dir(files))->prefix, "<b><u>");
+  EXPECT_EQ(kept().size(), 2u);
+}
+
+TEST_F(TemplateCache, ADamagedFileIsMadeAnew) {
+  const auto dir = model_dir({{"chat_template.jinja", kPlain}});
+  load_chat_template(dir);
+  ASSERT_EQ(kept().size(), 1u);
+  const std::string whole = read_file(kept()[0]);
+  std::string changed = whole;
+  changed.replace(changed.find("<u>"), 3, "<x>");
+  for (const std::string& damaged : {std::string(), whole.substr(0, whole.size() / 2), changed,
+                                     std::string("[]"), std::string("{\"key\": 1}")}) {
+    std::ofstream(kept()[0], std::ios::binary) << damaged;
+    EXPECT_EQ(load_chat_template(dir)->prefix, "<u>");
+    EXPECT_EQ(read_file(kept()[0]), whole);
+  }
+}
+
+TEST_F(TemplateCache, RefusedTemplatesAreNotKept) {
+  EXPECT_NE(refusal(model_dir({{"chat_template.jinja", "{% if"}})), "");
+  EXPECT_TRUE(kept().empty());
 }
 
 const json kBos = {{"bos_token", "<BOS>"}};
 
-void expect_template(const std::string& source, const std::string& family,
-                     const std::string& prefix, const std::string& suffix) {
-  const ChatTemplate t = load_chat_template(model_dir(source, kBos));
-  EXPECT_EQ(t.family, family);
-  EXPECT_EQ(t.prefix, prefix);
-  EXPECT_EQ(t.suffix, suffix);
-}
-
-void expect_refused(const std::string& source) {
-  EXPECT_THROW(load_chat_template(model_dir(source, kBos)), InputError) << source;
-}
-
-// The expectations below are what Python's jinja2, set up as transformers does, renders for one
-// user turn with add_generation_prompt=True, enable_thinking=False and no strftime_now.
-
-const char* const kChatMlLoop =
-    "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}"
-    "{{ '<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face"
-    "<|im_end|>\n' }}{% endif %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + "
-    "'<|im_end|>' + '\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}"
-    "{% endif %}";
-
-TEST(ChatTemplate, SmolLm2) {
-  expect_template(kChatMlLoop, "chatml",
-                  "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by "
-                  "Hugging Face<|im_end|>\n<|im_start|>user\n",
-                  "<|im_end|>\n<|im_start|>assistant\n");
-}
-
-TEST(ChatTemplate, Qwen25HasADefaultSystemText) {
-  expect_template(
-      "{%- if tools %}\n    {{- '<|im_start|>system\\n' }}\n    {{- messages[0]['content'] }}\n"
-      "    {{- \"\\n\\n# Tools<|im_end|>\\n\" }}\n{%- else %}\n"
-      "    {%- if messages[0]['role'] == 'system' %}\n"
-      "        {{- '<|im_start|>system\\n' + messages[0]['content'] + '<|im_end|>\\n' }}\n"
-      "    {%- else %}\n        {{- '<|im_start|>system\\nYou are Qwen, created by Alibaba Cloud. "
-      "You are a helpful assistant.<|im_end|>\\n' }}\n    {%- endif %}\n{%- endif %}\n"
-      "{%- for message in messages %}\n    {%- if (message.role == \"user\") %}\n"
-      "        {{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>' + '\\n' "
-      "}}\n    {%- endif %}\n{%- endfor %}\n{%- if add_generation_prompt %}\n"
-      "    {{- '<|im_start|>assistant\\n' }}\n{%- endif %}\n",
-      "chatml",
-      "<|im_start|>system\nYou are Qwen, created by Alibaba Cloud. You are a helpful assistant."
-      "<|im_end|>\n<|im_start|>user\n",
-      "<|im_end|>\n<|im_start|>assistant\n");
-}
-
-TEST(ChatTemplate, Qwen3HasNoSystemTextAndAnswersWithoutThinking) {
-  expect_template(
-      "{%- if tools %}\n    {{- '<|im_start|>system\\n' }}\n{%- else %}\n"
-      "    {%- if messages[0].role == 'system' %}\n"
-      "        {{- '<|im_start|>system\\n' + messages[0].content + '<|im_end|>\\n' }}\n"
-      "    {%- endif %}\n{%- endif %}\n{%- for message in messages %}\n"
-      "    {{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>' + '\\n' }}\n"
-      "{%- endfor %}\n{%- if add_generation_prompt %}\n    {{- '<|im_start|>assistant\\n' }}\n"
-      "    {%- if enable_thinking is defined and enable_thinking is false %}\n"
-      "        {{- '<think>\\n\\n</think>\\n\\n' }}\n    {%- endif %}\n{%- endif %}",
-      "chatml", "<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n");
-}
-
-TEST(ChatTemplate, Llama3) {
-  const std::string loop =
-      "{% set loop_messages = messages %}{% for message in loop_messages %}{% set content = "
-      "'<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n'+ message['content'] | "
-      "trim "
-      "+ '<|eot_id|>' %}{% if loop.index0 == 0 %}{% set content = bos_token + content %}{% endif %}"
-      "{{ content }}{% endfor %}";
-  const std::string assistant = "{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}";
-  const std::string prefix = "<BOS><|start_header_id|>user<|end_header_id|>\n\n";
-  const std::string suffix = "<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n";
-  expect_template(loop + "{% if add_generation_prompt %}" + assistant + "{% endif %}", "llama3",
-                  prefix, suffix);
-  expect_template(loop + assistant, "llama3", prefix, suffix);
-}
-
-TEST(ChatTemplate, Llama31And32WriteAFixedDate) {
-  const std::string rest =
-      "\n{%- if messages[0]['role'] == 'system' %}\n    {%- set system_message = messages[0]"
-      "['content']|trim %}\n{%- else %}\n    {%- set system_message = \"\" %}\n{%- endif %}\n\n"
-      "{#- System message #}\n{{- \"<|start_header_id|>system<|end_header_id|>\\n\\n\" }}\n"
-      "{%- if tools is not none %}\n    {{- \"Environment: ipython\\n\" }}\n{%- endif %}\n"
-      "{{- \"Cutting Knowledge Date: December 2023\\n\" }}\n"
-      "{{- \"Today Date: \" + date_string + \"\\n\\n\" }}\n{%- if tools is not none %}\n"
-      "    {{- \"Functions\" }}\n{%- endif %}\n{{- system_message }}\n{{- \"<|eot_id|>\" }}\n"
-      "{%- for message in messages %}\n        {{- '<|start_header_id|>' + message['role'] + "
-      "'<|end_header_id|>\\n\\n'+ message['content'] | trim + '<|eot_id|>' }}\n{%- endfor %}\n"
-      "{%- if add_generation_prompt %}\n"
-      "    {{- '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}\n{%- endif %}\n";
-  const std::string prefix =
-      "<BOS><|start_header_id|>system<|end_header_id|>\n\nCutting Knowledge Date: December 2023\n"
-      "Today Date: 26 Jul 2024\n\n<|eot_id|><|start_header_id|>user<|end_header_id|>\n\n";
-  const std::string suffix = "<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n";
-  expect_template(
-      "{{- bos_token }}\n{%- if not date_string is defined %}\n"
-      "    {%- set date_string = \"26 Jul 2024\" %}\n{%- endif %}" +
-          rest,
-      "llama3", prefix, suffix);
-  expect_template(
-      "{{- bos_token }}\n{%- if not date_string is defined %}\n"
-      "    {%- if strftime_now is defined %}\n"
-      "        {%- set date_string = strftime_now(\"%d %b %Y\") %}\n    {%- else %}\n"
-      "        {%- set date_string = \"26 Jul 2024\" %}\n    {%- endif %}\n"
-      "{%- endif %}" +
-          rest,
-      "llama3", prefix, suffix);
-}
-
-TEST(ChatTemplate, Llama2) {
-  expect_template(
-      "{% if messages[0]['role'] == 'system' %}{% set system_message = messages[0]['content'] %}"
-      "{% else %}{% set system_message = false %}{% endif %}{% for message in messages %}"
-      "{% if loop.index0 == 0 and system_message != false %}{% set content = '<<SYS>>\\n' + "
-      "system_message + '\\n<</SYS>>\\n\\n' + message['content'] %}{% else %}{% set content = "
-      "message['content'] %}{% endif %}{% if message['role'] == 'user' %}{{ bos_token + '[INST] ' "
-      "+ "
-      "content.strip() + ' [/INST]' }}{% endif %}{% endfor %}",
-      "llama2", "<BOS>[INST] ", " [/INST]");
-}
-
-TEST(ChatTemplate, MistralsDifferInBlanks) {
-  const std::string v1 =
-      "{{ bos_token }}{% for message in messages %}{% if message['role'] == 'user' %}{{ '[INST] ' "
-      "+ "
-      "message['content'] + ' [/INST]' }}{% else %}{{ message['content'] + eos_token}}{% endif %}"
-      "{% endfor %}";
-  expect_template(v1, "mistral", "<BOS>[INST] ", " [/INST]");
-  const std::string with_system =
-      "{%- if messages[0][\"role\"] == \"system\" %}\n    {%- set system_message = messages[0]"
-      "[\"content\"] %}\n{%- endif %}\n\n{{- bos_token }}\n{%- for message in messages %}\n"
-      "        {%- if loop.last and system_message is defined %}\n            {{- \"<A>\" + "
-      "system_message + \"\\n\\n\" + message[\"content\"] + \"<B>\" }}\n        {%- else %}\n"
-      "            {{- \"<A>\" + message[\"content\"] + \"<B>\" }}\n        {%- endif %}\n"
-      "{%- endfor %}\n";
-  const auto with = [&](const std::string& a, const std::string& b) {
-    std::string source = with_system;
-    for (const auto& [mark, text] : {std::pair("<A>", a), std::pair("<B>", b)}) {
-      for (size_t at; (at = source.find(mark)) != std::string::npos;) source.replace(at, 3, text);
-    }
-    return source;
-  };
-  expect_template(with(" [INST] ", " [/INST]"), "mistral", "<BOS> [INST] ", " [/INST]");
-  expect_template(with("[INST] ", "[/INST]"), "mistral", "<BOS>[INST] ", "[/INST]");  // v0.3
-  expect_template(with("[INST]", "[/INST]"), "mistral", "<BOS>[INST]", "[/INST]");    // Nemo
-}
-
-TEST(ChatTemplate, OthersAreRefused) {
-  expect_refused("{{ messages }}");
-  expect_refused("<|user|>\n{{ messages[0]['content'] }}<|end|>");
-  expect_refused("{% if");
-  expect_refused("{{ 'x");
-  expect_refused("{# open");
-  const std::string chatml = kChatMlLoop;
-  // One change each that would make the recognised prefix or suffix wrong.
-  const auto changed = [&](const std::string& from, const std::string& to) {
-    std::string source = chatml;
-    source.replace(source.find(from), from.size(), to);
-    return source;
-  };
-  expect_refused("Hi. " + chatml);
-  expect_refused(chatml + "{{ bos_token }}");
-  expect_refused(changed("message['content']", "message['content'].strip()"));
-  expect_refused(changed("loop.first and messages[0]['role'] != 'system'", "tools"));
-  expect_refused(changed("{{ '<|im_start|>assistant\n' }}", "{{ prompt }}"));
-  expect_refused(changed("Hugging Face<|im_end|>\n'", "Hugging Face' + now + '<|im_end|>\n'"));
-}
-
-TEST(ChatTemplate, SourcesAndMissingTemplates) {
-  json config = kBos;
-  config["chat_template"] = kChatMlLoop;
-  EXPECT_EQ(load_chat_template(model_dir("", config)).family, "chatml");
-  config["chat_template"] = {{{"name", "rag"}, {"template", "x"}},
-                             {{"name", "default"}, {"template", kChatMlLoop}}};
-  EXPECT_EQ(load_chat_template(model_dir("", config)).family, "chatml");
-  config["chat_template"] = {{{"name", "rag"}, {"template", "x"}}};
-  EXPECT_THROW(load_chat_template(model_dir("", config)), InputError);
-  config["chat_template"] = 7;
-  EXPECT_THROW(load_chat_template(model_dir("", config)), InputError);
-  const auto dir = model_dir("", kBos);
-  try {
-    load_chat_template(dir);
-    FAIL() << "a folder without template passed";
-  } catch (const InputError& e) {
-    EXPECT_NE(std::string(e.what()).find(dir.string()), std::string::npos);
-    EXPECT_NE(std::string(e.what()).find("chat_template: false"), std::string::npos);
-  }
+json with_config(const json& config, const json& tokenizer = nullptr) {
+  json files = {{"tokenizer_config.json", config}};
+  if (!tokenizer.is_null()) files["tokenizer.json"] = tokenizer;
+  return files;
 }
 
 TEST(BosText, WhatTheTokenizerAdds) {
-  EXPECT_EQ(bos_text(model_dir("", nullptr)), "");
-  EXPECT_EQ(bos_text(model_dir("", kBos)), "");
-  EXPECT_EQ(bos_text(model_dir("", {{"bos_token", "<s>"}, {"add_bos_token", true}})), "<s>");
-  EXPECT_EQ(bos_text(model_dir("", {{"bos_token", {{"content", "<s>"}}}, {"add_bos_token", true}})),
+  const auto bos = [](const json& files) { return bos_text(model_dir(files)); };
+  EXPECT_EQ(bos(json::object()), "");
+  EXPECT_EQ(bos(with_config(kBos)), "");
+  EXPECT_EQ(bos(with_config({{"bos_token", "<s>"}, {"add_bos_token", true}})), "<s>");
+  EXPECT_EQ(bos(with_config({{"bos_token", {{"content", "<s>"}}}, {"add_bos_token", true}})),
             "<s>");
-  EXPECT_EQ(bos_text(model_dir("", {{"bos_token", "<s>"}, {"add_bos_token", false}})), "");
-  EXPECT_THROW(bos_text(model_dir("", {{"bos_token", nullptr}, {"add_bos_token", true}})),
-               InputError);
+  EXPECT_EQ(bos(with_config({{"bos_token", "<s>"}, {"add_bos_token", false}})), "");
+  EXPECT_THROW(bos(with_config({{"bos_token", nullptr}, {"add_bos_token", true}})), InputError);
+  json files = with_config({{"add_bos_token", true}});
+  files["special_tokens_map.json"] = {{"bos_token", {{"content", "<s>"}}}};
+  EXPECT_EQ(bos(files), "<s>");
   // Llama 3 says it in the post-processor.
   const json single = {{{"SpecialToken", {{"id", "<|begin_of_text|>"}, {"type_id", 0}}}},
                        {{"Sequence", {{"id", "A"}, {"type_id", 0}}}}};
   const json processor = {{"type", "TemplateProcessing"}, {"single", single}};
   const json byte_level = {{"type", "ByteLevel"}};
   const json sequence = {{"type", "Sequence"}, {"processors", {byte_level, processor}}};
-  EXPECT_EQ(bos_text(model_dir("", kBos, {{"post_processor", sequence}})), "<|begin_of_text|>");
-  EXPECT_EQ(bos_text(model_dir("", kBos, {{"post_processor", byte_level}})), "");
-}
-
-TEST(Jinja, OneSpelling) {
-  const auto canonical = [](std::string_view source) {
-    std::string text = canonical_jinja(source);
-    for (char& c : text) {
-      if (c == kLiteralBegin) c = '<';
-      if (c == kLiteralEnd) c = '>';
-    }
-    return text;
-  };
-  EXPECT_EQ(canonical("{%- if  a ==\"b\"  -%} {{ x[ 'c' ] | trim }} {%- endif %}\n"),
-            "{%if a==<b>%}{{x.c|trim}}{%endif%}");
-  EXPECT_EQ(canonical("{{ 'a' + \"\\n\" + 'b' }}{{- 'c' }}{{ d }}"), "{{<a\nbc>+d}}");
-  EXPECT_EQ(canonical("  {% set a = {'b': 1} %}\n  {# x #}\n{{ {'y': {'z': 2}} }}"),
-            "{%set a={<b>:1}%}{{{<y>:{<z>:2}}}}");
-  EXPECT_EQ(canonical("{{ '}}%}' }}"), "{{<}}%}>}}");
-  EXPECT_THROW(canonical("{{ a }}\n{{ b }}"), InputError);  // the newline would be written
-  EXPECT_THROW(canonical("{% raw %}x{% endraw %}"), InputError);
+  EXPECT_EQ(bos(with_config(kBos, {{"post_processor", sequence}})), "<|begin_of_text|>");
+  EXPECT_EQ(bos(with_config(kBos, {{"post_processor", byte_level}})), "");
 }
 
 }  // namespace

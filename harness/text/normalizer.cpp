@@ -2,13 +2,17 @@
 
 #include <fmt/format.h>
 #include <unicode/bytestream.h>
+#include <unicode/locid.h>
 #include <unicode/normalizer2.h>
+#include <unicode/uchar.h>
 #include <unicode/uniset.h>
+#include <unicode/unistr.h>
 
 #include <algorithm>
 #include <memory>
 
 #include "harness/base/error.h"
+#include "harness/text/unicode.h"
 
 namespace kvbench::text {
 namespace {
@@ -48,7 +52,7 @@ const Normalization& normalization(NormalForm form) {
   return nfkd;
 }
 
-std::string to_normal_form(NormalForm form, std::string text) {
+std::string run(NormalForm form, std::string text) {
   // No form changes ASCII.
   const auto ascii = [](char c) { return static_cast<unsigned char>(c) < 0x80; };
   if (std::all_of(text.begin(), text.end(), ascii)) return text;
@@ -64,6 +68,38 @@ std::string to_normal_form(NormalForm form, std::string text) {
   if (U_FAILURE(status)) {
     throw_input_error("a text of {} bytes cannot be normalized: {}", text.size(),
                       u_errorName(status));
+  }
+  return out;
+}
+
+std::string run(const Prepend& step, std::string text) {
+  return text.empty() ? text : step.text + text;
+}
+
+std::string run(const Replace& step, std::string text) { return step.apply(text); }
+
+std::string run(const StripBlanks& step, std::string text) {
+  size_t begin = 0, end = text.size();
+  for (size_t i = 0; step.left && i < end && is_white_space(next_code_point(text, i));) begin = i;
+  for (size_t i = end; step.right && i > begin && is_white_space(previous_code_point(text, i));) {
+    end = i;
+  }
+  return text.substr(begin, end - begin);
+}
+
+std::string run(const Lowercase&, std::string text) {
+  std::string out;
+  for (size_t i = 0; i < text.size();) {
+    icu::UnicodeString(next_code_point(text, i)).toLower(icu::Locale::getRoot()).toUTF8String(out);
+  }
+  return out;
+}
+
+std::string run(const StripAccents&, std::string text) {
+  std::string out;
+  for (size_t i = 0; i < text.size();) {
+    const UChar32 c = next_code_point(text, i);
+    if ((U_GET_GC_MASK(c) & U_GC_M_MASK) == 0) append_utf8(c, out);
   }
   return out;
 }
@@ -113,23 +149,24 @@ void Normalizer::add(const JsonView& part, int depth) {
     steps_.emplace_back(Prepend{part.at("prepend").text()});
   } else if (type == "Replace") {
     steps_.emplace_back(Replace::parse(part));
+  } else if (type == "Strip") {
+    steps_.emplace_back(
+        StripBlanks{part.at("strip_left").boolean(), part.at("strip_right").boolean()});
+  } else if (type == "Lowercase") {
+    steps_.emplace_back(Lowercase{});
+  } else if (type == "StripAccents") {
+    steps_.emplace_back(StripAccents{});
   } else {
     part.fail(
         fmt::format("normalizer type \"{}\" is not supported; expected Sequence, NFC, NFD, "
-                    "NFKC, NFKD, Prepend or Replace",
+                    "NFKC, NFKD, Prepend, Replace, Strip, Lowercase or StripAccents",
                     type));
   }
 }
 
 std::string Normalizer::apply(std::string text) const {
   for (const auto& step : steps_) {
-    if (const auto* form = std::get_if<NormalForm>(&step)) {
-      text = to_normal_form(*form, std::move(text));
-    } else if (const auto* prepend = std::get_if<Prepend>(&step)) {
-      if (!text.empty()) text.insert(0, prepend->text);
-    } else {
-      text = std::get<Replace>(step).apply(text);
-    }
+    text = std::visit([&](const auto& s) { return run(s, std::move(text)); }, step);
   }
   return text;
 }

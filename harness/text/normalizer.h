@@ -1,5 +1,5 @@
-// The `normalizer` of a tokenizer.json: NFC, NFD, NFKC, NFKD, Prepend, Replace and Sequences of
-// them.
+// The `normalizer` of a tokenizer.json: NFC, NFD, NFKC, NFKD, Prepend, Replace, Strip, Lowercase,
+// StripAccents and Sequences of them.
 #pragma once
 
 #include <string>
@@ -17,6 +17,17 @@ enum class NormalForm { kNfc, kNfd, kNfkc, kNfkd };
 struct Prepend {
   std::string text;
 };
+
+// White space off the ends.
+struct StripBlanks {
+  bool left, right;
+};
+
+// Every character by itself, as Rust's char::to_lowercase.
+struct Lowercase {};
+
+// Drops marks (general category M).
+struct StripAccents {};
 
 struct Replace {
   Regex pattern;
@@ -39,7 +50,8 @@ class Normalizer {
  private:
   void add(const JsonView& part, int depth);
 
-  std::vector<std::variant<NormalForm, Prepend, Replace>> steps_;
+  std::vector<std::variant<NormalForm, Prepend, Replace, StripBlanks, Lowercase, StripAccents>>
+      steps_;
 };
 
 // The pattern {"String": ...} or {"Regex": ...} at `key`.

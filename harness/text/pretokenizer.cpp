@@ -22,6 +22,13 @@ const Regex& gpt2_regex() {
   return regex;
 }
 
+// What the library's Whitespace keeps: words, and runs of what is neither word nor white space. Its
+// \w is Rust's, which has the two joiners.
+Split whitespace() {
+  static const Regex words(R"([\w\x{200C}\x{200D}]+|[^\w\s\x{200C}\x{200D}]+)", "Whitespace");
+  return {words, SplitBehavior::kRemoved, /*invert=*/true};
+}
+
 // Joins neighbours in place: `joins(match, previous_match)` says whether a span joins the one that
 // was read before it. Reading backwards gives MergedWithNext.
 template <class Iterator, class Joins, class Out>
@@ -105,6 +112,18 @@ void run(const Split& step, Piece&& piece, Spans& spans, Pieces& out) {
 void run(const Digits& step, Piece&& piece, Spans& spans, Pieces& out) {
   find_characters(piece.text, is_numeric, spans);
   apply_behavior(step.individual ? SplitBehavior::kIsolated : SplitBehavior::kContiguous, spans);
+  cut(std::move(piece), spans, out);
+}
+
+void run(const WhitespaceSplit&, Piece&& piece, Spans& spans, Pieces& out) {
+  find_characters(piece.text, is_white_space, spans);
+  apply_behavior(SplitBehavior::kRemoved, spans);
+  cut(std::move(piece), spans, out);
+}
+
+void run(const Punctuation& step, Piece&& piece, Spans& spans, Pieces& out) {
+  find_characters(piece.text, is_punctuation, spans);
+  apply_behavior(step.behavior, spans);
   cut(std::move(piece), spans, out);
 }
 
@@ -197,6 +216,14 @@ void PreTokenizer::add(const JsonView& part, int depth) {
                               part.at("invert").boolean()});
   } else if (type == "Digits") {
     steps_.emplace_back(Digits{part.at("individual_digits").boolean()});
+  } else if (type == "Whitespace") {
+    steps_.emplace_back(whitespace());
+  } else if (type == "WhitespaceSplit") {
+    steps_.emplace_back(WhitespaceSplit{});
+  } else if (type == "Punctuation") {
+    const auto behavior = part.find("behavior");
+    steps_.emplace_back(
+        Punctuation{behavior ? parse_behavior(*behavior) : SplitBehavior::kIsolated});
   } else if (type == "ByteLevel") {
     steps_.emplace_back(
         ByteLevel{part.at("add_prefix_space").boolean(), part.boolean_or("use_regex", true)});
@@ -205,7 +232,7 @@ void PreTokenizer::add(const JsonView& part, int depth) {
   } else {
     part.fail(
         fmt::format("pre-tokenizer type \"{}\" is not supported; expected Sequence, Split, "
-                    "Digits, ByteLevel or Metaspace",
+                    "Digits, Punctuation, Whitespace, WhitespaceSplit, ByteLevel or Metaspace",
                     type));
   }
 }

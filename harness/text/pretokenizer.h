@@ -1,5 +1,5 @@
 // The `pre_tokenizer` of a tokenizer.json: cuts a text into the words that BPE works on. Split,
-// Digits, ByteLevel, Metaspace and Sequences of them.
+// Digits, Punctuation, Whitespace, WhitespaceSplit, ByteLevel, Metaspace and Sequences of them.
 #pragma once
 
 #include <string>
@@ -31,6 +31,14 @@ struct Digits {
   bool individual;  // each apart, or runs of them
 };
 
+// White space apart from the rest (and dropped).
+struct WhitespaceSplit {};
+
+// ASCII punctuation and general category P.
+struct Punctuation {
+  SplitBehavior behavior;
+};
+
 struct ByteLevel {
   bool add_prefix_space;
   bool use_regex;  // split by GPT-2's expression first
@@ -57,7 +65,8 @@ class PreTokenizer {
  private:
   void add(const JsonView& part, int depth);
 
-  std::vector<std::variant<Split, Digits, ByteLevel, Metaspace>> steps_;
+  std::vector<std::variant<Split, Digits, WhitespaceSplit, Punctuation, ByteLevel, Metaspace>>
+      steps_;
 };
 
 }  // namespace kvbench::text

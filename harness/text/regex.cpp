@@ -3,13 +3,19 @@
 
 #include <pcre2.h>
 
+#include <algorithm>
 #include <array>
+#include <cctype>
+#include <utility>
 
 #include "harness/base/error.h"
 #include "harness/text/unicode.h"
 
 namespace kvbench::text {
 namespace {
+
+// Oniguruma's \w; PCRE2's lacks marks before version 10.43.
+constexpr std::string_view kWord = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}";
 
 // Reads a pattern left to right and writes it for PCRE2.
 class Translator {
@@ -18,122 +24,288 @@ class Translator {
       : pattern_(pattern), where_(where) {}
 
   std::string run() {
-    while (at_ < pattern_.size()) {
-      if (in_class_) {
-        class_item();
-      } else {
-        item();
-      }
-    }
-    if (in_class_) fail("has no ] for its [");
+    groups_.push_back({0, 0});
+    while (at_ < pattern_.size()) item();
+    if (groups_.size() > 1) fail("has no ) for its (");
+    close_options();
     return out_;
   }
 
  private:
+  struct Group {
+    size_t begin;  // in out_
+    int options;   // (?i) and the like in it, which last to its end
+  };
+
   [[noreturn]] void fail(const std::string& what) const {
     throw_input_error("{}: the regular expression {} {} (at byte {})", where_, pattern_, what, at_);
   }
 
   bool starts_with(std::string_view text) const { return pattern_.substr(at_).starts_with(text); }
 
-  void copy(size_t count) {
-    out_ += pattern_.substr(at_, count);
+  void copy(size_t count, std::string& to) {
+    to += pattern_.substr(at_, count);
+    at_ += count;
+  }
+
+  void copy_character(std::string& to) {
+    size_t count = 1;
+    while (at_ + count < pattern_.size() && (pattern_[at_ + count] & 0xC0) == 0x80) ++count;
+    copy(count, to);
+  }
+
+  void replace(size_t count, std::string_view text, std::string& to) {
+    to += text;
     at_ += count;
   }
 
   void item() {
     const char c = pattern_[at_];
+    if (c == '(') return open_group();
+    if (c == ')') return close_group();
+    if (c == '{') return repeat();
+    if (c == '*' || c == '+' || c == '?' || c == '|') return copy(1, out_);
+    atom_ = out_.size();
     if (c == '\\') {
       escape();
     } else if (c == '[') {
-      in_class_ = true;
-      copy(starts_with("[^") ? 2 : 1);
-      if (starts_with("]")) fail("starts a class with ], which is not supported");
-    } else if (starts_with("(?") || starts_with("(*")) {
-      group();
-    } else if (c == '{') {
-      repeat();
-    } else if (c == '^' || c == '$') {
-      fail("uses an anchor ^ or $, which is not supported");
+      out_ += char_class(0);
+    } else if (c == '^' || c == '$') {  // of lines, in Ruby
+      replace(1, c == '^' ? "(?m:^)" : "(?m:$)", out_);
     } else {
-      copy(1);
+      copy_character(out_);
     }
   }
 
-  void group() {
-    for (const std::string_view known : {"(?:", "(?i:", "(?=", "(?!", "(?<=", "(?<!", "(?>"}) {
-      if (starts_with(known)) return copy(known.size());
+  void open_group() {
+    groups_.push_back({out_.size(), 0});
+    if (!starts_with("(?") && !starts_with("(*")) return copy(1, out_);
+    for (const std::string_view known : {"(?:", "(?=", "(?!", "(?<=", "(?<!", "(?>"}) {
+      if (starts_with(known)) return copy(known.size(), out_);
     }
-    fail("uses a group that is not supported");
+    if (starts_with("(?<")) return named_group();
+    options();
   }
 
-  // {n}, {n,} and {n,m}; {,m} and a following + mean different things in the two engines.
+  // Nothing refers to a name: references are refused.
+  void named_group() {
+    const size_t end = pattern_.find('>', at_);
+    if (end == std::string_view::npos || end == at_ + 3) fail("uses a group that is not supported");
+    for (const char c : pattern_.substr(at_ + 3, end - at_ - 3)) {
+      const bool word =
+          (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_';
+      if (!word) fail("uses a group that is not supported");
+    }
+    replace(end + 1 - at_, "(?:", out_);
+  }
+
+  // (?i:...) or (?i), which in Ruby is a group of all that follows in its group, other branches
+  // included. Ruby's m is PCRE2's s.
+  void options() {
+    size_t end = at_ + 2;
+    std::string translated;
+    while (end < pattern_.size() &&
+           std::string_view("im-").find(pattern_[end]) != std::string::npos) {
+      translated += pattern_[end] == 'm' ? 's' : pattern_[end];
+      ++end;
+    }
+    const char next = end < pattern_.size() ? pattern_[end] : '\0';
+    if (translated.empty() || (next != ':' && next != ')')) {
+      fail("uses a group that is not supported");
+    }
+    if (next == ')') {
+      groups_.pop_back();
+      ++groups_.back().options;
+      atom_ = kNoAtom;
+    }
+    replace(end + 1 - at_, "(?" + translated + ":", out_);
+  }
+
+  void close_options() { out_.append(static_cast<size_t>(groups_.back().options), ')'); }
+
+  void close_group() {
+    if (groups_.size() == 1) fail("has a ) without its (");
+    close_options();
+    copy(1, out_);
+    atom_ = groups_.back().begin;
+    groups_.pop_back();
+  }
+
+  // {n}, {n,}, {n,m} and {,m}. In Ruby a + behind it repeats once more (elsewhere it makes it
+  // possessive), and so does a ? behind {n}.
   void repeat() {
     const size_t end = pattern_.find('}', at_);
-    if (end == std::string_view::npos || end == at_ + 1 || pattern_[at_ + 1] == ',') {
+    if (end == std::string_view::npos || atom_ == kNoAtom) {
       fail("uses a repeat count that is not supported");
     }
-    for (size_t i = at_ + 1; i < end; ++i) {
-      if ((pattern_[i] < '0' || pattern_[i] > '9') && pattern_[i] != ',') {
-        fail("uses a repeat count that is not supported");
+    std::string counts(pattern_.substr(at_ + 1, end - at_ - 1));
+    const bool fixed = counts.find(',') == std::string::npos;
+    if (counts.starts_with(',')) counts.insert(0, "0");
+    const bool digits = std::all_of(counts.begin(), counts.end(),
+                                    [](char c) { return (c >= '0' && c <= '9') || c == ','; });
+    if (!digits || counts.empty() || counts == "0,") {
+      fail("uses a repeat count that is not supported");
+    }
+    at_ = end + 1;
+    const bool again = starts_with("+") || (fixed && starts_with("?"));
+    if (again) out_.insert(atom_, "(?:");
+    out_ += "{" + counts + "}";
+    if (!again) return;
+    out_ += ")";
+    copy(1, out_);
+  }
+
+  // A class as an expression for one character. PCRE2 has neither classes in classes nor &&: what
+  // uses them becomes alternatives and conditions.
+  std::string char_class(int depth) {
+    constexpr int kDeepest = 16;
+    if (depth > kDeepest) fail("nests its classes too deeply");
+    const bool negated = starts_with("[^");
+    at_ += negated ? 2 : 1;
+    if (starts_with("]")) fail("starts a class with ], which is not supported");
+    std::string conditions, items;
+    std::vector<std::string> inner;
+    const auto part = [&]() -> std::string {
+      std::string all = items.empty() ? "" : "[" + items + "]";
+      for (const std::string& one : inner) all += (all.empty() ? "" : "|") + one;
+      if (all.empty()) fail("has an empty class");
+      items.clear();
+      const bool plain = inner.empty();
+      inner.clear();
+      return plain ? all : "(?:" + all + ")";
+    };
+    while (!starts_with("]")) {
+      if (at_ >= pattern_.size()) fail("has no ] for its [");
+      if (starts_with("&&")) {
+        conditions += "(?=" + part() + ")";
+        at_ += 2;
+      } else if (starts_with("[:")) {
+        posix_class(items);
+      } else if (starts_with("[")) {
+        inner.push_back(char_class(depth + 1));
+      } else if (pattern_[at_] == '\\') {
+        class_escape(items);
+      } else if (pattern_[at_] == '^') {
+        replace(1, "\\^", items);
+      } else {
+        copy_character(items);
       }
     }
-    copy(end + 1 - at_);
-    if (starts_with("+")) fail("uses a possessive repeat count, which is not supported");
+    ++at_;
+    if (conditions.empty() && inner.empty()) {
+      if (items.empty()) fail("has an empty class");
+      return (negated ? "[^" : "[") + items + "]";
+    }
+    const std::string whole = conditions + part();
+    return negated ? "(?:(?!" + whole + ")(?s:.))" : "(?:" + whole + ")";
   }
 
-  void class_item() {
-    const char c = pattern_[at_];
-    if (c == '\\') {
-      escape();
-    } else if (c == '[' || starts_with("&&")) {
-      fail("uses a nested class or &&, which is not supported");
-    } else {
-      in_class_ = c != ']';
-      copy(1);
+  // [:name:]
+  void posix_class(std::string& items) {
+    const size_t end = pattern_.find(":]", at_ + 2);
+    const std::string_view name =
+        end == std::string_view::npos ? "" : pattern_.substr(at_ + 2, end - at_ - 2);
+    constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kNames = {{
+        {"alpha", "\\p{Alphabetic}"},
+        {"alnum", "\\p{Alphabetic}\\p{Nd}"},
+        {"digit", "\\p{Nd}"},
+        {"lower", "\\p{Lowercase}"},
+        {"punct", "\\p{P}\\p{S}"},
+        {"space", "\\p{White_Space}"},
+        {"upper", "\\p{Uppercase}"},
+        {"word", kWord},
+    }};
+    for (const auto& [known, translated] : kNames) {
+      if (name == known) return replace(end + 2 - at_, translated, items);
+    }
+    fail("uses a [:name:] that is not supported");
+  }
+
+  // Outside of a class.
+  void escape() {
+    const char c = at_ + 1 < pattern_.size() ? pattern_[at_ + 1] : '\0';
+    const std::string word = fmt::format("[{}]", kWord);
+    switch (c) {
+      case 'w':
+        return replace(2, word, out_);
+      case 'W':
+        return replace(2, fmt::format("[^{}]", kWord), out_);
+      case 'b':
+        return replace(2, fmt::format("(?:(?<={0})(?!{0})|(?<!{0})(?={0}))", word), out_);
+      case 'B':
+        return replace(2, fmt::format("(?:(?<={0})(?={0})|(?<!{0})(?!{0}))", word), out_);
+      case 'A':
+      case 'z':
+      case 'Z':
+        return copy(2, out_);
+      default:
+        return any_escape(out_);
     }
   }
 
-  void escape() {
+  void class_escape(std::string& items) {
+    if (starts_with("\\w")) return replace(2, kWord, items);
+    if (starts_with("\\b")) return replace(2, "\\x08", items);
+    any_escape(items);
+  }
+
+  void any_escape(std::string& to) {
     if (at_ + 1 >= pattern_.size()) fail("ends with a backslash");
     const char c = pattern_[at_ + 1];
     switch (c) {
       // PCRE2's \s has U+180E too, Oniguruma's is the property.
       case 's':
-        return replace("\\p{White_Space}");
+        return replace(2, "\\p{White_Space}", to);
       case 'S':
-        return replace("\\P{White_Space}");
-      case 'w':  // PCRE2's \w lacks marks before version 10.43
-        if (!in_class_) return replace("[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}]");
-        return replace("\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}");
+        return replace(2, "\\P{White_Space}", to);
       case 'p':
       case 'P':
-        return property();
+        return property(to);
+      case 'u':
+      case 'x':
+        return code_point(to);
+      case 'v':  // PCRE2's is a class
+        return replace(2, "\\x0b", to);
       case 'd':
       case 'D':
       case 'n':
       case 'r':
       case 't':
       case 'f':
-        return copy(2);
+        return copy(2, to);
       default:
         break;
     }
     const auto u = static_cast<unsigned char>(c);
     const bool letter_or_digit =
         (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-    if (u < 0x80 && !letter_or_digit) return copy(2);
+    if (u < 0x80 && !letter_or_digit) return copy(2, to);
     fail(fmt::format("uses an escape that is not supported: {}", pattern_.substr(at_, 2)));
   }
 
-  void replace(std::string_view text) {
-    out_ += text;
-    at_ += 2;
+  // \uHHHH, \x{H...}, and \xHH where that is a character and no byte of one.
+  void code_point(std::string& to) {
+    const bool braces = starts_with("\\x{");
+    const size_t begin = at_ + (braces ? 3 : 2);
+    size_t end = begin;
+    const size_t most = braces ? 8 : starts_with("\\u") ? 4 : 2;
+    while (end < pattern_.size() && end - begin < most &&
+           std::isxdigit(static_cast<unsigned char>(pattern_[end])) != 0) {
+      ++end;
+    }
+    const std::string digits(pattern_.substr(begin, end - begin));
+    const bool whole = braces ? end > begin && end < pattern_.size() && pattern_[end] == '}'
+                              : digits.size() == most;
+    const bool a_byte = most == 2 && !digits.empty() && digits[0] > '7';
+    if (!whole || a_byte) {
+      fail(fmt::format("uses an escape that is not supported: {}", pattern_.substr(at_, 2)));
+    }
+    replace(end + (braces ? 1 : 0) - at_, "\\x{" + digits + "}", to);
   }
 
   // General categories are the same words in both; other names are scripts (PCRE2's plain
   // \p{Han} would be script extensions).
-  void property() {
+  void property(std::string& to) {
     const size_t end = pattern_.find('}', at_);
     if (at_ + 2 >= pattern_.size() || pattern_[at_ + 2] != '{' || end == std::string_view::npos) {
       fail("has a \\p without {name}");
@@ -141,25 +313,45 @@ class Translator {
     std::string_view name = pattern_.substr(at_ + 3, end - at_ - 3);
     const bool negated = name.starts_with("^");
     if (negated) name.remove_prefix(1);
-    constexpr std::array kCategories = {"L",  "Lu", "Ll", "Lt", "Lm", "Lo", "M",  "Mn", "Mc",
-                                        "Me", "N",  "Nd", "Nl", "No", "P",  "Pc", "Pd", "Ps",
-                                        "Pe", "Pi", "Pf", "Po", "S",  "Sm", "Sc", "Sk", "So",
-                                        "Z",  "Zs", "Zl", "Zp", "C",  "Cc", "Cf", "Co", "Cn"};
+    constexpr std::array kCategories = {
+        "L",  "Lu", "Ll", "Lt", "Lm", "Lo", "M",          "Mn",          "Mc",        "Me",
+        "N",  "Nd", "Nl", "No", "P",  "Pc", "Pd",         "Ps",          "Pe",        "Pi",
+        "Pf", "Po", "S",  "Sm", "Sc", "Sk", "So",         "Z",           "Zs",        "Zl",
+        "Zp", "C",  "Cc", "Cf", "Co", "Cn", "Alphabetic", "White_Space", "Uppercase", "Lowercase"};
+    constexpr std::array<std::pair<std::string_view, std::string_view>, 12> kOtherWords = {
+        {{"Letter", "L"},
+         {"Mark", "M"},
+         {"Number", "N"},
+         {"Punctuation", "P"},
+         {"Symbol", "S"},
+         {"Separator", "Z"},
+         {"Other", "C"},
+         {"Alpha", "Alphabetic"},
+         {"Digit", "Nd"},
+         {"Space", "White_Space"},
+         {"Upper", "Uppercase"},
+         {"Lower", "Lowercase"}}};
+    for (const auto& [word, category] : kOtherWords) {
+      if (name == word) name = category;
+    }
     bool category = false;
     for (const char* known : kCategories) category = category || name == known;
     for (const char c : name) {
       if ((c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && c != '_') fail("has a bad \\p{name}");
     }
     if (name.empty()) fail("has a \\p without {name}");
-    out_ += fmt::format("\\{}{{{}{}{}}}", pattern_[at_ + 1], negated ? "^" : "",
-                        category ? "" : "sc:", name);
+    to += fmt::format("\\{}{{{}{}{}}}", pattern_[at_ + 1], negated ? "^" : "",
+                      category ? "" : "sc:", name);
     at_ = end + 1;
   }
+
+  static constexpr size_t kNoAtom = std::string::npos;
 
   std::string_view pattern_;
   const std::string& where_;
   size_t at_ = 0;
-  bool in_class_ = false;
+  size_t atom_ = kNoAtom;  // where in out_ that begins which a count would repeat
+  std::vector<Group> groups_;
   std::string out_;
 };
 

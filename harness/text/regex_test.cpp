@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "harness/base/error.h"
+#include "harness/base/json_view.h"
 
 namespace kvbench::text {
 namespace {
@@ -51,14 +54,54 @@ TEST(Regex, TranslatesWhatDiffers) {
 }
 
 TEST(Regex, RefusesWhatMeansSomethingElse) {
-  for (const char* pattern :
-       {"^a",      "a$",     "\\ha",    "\\Aa",    "[a&&b]", "[[:alpha:]]",
-        "[]a]",    "(?m:a)", "(?<n>a)", "(*FAIL)", "a{,3}",  "a{2}+",
-        "a{x}",    "\\p",    "\\p{",    "\\p{}",   "\\p{L",  "\\p{a b}",
-        "[a",      "(a",     "a)",      "*a",      "\\",     "\\p{NoSuchScript}",
-        "a{99999}"}) {
+  for (const char* pattern : {"\\ha",      "\\Ga",         "\\Ra",
+                              "\\Xa",      "(a)\\1",       "\\k<n>",
+                              "[[:foo:]]", "[[:^alpha:]]", "[]a]",
+                              "[a&&]",     "[\\W]",        "(?x:a)",
+                              "(?)",       "(?#a)",        "(?<>a)",
+                              "(?<n a)",   "(?(1)a)",      "(?~a)",
+                              "(*FAIL)",   "a{,}",         "{2}",
+                              "|{2}",      "a{x}",         "\\p",
+                              "\\p{",      "\\p{}",        "\\p{L",
+                              "\\p{a b}",  "[a",           "[a&&b",
+                              "[[a]",      "[[:alpha:",    "(a",
+                              "(?i",       "a)",           "*a",
+                              "a+*",       "\\",           "\\p{NoSuchScript}",
+                              "a{99999}",  "\\x{110000}",  "\\xe9",
+                              "\\x{}",     "\\u12",        "\\ud800"}) {
     EXPECT_THROW(Regex(pattern, "test"), InputError) << pattern;
   }
+}
+
+// Pieces of Split (testdata/make_fixtures.py): Oniguruma in Ruby's syntax.
+TEST(Regex, CutsAsThePythonPackageDoes) {
+  const auto expected =
+      read_json(std::filesystem::path(KVBENCH_TEST_ROOT) / "harness/text/testdata/regexes.json");
+  const auto texts = expected.at("texts").get<std::vector<std::string>>();
+  EXPECT_GE(expected.at("patterns").size(), 80u);
+  for (const auto& row : expected.at("patterns")) {
+    const Regex regex(row.at("pattern").get<std::string>(), "test");
+    for (size_t i = 0; i < texts.size(); ++i) {
+      std::vector<Regex::Span> spans;
+      regex.find_spans(texts[i], spans);
+      std::vector<std::string> isolated, removed;
+      for (const auto& span : spans) {
+        const std::string part = texts[i].substr(span.begin, span.end - span.begin);
+        if (part.empty()) continue;
+        isolated.push_back(part);
+        if (!span.match) removed.push_back(part);
+      }
+      EXPECT_EQ(isolated, row.at("isolated")[i].get<std::vector<std::string>>())
+          << row.at("pattern") << " on " << nlohmann::json(texts[i]);
+      EXPECT_EQ(removed, row.at("removed")[i].get<std::vector<std::string>>())
+          << row.at("pattern") << " on " << nlohmann::json(texts[i]);
+    }
+  }
+}
+
+TEST(Regex, DeeplyNestedClassesAreRefused) {
+  EXPECT_THROW(Regex(std::string(100000, '['), "test"), InputError);
+  EXPECT_THROW(Regex("[" + std::string(20, '[') + "a" + std::string(21, ']'), "test"), InputError);
 }
 
 TEST(Regex, ARunawayPatternIsAnError) {

@@ -16,6 +16,7 @@ namespace kvbench {
 
 using text::AddedTokens;
 using text::Bpe;
+using text::DeclaredTokens;
 using text::Normalizer;
 using text::Piece;
 using text::PreTokenizer;
@@ -37,7 +38,7 @@ Part parse_optional(const JsonView& root, const char* key) {
 }  // namespace
 
 struct Tokenizer::Impl {
-  explicit Impl(const JsonView& root)
+  Impl(const JsonView& root, const DeclaredTokens& declared)
       : file(root.file()),
         normalizer(parse_optional<Normalizer>(root, "normalizer")),
         pre_tokenizer(parse_optional<PreTokenizer>(root, "pre_tokenizer")),
@@ -46,7 +47,9 @@ struct Tokenizer::Impl {
     if (const auto version = root.find("version"); version && version->text() != "1.0") {
       version->fail("expected \"1.0\"");
     }
-    if (const auto list = root.find("added_tokens")) added = AddedTokens(*list, bpe, normalizer);
+    added = AddedTokens(root.find("added_tokens"), declared, bpe, normalizer);
+    const std::string eos_token = declared.text("eos_token");
+    if (!eos_token.empty()) eos_id = added.token_id(eos_token);
     for (const auto& [token, id] : bpe.vocabulary()) name(id, token);
     // A normalized added token decodes as it is looked for, so that the decoder can undo it.
     for (const auto& token : added.tokens()) name(token.id, token.pattern);
@@ -77,6 +80,7 @@ struct Tokenizer::Impl {
   text::Decoder decoder;
   Bpe bpe;
   AddedTokens added;
+  int32_t eos_id = -1;
   std::vector<std::string> texts;  // by id
   std::vector<bool> known;         // ids may have holes
   mutable WordCaches caches;
@@ -87,9 +91,17 @@ Tokenizer::~Tokenizer() = default;
 Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
 Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
 
+Tokenizer Tokenizer::load_folder(const std::filesystem::path& model_dir) {
+  const auto file = model_dir / "tokenizer.json";
+  const nlohmann::json document = read_json(file);
+  return Tokenizer(std::make_unique<Impl>(JsonView(document, file.string()),
+                                          text::load_declared_tokens(model_dir)));
+}
+
 Tokenizer Tokenizer::load(const std::filesystem::path& tokenizer_json) {
   const nlohmann::json document = read_json(tokenizer_json);
-  return Tokenizer(std::make_unique<Impl>(JsonView(document, tokenizer_json.string())));
+  return Tokenizer(
+      std::make_unique<Impl>(JsonView(document, tokenizer_json.string()), DeclaredTokens()));
 }
 
 std::vector<int32_t> Tokenizer::encode(std::string_view text) const {
@@ -125,12 +137,10 @@ std::string Tokenizer::decode(const std::vector<int32_t>& ids, bool skip_special
   std::vector<std::string> tokens;
   tokens.reserve(ids.size());
   for (const int32_t id : ids) {
-    if (id < 0 || static_cast<size_t>(id) >= impl_->texts.size() ||
-        !impl_->known[static_cast<size_t>(id)]) {
-      throw_input_error("{}: there is no token with the id {}; expected ids from 0 to {}",
-                        impl_->file, id, static_cast<int64_t>(impl_->texts.size()) - 1);
-    }
-    const std::string& token = impl_->texts[static_cast<size_t>(id)];
+    if (id < 0) throw_input_error("{}: there is no token with the id {}", impl_->file, id);
+    const auto index = static_cast<size_t>(id);
+    if (index >= impl_->texts.size() || !impl_->known[index]) continue;
+    const std::string& token = impl_->texts[index];
     if (!skip_special_tokens || !impl_->added.is_special(token)) tokens.push_back(token);
   }
   return impl_->decoder.apply(std::move(tokens));
@@ -140,6 +150,10 @@ int32_t Tokenizer::token_id(std::string_view token) const {
   const int32_t added = impl_->added.token_id(token);
   return added >= 0 ? added : impl_->bpe.token_id(token);
 }
+
+int32_t Tokenizer::eos_id() const { return impl_->eos_id; }
+
+const std::string& Tokenizer::from_other_files() const { return impl_->added.from_other_files(); }
 
 int64_t Tokenizer::vocab_size() const { return static_cast<int64_t>(impl_->texts.size()); }
 

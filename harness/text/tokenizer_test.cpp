@@ -131,7 +131,8 @@ TEST(Tokenizer, IdsMayHaveHoles) {
   EXPECT_EQ(tokenizer.vocab_size(), 8);
   EXPECT_EQ(tokenizer.encode("ab"), (std::vector<int32_t>{0, 7}));
   EXPECT_EQ(tokenizer.decode({0, 7}, false), "a b");  // no decoder: joined with blanks
-  for (const int32_t id : {-1, 3, 8, INT32_MAX, INT32_MIN}) {
+  for (const int32_t id : {3, 8, INT32_MAX}) EXPECT_EQ(tokenizer.decode({0, id, 7}, false), "a b");
+  for (const int32_t id : {-1, INT32_MIN}) {
     EXPECT_THROW(tokenizer.decode({id}, false), InputError) << id;
   }
 }
@@ -185,12 +186,12 @@ TEST(Tokenizer, ThreadsMayEncodeAtTheSameTime) {
 
 TEST(TokenizerFile, UnknownPartsAreNamed) {
   json spec = tiny();
-  spec["pre_tokenizer"] = {{"type", "Punctuation"}, {"behavior", "Isolated"}};
-  expect_complaint(spec, "pre_tokenizer: pre-tokenizer type \"Punctuation\" is not supported");
+  spec["pre_tokenizer"] = {{"type", "UnicodeScripts"}};
+  expect_complaint(spec, "pre_tokenizer: pre-tokenizer type \"UnicodeScripts\" is not supported");
   spec = tiny();
   spec["normalizer"] = {{"type", "Sequence"},
-                        {"normalizers", {{{"type", "NFC"}}, {{"type", "Lowercase"}}}}};
-  expect_complaint(spec, "normalizer.normalizers[1]: normalizer type \"Lowercase\"");
+                        {"normalizers", {{{"type", "NFC"}}, {{"type", "Nmt"}}}}};
+  expect_complaint(spec, "normalizer.normalizers[1]: normalizer type \"Nmt\"");
   spec = tiny();
   spec["decoder"]["type"] = "WordPiece";
   expect_complaint(spec, "decoder type \"WordPiece\"");
@@ -208,10 +209,10 @@ TEST(TokenizerFile, UnknownPartsAreNamed) {
   expect_complaint(spec, "version: expected \"1.0\"");
   spec = tiny();
   spec["pre_tokenizer"] = {{"type", "Split"},
-                           {"pattern", {{"Regex", "(a"}}},
+                           {"pattern", {{"Regex", "*a"}}},
                            {"behavior", "Isolated"},
                            {"invert", false}};
-  expect_complaint(spec, "the regular expression (a does not compile");
+  expect_complaint(spec, "the regular expression *a does not compile");
   spec["pre_tokenizer"]["pattern"] = {{"Regex", "\\hx"}};
   expect_complaint(spec, "uses an escape that is not supported: \\h");
   spec["pre_tokenizer"]["behavior"] = "Sometimes";

@@ -67,6 +67,11 @@ void append_utf8(UChar32 code_point, std::string& text) {
 
 bool is_numeric(UChar32 code_point) { return (U_GET_GC_MASK(code_point) & U_GC_N_MASK) != 0; }
 
+bool is_punctuation(UChar32 code_point) {
+  return (code_point < 0x80 && u_isgraph(code_point) && !u_isalnum(code_point)) ||
+         (U_GET_GC_MASK(code_point) & U_GC_P_MASK) != 0;
+}
+
 bool is_word(UChar32 code_point) {
   return (U_GET_GC_MASK(code_point) & (U_GC_M_MASK | U_GC_ND_MASK | U_GC_PC_MASK)) != 0 ||
          u_hasBinaryProperty(code_point, UCHAR_ALPHABETIC) ||

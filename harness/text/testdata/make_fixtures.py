@@ -2,7 +2,7 @@
 """Makes the fixtures of tokenizer_test.cpp with the Python package `tokenizers` 0.23.3, the judge of
 what token ids a text has.
 
-usage: make_fixtures.py [SMOLLM2_TOKENIZER_JSON SMOLLM2_EXPECTED_JSON]
+usage: make_fixtures.py [--again | SMOLLM2_TOKENIZER_JSON SMOLLM2_EXPECTED_JSON]
 
 Beside this script it writes
   strings.json          the texts, shared by all tokenizers
@@ -10,7 +10,9 @@ Beside this script it writes
   <family>_expected.json  {"ids": per text, "decoded": per text, "decoded_skip": per text}; null stands
                         for a decoded text equal to the source text
   variants.json         other settings of the parts over one of the tokenizers, with expectations
+  regexes.json          patterns, and the pieces that Split cuts a few texts into
 Training breaks ties at random: another run makes other tokenizers, with expectations to match.
+--again makes the last two for the tokenizers and texts that are there.
 With two arguments it also writes the expectations of a given tokenizer for the same texts
 (harness/golden/smollm2_tokens.json).
 """
@@ -284,6 +286,18 @@ def variants(base):
             out.append((f"metaspace {scheme} {cut}", "spm_metaspace", {"pre_tokenizer": part, "decoder": part}, {}))
     out.append(("metaspace after digits", "spm_metaspace", {"pre_tokenizer": sequence({"type": "Digits", "individual_digits": False},
                                                              {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": True})}, {}))
+    for part in ({"type": "Whitespace"}, {"type": "WhitespaceSplit"}, {"type": "Punctuation", "behavior": "Isolated"},
+                 {"type": "Punctuation", "behavior": "MergedWithPrevious"}, {"type": "Punctuation", "behavior": "Contiguous"}):
+        out.append((" ".join(part.values()), "smollm", {"pre_tokenizer": sequence(part, plain)}, {}))
+    for left, right in ((True, True), (True, False), (False, True)):
+        out.append((f"strip {left} {right}", "smollm", {"normalizer": {"type": "Strip", "strip_left": left, "strip_right": right}}, {}))
+    out += [
+        ("lowercase", "qwen2", {"normalizer": {"type": "Lowercase"}}, {}),
+        ("strip accents", "qwen2", {"normalizer": {"type": "Sequence", "normalizers": [{"type": "NFD"}, {"type": "StripAccents"}]}}, {}),
+        ("deepseek", "qwen2", {"normalizer": None, "pre_tokenizer": sequence(
+            split("[\r\n]", "Isolated"), split(r"\s?\p{L}+", "Isolated"), split(r"\s?\p{P}+", "Isolated"), split("[\u4e00-\u9fa5\u0800-\u4e00\uac00-\ud7ff]+", "Isolated"),
+            split(r"\s+$", "Isolated"), {"type": "Digits", "individual_digits": True}, plain)}, {}),
+    ]
     made = []
     for name, family, top, model in out:
         spec = copy.deepcopy(base[family])
@@ -293,19 +307,53 @@ def variants(base):
     return made
 
 
+# Constructs of Oniguruma's Ruby syntax, those first whose meaning differs elsewhere.
+PATTERNS = [
+    "^a", "a$", "^", "$", r"\s+$", r"^\s+", r"\Aa", r"a\z", r"a\Z", r"\n\Z", r"(?m:a.b)", r"a.b", r"(?m)a.b", r"(?i)AB|c", r"a(?i)b|C", r"(a(?i)b|C)d|D", r"(?-i:a)(?i:B)",
+    r"(?i-m:A.)", r"a{2}+", r"a{2}", r"a{1,2}+", r"(?:ab){2}?", r"a{2}?b", r"a{1,2}?", r"a{,2}b", r"a{2,}", r"a++b", r"a*+", r"a?+a", r"a+?", r"\p{N}{1,3}+", r"é{1,2}+", r"[ab]{2}+c",
+    r"(?<name>a+)b", r"(?<x>a)(b)", r"\bab\b", r"\Ba", r"\b", r"\W+", r"\w+", r"[\w-]+", r"[^\w\s]+", r"\u0061+", r"\x61+", r"\x{e9}+", r"[\u0061-\u0063]+", r"\v|\t",
+    r"[a[bc]]+", r"[^a[bc]]+", r"[a-z&&[^b]]+", r"[a-z&&b-y&&[^c]]+", r"[^a-z&&[^b]]+", r"[\p{L}&&[^\p{Lu}]]+", r"[a[^\s]]+", r"[[:alpha:]]+", r"[[:digit:][:space:]]+", r"[[:punct:]]+",
+    r"[[:upper:]]|[[:lower:]]+", r"[[:alnum:]_]+", r"[[:word:]]+", r"[a^]+", r"[\]a]+", r"[a\-z]+", r"[-a]+", r"\p{Letter}+", r"\p{Alpha}+", r"\p{Space}+", r"\P{L}+", r"\p{^L}+",
+    r"(?<=a)b|(?<!a)c", r"(?>a+)b", r"a|b|", r"(?=a)", r"[\b]", r"\p{Han}+|\p{Hiragana}", r"[^\r\n\p{L}\p{N}]?+\p{L}++", r" ?[^\s\p{L}\p{N}]++[\r\n]*+", r"\s++$", r"'(?i:[sdmt]|ll|ve|re)",
+    r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re)?",
+]
+PATTERN_TEXTS = [
+    "a", "aab aaab\nab\n", "ab\n\n", "abc ABC aB Ab\ncd CD Cd", "aaaaa b aabab", "éé caf\u00e9 na\u00efve \u00c9t\u00e9", "x-y_z 12345 ab1 'S it'll we'VE", "  two  \n  lines \t\x0b \n ", "$1 + 2 = <3>; [x] ^y` {z}| ~ \u00ab\u00bb\u20ac",
+    "\u5317\u4eac\u306e ABCabc Hello\u0301 \u0300\u01c5 ", "\na\r\nb\n", "d-e.f,g!h\r\n\r\n", "\x08]a]^-z",
+]
+
+
+def regexes():
+    """[{"pattern", "isolated": pieces of each text, "removed": those between the matches}]"""
+    rows = []
+    for pattern in PATTERNS:
+        row = {"pattern": pattern}
+        for behavior in ("isolated", "removed"):
+            split = pre_tokenizers.Split(tokenizers.Regex(pattern), behavior)
+            row[behavior] = [[piece for piece, _ in split.pre_tokenize_str(text)] for text in PATTERN_TEXTS]
+        rows.append(row)
+    return {"texts": PATTERN_TEXTS, "patterns": rows}
+
+
 def write(name, value):
     (HERE / name).write_text(json.dumps(value, ensure_ascii=True, separators=(",", ":")) + "\n")
 
 
 def main():
     assert tokenizers.__version__ == "0.23.3", tokenizers.__version__
-    texts = strings()
-    write("strings.json", texts)
-    base = {}
-    for make in (smollm, llama3, qwen2, spm_legacy, spm_metaspace):
-        spec = base[make.__name__] = make()
-        write(f"{make.__name__}.json", spec)
-        write(f"{make.__name__}_expected.json", expectations(spec, texts))
+    families = (smollm, llama3, qwen2, spm_legacy, spm_metaspace)
+    again = sys.argv[1:] == ["--again"]
+    if again:
+        texts = json.loads((HERE / "strings.json").read_text())
+        base = {make.__name__: json.loads((HERE / f"{make.__name__}.json").read_text()) for make in families}
+    else:
+        texts, base = strings(), {}
+        write("strings.json", texts)
+        for make in families:
+            spec = base[make.__name__] = make()
+            write(f"{make.__name__}.json", spec)
+            write(f"{make.__name__}_expected.json", expectations(spec, texts))
+    write("regexes.json", regexes())
     picked = [i for i, text in enumerate(texts) if len(text) < 60][::16]
     rows = []
     for variant in variants(base):

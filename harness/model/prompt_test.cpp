@@ -1,0 +1,77 @@
+#include "harness/model/prompt.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "harness/base/error.h"
+
+namespace kvbench {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A folder with the tests' tokenizer.
+class PromptFormats : public testing::Test {
+ protected:
+  PromptFormats() {
+    fs::remove_all(folder_);
+    fs::create_directories(folder_);
+    fs::copy_file(fs::path(KVBENCH_TEST_ROOT) / "harness/text/testdata/smollm.json",
+                  folder_ / "tokenizer.json");
+  }
+
+  void write(const std::string& name, const std::string& text) const {
+    std::ofstream(folder_ / name) << text;
+  }
+  PromptFormat format(ChatTemplateUse use) const { return {folder_, use}; }
+
+  const fs::path folder_ = fs::path(testing::TempDir()) / "prompt_formats";
+};
+
+TEST_F(PromptFormats, WithoutTemplate) {
+  write("tokenizer_config.json", R"({"add_bos_token": true})");
+  write("special_tokens_map.json", R"({"bos_token": "<|endoftext|>"})");
+  for (const auto use : {ChatTemplateUse::kNo, ChatTemplateUse::kAuto}) {
+    const PromptFormat made = format(use);
+    EXPECT_FALSE(made.chat_template());
+    EXPECT_EQ(template_text(made), "none");
+    EXPECT_EQ(made.prefix(), "<|endoftext|>");
+    EXPECT_EQ(made.suffix(), "\n");
+  }
+  try {
+    format(ChatTemplateUse::kYes);
+    FAIL() << "a folder without template passed";
+  } catch (const InputError& e) {
+    EXPECT_NE(std::string(e.what()).find(folder_.string() + ": no chat template"),
+              std::string::npos);
+    EXPECT_NE(std::string(e.what()).find("chat_template: auto"), std::string::npos);
+  }
+}
+
+TEST_F(PromptFormats, WithTemplate) {
+  write("tokenizer_config.json", R"({"bos_token": "<|endoftext|>", "add_bos_token": true})");
+  write("chat_template.jinja",
+        "{{ bos_token }}<u>{{ messages[0].content }}</u>{{ strftime_now('%Y') }}");
+  for (const auto use : {ChatTemplateUse::kYes, ChatTemplateUse::kAuto}) {
+    const PromptFormat made = format(use);
+    EXPECT_EQ(template_text(made), "chat_template.jinja, today is 26 Jul 2024");
+    EXPECT_EQ(made.prefix(), "<|endoftext|><u>");  // BOS once
+    EXPECT_EQ(made.suffix(), "</u>2024");
+    EXPECT_EQ(made.context("x"), made.tokenizer().encode("<|endoftext|><u>x"));
+  }
+  EXPECT_EQ(format(ChatTemplateUse::kNo).prefix(), "<|endoftext|>");
+}
+
+TEST_F(PromptFormats, AnswersEndAsTheModelSaysElseAtTheTokenizersEos) {
+  ModelConfig model;
+  EXPECT_TRUE(format(ChatTemplateUse::kNo).end_tokens(model).empty());
+  write("special_tokens_map.json", R"({"eos_token": {"content": "<|im_end|>"}})");
+  EXPECT_EQ(format(ChatTemplateUse::kNo).end_tokens(model), (std::vector<int64_t>{2}));
+  model.end_tokens = {0, 7};
+  EXPECT_EQ(format(ChatTemplateUse::kNo).end_tokens(model), (std::vector<int64_t>{0, 7}));
+}
+
+}  // namespace
+}  // namespace kvbench
