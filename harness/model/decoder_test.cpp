@@ -3,6 +3,7 @@
 #include "harness/model/decoder.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include "harness/base/error.h"
@@ -34,9 +35,12 @@ double largest_difference(const at::Tensor& a, const at::Tensor& b) {
   return (a - b).abs().max().item<double>();
 }
 
-// A prefill whose caches keep everything.
+// A prefill whose caches keep everything, or what a window still sees.
 at::Tensor prefill_full(const Decoder& model, const std::vector<int32_t>& tokens, KvCache& cache) {
   return model.prefill(tokens, [&](const LayerView& layer) {
+    if (layer.window > 0) {
+      return cache.store_window(layer.index, layer.keys, layer.values, layer.window);
+    }
     cache.store(layer.index, layer.keys, layer.values,
                 keep_all(layer.n_kv_heads(), layer.n_tokens()));
   });
@@ -82,6 +86,39 @@ TEST_P(Family, HalfPrecisionsStayClose) {
     EXPECT_TRUE(largest_difference(logits, expected.logits[23]) <= 0.4)
         << largest_difference(logits, expected.logits[23]);
   }
+}
+
+// To the bit: alone or among up to 63 others, a token or a block of them, one thread or two.
+TEST_P(Family, AnswersAreTheSameInAnyCompany) {
+  const Expected expected = load_expected(GetParam());
+  const int threads_before = at::get_num_threads();
+  for (const auto dtype : {at::kFloat, at::kBFloat16}) {
+    const Decoder model(kData / GetParam(), dtype, at::kCPU);
+    for (const int64_t m : {1, 5}) {
+      at::Tensor alone;
+      for (const int threads : {1, 2}) {
+        at::set_num_threads(threads);
+        for (const int64_t n : {1, 2, 7, 19, 64}) {
+          std::vector<KvCache> caches;
+          std::vector<KvCache*> pointers;
+          for (int64_t s = 0; s < n; ++s) {
+            std::vector<int32_t> context = expected.tokens;
+            if (s > 0) context.resize(context.size() - static_cast<size_t>(s % 20));
+            context[0] = static_cast<int32_t>(s);
+            prefill_full(model, context, caches.emplace_back(model.config().n_layers));
+          }
+          for (auto& cache : caches) pointers.push_back(&cache);
+          DecodeBatch batch(pointers);
+          const at::Tensor tokens = at::arange(m, at::kLong).unsqueeze(0);
+          const at::Tensor logits = model.extend(tokens, batch)[0];
+          if (!alone.defined()) alone = logits;
+          EXPECT_TRUE(at::equal(logits, alone))
+              << dtype << ", " << m << " tokens, " << n << " sequences, " << threads << " threads";
+        }
+      }
+    }
+  }
+  at::set_num_threads(threads_before);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Family,

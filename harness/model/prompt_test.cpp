@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "harness/base/error.h"
+#include "harness/base/test_util.h"
 
 namespace kvbench {
 namespace {
@@ -16,7 +17,6 @@ namespace fs = std::filesystem;
 class PromptFormats : public testing::Test {
  protected:
   PromptFormats() {
-    fs::remove_all(folder_);
     fs::create_directories(folder_);
     fs::copy_file(fs::path(KVBENCH_TEST_ROOT) / "harness/text/testdata/smollm.json",
                   folder_ / "tokenizer.json");
@@ -27,7 +27,8 @@ class PromptFormats : public testing::Test {
   }
   PromptFormat format(ChatTemplateUse use) const { return {folder_, use}; }
 
-  const fs::path folder_ = fs::path(testing::TempDir()) / "prompt_formats";
+  const InTempDir dir_;
+  const fs::path folder_ = fs::current_path() / "model";
 };
 
 TEST_F(PromptFormats, WithoutTemplate) {

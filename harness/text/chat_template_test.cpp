@@ -13,6 +13,7 @@
 #include "harness/base/files.h"
 #include "harness/base/json_view.h"
 #include "harness/base/paths.h"
+#include "harness/base/test_util.h"
 #include "harness/text/tokenizer.h"
 
 namespace kvbench {
@@ -117,23 +118,7 @@ TEST(ChatTemplate, InvalidUtf8IsRefused) {
 // In a folder of its own for what set-up installs, with the private Python that is there.
 class TemplateCache : public testing::Test {
  protected:
-  void SetUp() override {
-    const fs::path venv = deps_dir() / "venv";
-    const char* before = ::getenv("KVBENCH_DEPS");
-    before_ = before == nullptr ? "" : before;
-    deps_ = fs::path(testing::TempDir()) / "template_cache_deps";
-    fs::remove_all(deps_);
-    fs::create_directories(deps_);
-    fs::create_directory_symlink(venv, deps_ / "venv");
-    ::setenv("KVBENCH_DEPS", deps_.c_str(), 1);
-  }
-  void TearDown() override {
-    if (before_.empty()) {
-      ::unsetenv("KVBENCH_DEPS");
-    } else {
-      ::setenv("KVBENCH_DEPS", before_.c_str(), 1);
-    }
-  }
+  TemplateCache() { fs::create_directory_symlink(venv_, deps_ / "venv"); }
 
   std::vector<fs::path> kept() const {
     std::vector<fs::path> files;
@@ -145,8 +130,10 @@ class TemplateCache : public testing::Test {
   }
   void take_python_away() { fs::remove(deps_ / "venv"); }
 
-  fs::path deps_;
-  std::string before_;
+  const fs::path venv_ = deps_dir() / "venv";
+  const InTempDir dir_;
+  const fs::path deps_ = fs::current_path();
+  const WithEnv deps_here_{"KVBENCH_DEPS", deps_.c_str()};
 };
 
 TEST_F(TemplateCache, PythonRunsOnce) {

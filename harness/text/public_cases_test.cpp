@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "harness/base/json_view.h"
+#include "harness/base/test_util.h"
 #include "harness/text/chat_template.h"
 #include "harness/text/tokenizer.h"
 
@@ -18,7 +19,7 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 fs::path write_folder(const json& files) {
-  const fs::path dir = fs::path(testing::TempDir()) / "public_case";
+  const fs::path dir = fs::current_path() / "public_case";
   fs::remove_all(dir);
   fs::create_directories(dir);
   for (const auto& [name, content] : files.items()) {
@@ -29,6 +30,7 @@ fs::path write_folder(const json& files) {
 }
 
 TEST(PublicCases, TokenizersAndTemplates) {
+  const InTempDir in;
   const json cases =
       read_json(fs::path(KVBENCH_TEST_ROOT) / "harness/text/testdata/public_cases.json");
   EXPECT_EQ(cases.size(), 12u);
