@@ -119,7 +119,8 @@ void inspect(const Options& options) {
   const OpenModel opened = open_model(spec, options.device);
   print_device_note(options.device);
   const ModelConfig& config = opened.config;
-  policy.validate(config.n_budgeted_layers(), config.n_kv_heads, [&] { return model_hash(spec.path); });
+  policy.validate(config.n_budgeted_layers(), config.n_kv_heads,
+                  [&] { return model_hash(spec.path); });
 
   // Token ids need no tokenizer, so a folder without one will do for them.
   std::optional<PromptFormat> format;
@@ -134,7 +135,8 @@ void inspect(const Options& options) {
     question = options.question.ends_with(".ids") ? read_ids(options.question)
                                                   : tokenizer().encode(read_file(options.question));
   }
-  check_prompt("inspect", config, context, question, options.generate);
+  const bool compressed = !policy.is_full() && options.ratio > 0;
+  check_prompt("inspect", config, context, question, options.generate, /*n_around=*/0, compressed);
 
   const Decoder model(spec.path, opened.dtype, opened.device);
   std::vector<at::Tensor> scores;

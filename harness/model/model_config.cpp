@@ -228,14 +228,14 @@ std::vector<int64_t> ModelConfig::cache_slots() const {
   return slots;
 }
 
-int64_t ModelConfig::most_tokens() const {
-  if (!windowed_throughout()) return max_positions;
+int64_t ModelConfig::most_tokens(bool compressed) const {
+  if (!compressed || !windowed_throughout()) return max_positions;
   return std::min(max_positions, *std::min_element(windows.begin(), windows.end()));
 }
 
-std::string ModelConfig::token_limit() const {
-  if (most_tokens() == max_positions) return fmt::format("{} positions", max_positions);
-  return fmt::format("sliding window of {} tokens, which every layer has", most_tokens());
+std::string ModelConfig::token_limit(bool compressed) const {
+  if (most_tokens(compressed) == max_positions) return fmt::format("{} positions", max_positions);
+  return fmt::format("sliding window of {} tokens, which every layer has", most_tokens(compressed));
 }
 
 ModelConfig load_model_config(const std::filesystem::path& model_dir) {

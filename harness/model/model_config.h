@@ -59,15 +59,15 @@ struct ModelConfig {
   int64_t gqa_group() const { return n_heads / n_kv_heads; }
   // Policies budget the layers of full attention; a windowed layer keeps what its window sees.
   // Where every layer is windowed all are budgeted, and prompts with their answers stay within the
-  // window.
+  // window unless nothing is removed: a cut cache does not know what its window has passed.
   bool windowed_throughout() const;
   bool is_budgeted(int64_t l) const { return windows[l] == 0 || windowed_throughout(); }
   int64_t n_budgeted_layers() const;
   // Where the cache holds layer l: the budgeted ones first, then the others.
   std::vector<int64_t> cache_slots() const;
   // Tokens that a prompt with its answer may have, and what sets that limit, as text.
-  int64_t most_tokens() const;
-  std::string token_limit() const;
+  int64_t most_tokens(bool compressed = true) const;
+  std::string token_limit(bool compressed = true) const;
   // Whether layer l turns by local_rope_theta.
   bool local_rope(int64_t l) const { return local_rope_theta > 0 && windows[l] > 0; }
 };

@@ -55,14 +55,14 @@ std::string template_text(const PromptFormat& format) {
 
 void check_prompt(const std::string& place, const ModelConfig& model,
                   const std::vector<int32_t>& context, const std::vector<int32_t>& question,
-                  int64_t max_new_tokens, int64_t n_around) {
+                  int64_t max_new_tokens, int64_t n_around, bool compressed) {
   const auto n_tokens = static_cast<int64_t>(context.size() + question.size()) + max_new_tokens;
-  if (n_tokens > model.most_tokens()) {
+  if (n_tokens > model.most_tokens(compressed)) {
     throw_input_error(
         "{}: {} tokens (context {}, question {}{}, answer up to {}) are more than the model's {}",
         place, n_tokens, context.size(), question.size(),
         n_around == 0 ? "" : fmt::format(", {} of these the chat template's", n_around),
-        max_new_tokens, model.token_limit());
+        max_new_tokens, model.token_limit(compressed));
   }
   for (const auto* ids : {&context, &question}) {
     for (const auto id : *ids) {

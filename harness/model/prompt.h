@@ -52,10 +52,10 @@ class PromptFormat {
 std::string template_text(const PromptFormat& format);
 
 // Throws InputError, beginning with `place`, when a prompt with its answer is longer than the
-// model's positions, or holds a token id that the model does not have. `n_around` tokens of it are
-// the prompt format's, which the message then says. Needs no weights.
+// model takes (ModelConfig::most_tokens), or holds a token id that the model does not have.
+// `n_around` tokens of it are the prompt format's, which the message then says. Needs no weights.
 void check_prompt(const std::string& place, const ModelConfig& model,
                   const std::vector<int32_t>& context, const std::vector<int32_t>& question,
-                  int64_t max_new_tokens, int64_t n_around = 0);
+                  int64_t max_new_tokens, int64_t n_around = 0, bool compressed = true);
 
 }  // namespace kvbench
