@@ -101,6 +101,10 @@ INSTANTIATE_TEST_SUITE_P(
         BadInput{"NegativeId", {"-3", "vocabulary of 96"}, inspect({"--tokens", "negative.ids"})},
         BadInput{
             "TooManyIds", {"3000 tokens", "2048 positions"}, inspect({"--tokens", "long.ids"})},
+        BadInput{"BeyondTheSlidingWindow",
+                 {"10 tokens", "sliding window of 7 tokens"},
+                 {"inspect", "--model", "windowed", "--tokens", "ten.ids", "--policy", "keydiff",
+                  "--ratio", "0.5", "--output", "out.h5"}},
         BadInput{"TooManyToGenerate",
                  {"2048 positions"},
                  inspect({"--tokens", "nearly_long.ids", "--generate", "20"})},

@@ -9,6 +9,7 @@
 #include "harness/base/error.h"
 #include "harness/base/files.h"
 #include "harness/base/hdf5.h"
+#include "harness/cli/progress_bar.h"
 #include "harness/cli/verbs.h"
 #include "harness/config/model_spec.h"
 #include "harness/config/policy_yaml.h"
@@ -138,7 +139,7 @@ void inspect(const Options& options) {
   const bool compressed = !policy.is_full() && options.ratio > 0;
   check_prompt("inspect", config, context, question, options.generate, /*n_around=*/0, compressed);
 
-  const Decoder model(spec.path, opened.dtype, opened.device);
+  const Decoder model(spec.path, opened.dtype, opened.device, show_progress());
   std::vector<at::Tensor> scores;
   CompressOptions compress;
   compress.keep_positions = true;

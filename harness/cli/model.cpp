@@ -7,6 +7,7 @@
 
 #include "harness/base/error.h"
 #include "harness/base/names.h"
+#include "harness/cli/progress_bar.h"
 #include "harness/cli/verbs.h"
 #include "harness/engine/compress.h"
 #include "harness/engine/decode.h"
@@ -76,13 +77,13 @@ void check(const std::string& text, const std::string& dtype) {
              weights.names().size(), weights.n_parameters(), weights.n_bytes(),
              config.stored_dtype);
   const at::ScalarType scalar = opened.dtype;
-  const Decoder model(spec.path, scalar, opened.device);
+  const Decoder model(spec.path, scalar, opened.device, show_progress());
   fmt::print("loaded       {} bytes as {}\n", model.weight_bytes(), dtype_name(scalar));
   fmt::print("KV cache     {} bytes for 1000 tokens{}\n", model.kv_bytes(1000),
              config.n_budgeted_layers() == config.n_layers
                  ? ""
-                 : fmt::format(", {} layers of {} without a sliding window", config.n_budgeted_layers(),
-                               config.n_layers));
+                 : fmt::format(", {} layers of {} without a sliding window",
+                               config.n_budgeted_layers(), config.n_layers));
 
   const PromptFormat format(spec.path, ChatTemplateUse::kAuto);
   fmt::print("tokenizer    {} ids\n", format.tokenizer().vocab_size());

@@ -67,6 +67,8 @@ class RefusedTest : public testing::TestWithParam<BadInput> {
     write_bytes(folder / "good.ids", id_lines(0, 40));
     write_bytes(folder / "long.ids", id_lines(0, 3000));
     write_bytes(folder / "nearly_long.ids", id_lines(0, 2040));
+    write_bytes(folder / "ten.ids", id_lines(0, 10));
+    std::filesystem::copy(tiny_model().parent_path() / "mistral_window", folder / "windowed");
     write_bytes(folder / "word.ids", "1\n\nabc\n");
     write_bytes(folder / "huge.ids", "1\n99999999999\n");
     write_bytes(folder / "outside.ids", "1\n2\n96\n");

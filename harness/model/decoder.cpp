@@ -56,7 +56,9 @@ Decoder::Decoder(const std::filesystem::path& model_dir, at::ScalarType dtype, c
   resolve_by_file(config_, weights);
   const c10::InferenceMode no_autograd;
   const int64_t vocab = config_.vocab_size, hidden = config_.hidden_size;
-  const Advance advance = progress ? progress(config_.n_layers, 0) : Advance();
+  constexpr int64_t kWorthABar = int64_t{1} << 30;  // bytes: below, nobody waits
+  const Advance advance =
+      progress && weights.n_bytes() >= kWorthABar ? progress(config_.n_layers, 0) : Advance();
   embedding_ = weights.get(config_.embedding_name, {vocab, hidden}, dtype, device);
   final_norm_ = load_norm(weights, config_.weight_prefix + "norm.weight", hidden);
   head_ = Linear(config_.tied_embeddings
@@ -64,7 +66,7 @@ Decoder::Decoder(const std::filesystem::path& model_dir, at::ScalarType dtype, c
                      : weights.get(config_.head_name, {vocab, hidden}, dtype, device));
   for (int64_t l = 0; l < config_.n_layers; ++l) {
     layers_.push_back(load_layer(weights, l));
-    if (advance) advance(1, "loading");
+    if (advance) advance(1, "layers loaded");
   }
 }
 

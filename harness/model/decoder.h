@@ -30,7 +30,8 @@ class Decoder {
  public:
   // Throws InputError when the folder is not a supported model (config.json, safetensors).
   // dtype: float32, bfloat16 or float16; weights are converted while loading, and each is in memory
-  // once. `progress` is told of every layer that is there.
+  // once. `progress` is told
+  // of every layer of a large model.
   Decoder(const std::filesystem::path& model_dir, at::ScalarType dtype, c10::Device device,
           const StartProgress& progress = {});
 

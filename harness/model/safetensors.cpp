@@ -311,12 +311,13 @@ void Weights::read(const std::string& name, const at::Tensor& into) const {
     entry.file->read(entry.offset, into.mutable_data_ptr(), entry.n_bytes);
     return;
   }
+  buffer_.resize(kBufferBytes);
   const auto size = static_cast<int64_t>(at::elementSize(*stored));
-  const at::Tensor flat = into.view({-1});
-  const at::Tensor buffer = at::empty({std::min(kBufferBytes / size, flat.numel())}, *stored);
-  for (int64_t first = 0; first < flat.numel(); first += buffer.numel()) {
-    const int64_t n = std::min(buffer.numel(), flat.numel() - first);
-    entry.file->read(entry.offset + first * size, buffer.mutable_data_ptr(), n * size);
+  const int64_t most = kBufferBytes / size;
+  const at::Tensor flat = into.view({-1}), buffer = at::from_blob(buffer_.data(), {most}, *stored);
+  for (int64_t first = 0; first < flat.numel(); first += most) {
+    const int64_t n = std::min(most, flat.numel() - first);
+    entry.file->read(entry.offset + first * size, buffer_.data(), n * size);
     flat.narrow(0, first, n).copy_(buffer.narrow(0, 0, n));
   }
 }

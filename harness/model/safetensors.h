@@ -43,7 +43,7 @@ class Weights {
   // The same into a contiguous tensor that is there, of the stored shape. Beside it no more memory
   // than a buffer of kBufferBytes is needed.
   void read(const std::string& name, const at::Tensor& into) const;
-  static constexpr int64_t kBufferBytes = 16 << 20;
+  static constexpr int64_t kBufferBytes = 4 << 20;
 
   // Elements of all tensors together, and their stored bytes.
   int64_t n_parameters() const;
@@ -65,6 +65,8 @@ class Weights {
 
   std::filesystem::path dir_;
   std::map<std::string, Entry> tensors_;
+  // For conversions. One for all: freed between the tensors that stay, many would leave holes.
+  mutable std::vector<char> buffer_;
 };
 
 }  // namespace kvbench

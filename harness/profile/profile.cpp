@@ -195,7 +195,7 @@ ProfileData make_profile(const ProfileConfig& config, const StartProgress& start
   }
   if (n_done < contexts.size()) {
     stored_whole = false;
-    const Decoder model(config.model.path, opened.dtype, opened.device);
+    const Decoder model(config.model.path, opened.dtype, opened.device, start_progress);
     // Half of a context's work is reading it, the other half decoding and solving.
     const Advance advance = start_progress
                                 ? start_progress(2 * static_cast<int64_t>(contexts.size()),

@@ -105,7 +105,7 @@ SweepResult run_sweep(const SweepConfig& config, const SweepOptions& options) {
       !config.latency || is_measured(*config.latency, policies, config.ratios, identity, store);
   if (store.complete() && all_measured) return result;
   if (store.n_done() < store.n_planned() || !all_measured) {
-    const Decoder model(config.model.path, opened.dtype, opened.device);
+    const Decoder model(config.model.path, opened.dtype, opened.device, options.start_progress);
     ContextRunner runner(model, format, store, config.fidelity);
     const Advance advance = options.start_progress
                                 ? options.start_progress(store.n_planned(), store.n_done())
