@@ -148,5 +148,12 @@ TEST(CurrentError, IsOneLineWhateverWasThrown) {
   EXPECT_NE(said(std::runtime_error("")), "");
 }
 
+TEST(InputErrors, AreOneLine) {
+  EXPECT_STREQ(InputError("a\nb\tc\x01"
+                          "d \xc3\xa9")
+                   .what(),
+               "a b c d \xc3\xa9");
+}
+
 }  // namespace
 }  // namespace kvbench

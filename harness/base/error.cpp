@@ -1,6 +1,20 @@
 #include "harness/base/error.h"
 
+#include <utility>
+
 namespace kvbench {
+namespace {
+
+std::string one_line(std::string text) {
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < 0x20) c = ' ';
+  }
+  return text;
+}
+
+}  // namespace
+
+InputError::InputError(std::string message) : std::runtime_error(one_line(std::move(message))) {}
 
 std::string current_error() {
   try {

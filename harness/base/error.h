@@ -9,19 +9,16 @@
 namespace kvbench {
 
 // The request was wrong (a file, a setting, a name): one clear line for the user, exit status 2.
+// Texts out of files are in it: their line ends and other control characters become blanks.
 class InputError : public std::runtime_error {
  public:
-  using std::runtime_error::runtime_error;
+  explicit InputError(std::string message);
 };
 
 template <class... Args>
 [[noreturn]] void throw_input_error(fmt::format_string<Args...> format, Args&&... args) {
   throw InputError(fmt::format(format, std::forward<Args>(args)...));
 }
-
-// First line of what the exception being handled says, whatever its type; never empty. LibTorch
-// appends a backtrace to its own. Only inside a catch block.
-std::string current_error();
 
 // First line of what the exception being handled says, whatever its type; never empty. LibTorch
 // appends a backtrace to its own. Only inside a catch block.

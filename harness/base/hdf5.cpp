@@ -103,6 +103,7 @@ void check_stored(const File& file, const std::string& name, hid_t dataset, int6
   hsize_t file_bytes = 0;
   file.check(H5Fget_filesize(file.id(), &file_bytes), name);
   const hsize_t stored = std::min(H5Dget_storage_size(dataset), file_bytes);
+  if (value_bytes == 0) file.fail(name, "its values have no size");
   if (static_cast<hsize_t>(n_values) / kMostDeflated > stored / value_bytes) {
     file.fail(name, fmt::format("its shape claims {} values, the file holds {} bytes of them",
                                 n_values, stored));

@@ -151,11 +151,7 @@ int64_t JsonView::integer_or(const std::string& key, int64_t low, int64_t high,
 }
 
 void JsonView::fail(const std::string& what) const {
-  std::string message = fmt::format("{}: {}{}{}", file_, path_, path_.empty() ? "" : ": ", what);
-  for (char& c : message) {
-    if (static_cast<unsigned char>(c) < 0x20) c = ' ';
-  }
-  throw InputError(message);
+  throw_input_error("{}: {}{}{}", file_, path_, path_.empty() ? "" : ": ", what);
 }
 
 void JsonView::fail_type(const std::string& expected) const {

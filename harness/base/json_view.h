@@ -61,7 +61,7 @@ class JsonView {
   bool boolean_or(const std::string& key, bool otherwise) const;
   int64_t integer_or(const std::string& key, int64_t low, int64_t high, int64_t otherwise) const;
 
-  // Throws "<file>: <path>: <what>", control characters of the file's own texts as blanks.
+  // Throws "<file>: <path>: <what>".
   [[noreturn]] void fail(const std::string& what) const;
   // The same with "expected <expected>, got <this value>".
   [[noreturn]] void fail_type(const std::string& expected) const;

@@ -67,6 +67,8 @@ Widths Layout::stored_widths(const h5::File& file, const std::string& dataset) {
   const Id stored = open_dataset(file, dataset);
   const Id type = file.own(H5Dget_type(stored.get()), dataset);
   if (H5Tget_class(type.get()) != H5T_COMPOUND) file.fail(dataset, "expected a compound type");
+  const size_t row_bytes = H5Tget_size(type.get());
+  if (row_bytes == 0) file.fail(dataset, "its rows have no size");
   Widths widths;
   for (int i = 0; i < H5Tget_nmembers(type.get()); ++i) {
     const Id member(H5Tget_member_type(type.get(), static_cast<unsigned>(i)));
@@ -78,7 +80,12 @@ Widths Layout::stored_widths(const h5::File& file, const std::string& dataset) {
     if (H5Tis_variable_str(member.get()) > 0) {
       file.fail(dataset, "column " + column + ": expected texts of fixed width");
     }
-    widths[column] = H5Tget_size(member.get());
+    const size_t width = H5Tget_size(member.get());
+    if (width == 0 || width > row_bytes) {
+      file.fail(dataset,
+                fmt::format("column {}: {} bytes in rows of {}", column, width, row_bytes));
+    }
+    widths[column] = width;
   }
   return widths;
 }
