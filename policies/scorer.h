@@ -30,6 +30,7 @@ struct LayerView {
   at::Tensor queries_prerope;  // [Hq, T, d] before RoPE; undefined while decoding
   at::Tensor output_weight;    // W_O [D, Hq * d]
   at::Tensor inverse_frequencies;  // of RoPE, float32 [d / 2]: position t turns pair i by t * f_i
+  double rope_factor = 1;          // and scales it by this (yarn)
   double attention_scale = 0;      // 1 / sqrt(d)
   at::Tensor importance;           // float32 [H, T], of the answer to come: for oracles alone, else
                                    // undefined (policies/lukv/oracle.h)

@@ -257,6 +257,7 @@ at::Tensor Decoder::prefill(const std::vector<int32_t>& tokens, const Observer& 
     view.values = p.values.squeeze(0).transpose(0, 1).contiguous();
     view.output_weight = layers_[l].output.weight();
     view.inverse_frequencies = frequencies;
+    view.rope_factor = rope_attention_factor(config_);
     view.attention_scale = config_.attention_scale;
     const at::Tensor attended = attend_causally(view, layers_[l].window);
     observer(view);

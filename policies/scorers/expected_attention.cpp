@@ -76,8 +76,8 @@ class ExpectedAttention : public Scorer {
     return at::stack(logits);
   }
 
-  // Mean of the rotations R_t over the positions t = T ... T + n_future - 1, float32 [d, d]:
-  // cos and sin of pair (i, i + d / 2), averaged in float64.
+  // Mean of the rotations R_t over the positions t = T ... T + n_future - 1, scaled as RoPE scales,
+  // float32 [d, d]: cos and sin of pair (i, i + d / 2), averaged in float64.
   at::Tensor mean_rotation(const LayerView& layer) const {
     const at::Tensor frequencies = layer.inverse_frequencies.to(at::kDouble);
     const at::Tensor angles =
@@ -85,7 +85,8 @@ class ExpectedAttention : public Scorer {
             .unsqueeze(1) *
         frequencies;  // [n_future, d / 2]
     const at::Tensor cos = angles.cos().mean(0).diag(), sin = angles.sin().mean(0).diag();
-    return at::cat({at::cat({cos, -sin}, 1), at::cat({sin, cos}, 1)}).to(at::kFloat);
+    const at::Tensor rotation = at::cat({at::cat({cos, -sin}, 1), at::cat({sin, cos}, 1)});
+    return (rotation * layer.rope_factor).to(at::kFloat);
   }
 
   double eps_ = 0;

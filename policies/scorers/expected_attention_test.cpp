@@ -69,7 +69,8 @@ TEST(ExpectedAttention, RotatesIntoTheFuture) {
 // The formula of policies.md 2.8 in float64 with explicit matrices.
 TEST(ExpectedAttention, FollowsTheFormula) {
   constexpr int64_t kTokens = 50, kSink = 4, kFuture = 16, d = 8;
-  const LayerView layer = testing::random_view(kTokens, d);
+  LayerView layer = testing::random_view(kTokens, d);
+  layer.rope_factor = 1.1;
   at::Tensor rotation = at::zeros({d, d}, at::kDouble);
   for (int64_t t = kTokens; t < kTokens + kFuture; ++t) {
     for (int64_t i = 0; i < d / 2; ++i) {
@@ -80,6 +81,7 @@ TEST(ExpectedAttention, FollowsTheFormula) {
       rotation[i + d / 2][i] += std::sin(angle) / kFuture;
     }
   }
+  rotation *= layer.rope_factor;
   at::Tensor want = at::zeros({2, kTokens - kSink}, at::kDouble);
   for (int64_t q = 0; q < 4; ++q) {
     const auto queries = layer.queries_prerope[q].slice(0, kSink).to(at::kDouble);
