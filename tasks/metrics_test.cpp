@@ -72,7 +72,10 @@ TEST(Metrics, WrongRequestsSayWhatIsWrong) {
   EXPECT_THROW(grade("string_match_all", "a", {}), InputError);
   EXPECT_THROW(ruler::task_score("string_match_all", {}), InputError);
   EXPECT_THROW(ruler::task_score("string_match_all", {{"a", {}}}), InputError);
-  for (const std::string& name : metric_names()) EXPECT_EQ(grade(name, "a", {"A"}), 100.0);
+  for (const std::string& name : metric_names()) {
+    if (!name.starts_with("string_match")) continue;
+    EXPECT_EQ(grade(name, "a", {"A"}), 100.0);
+  }
 }
 
 }  // namespace

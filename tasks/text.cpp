@@ -1,5 +1,7 @@
 #include "tasks/text.h"
 
+#include <unicode/locid.h>
+#include <unicode/unistr.h>
 #include <unicode/utf8.h>
 
 #include <algorithm>
@@ -12,6 +14,48 @@ bool is_python_space(int32_t c) {
   return (c >= 0x09 && c <= 0x0d) || (c >= 0x1c && c <= 0x20) || c == 0x85 || c == 0xa0 ||
          c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f ||
          c == 0x205f || c == 0x3000;
+}
+
+namespace {
+
+std::u32string code_points_of(const icu::UnicodeString& text) {
+  std::u32string out;
+  for (int32_t i = 0; i < text.length(); i = text.moveIndex32(i, 1)) {
+    out += static_cast<char32_t>(text.char32At(i));
+  }
+  return out;
+}
+
+icu::UnicodeString from_utf8(std::string_view text) {
+  return icu::UnicodeString::fromUTF8(
+      icu::StringPiece(text.data(), static_cast<int32_t>(text.size())));
+}
+
+}  // namespace
+
+std::u32string code_points(std::string_view text) { return code_points_of(from_utf8(text)); }
+
+std::string to_utf8(std::u32string_view text) {
+  std::string out;
+  icu::UnicodeString::fromUTF32(reinterpret_cast<const UChar32*>(text.data()),
+                                static_cast<int32_t>(text.size()))
+      .toUTF8String(out);
+  return out;
+}
+
+std::u32string python_lower(std::string_view text) {
+  return code_points_of(from_utf8(text).toLower(icu::Locale::getRoot()));
+}
+
+std::vector<std::u32string> split_at_spaces(std::u32string_view text) {
+  std::vector<std::u32string> parts;
+  size_t begin = 0;
+  for (size_t i = 0; i <= text.size(); ++i) {
+    if (i < text.size() && !is_python_space(static_cast<int32_t>(text[i]))) continue;
+    if (i > begin) parts.emplace_back(text.substr(begin, i - begin));
+    begin = i + 1;
+  }
+  return parts;
 }
 
 std::string collapse_spaces(std::string_view text) {

@@ -15,6 +15,16 @@ namespace kvbench {
 // What Python's str.isspace, str.strip and the regular expression \s take for whitespace.
 bool is_python_space(int32_t code_point);
 
+// The code points of a text, U+FFFD for what is not UTF-8; and back.
+std::u32string code_points(std::string_view text);
+std::string to_utf8(std::u32string_view text);
+
+// Lower case by the full Unicode mapping, without a locale: str.lower.
+std::u32string python_lower(std::string_view text);
+
+// str.split(): the parts between runs of whitespace.
+std::vector<std::u32string> split_at_spaces(std::u32string_view text);
+
 // Every run of whitespace becomes one blank: re.sub(r"\s+", " ", text).
 std::string collapse_spaces(std::string_view text);
 

@@ -20,12 +20,12 @@ auto graded(const JsonView& item, Grade&& grade) {
   }
 }
 
-// {metric, prediction, ground_truths}: one score in 0..1.
+// {metric, prediction, ground_truths, all_classes}: one score in 0..1.
 std::string grade_metric_case(const JsonView& item) {
-  const std::string &metric = item.at("metric").text(), &prediction = item.at("prediction").text();
-  const auto references = item.at("ground_truths").texts();
-  return graded(
-      item, [&] { return fmt::format("{:.17g}\n", grade_share(metric, prediction, references)); });
+  const std::string& metric = item.at("metric").text();
+  Answered answered{item.at("prediction").text(), item.at("ground_truths").texts()};
+  if (const auto classes = item.find("all_classes")) answered.classes = classes->texts();
+  return graded(item, [&] { return fmt::format("{:.17g}\n", grade_share(metric, answered)); });
 }
 
 // {samples: [{pred, refs}]}: the task's two RULER scores.

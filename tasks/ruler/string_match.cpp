@@ -8,6 +8,7 @@
 
 #include "harness/base/error.h"
 #include "harness/base/names.h"
+#include "tasks/metric.h"
 #include "tasks/text.h"
 
 namespace kvbench::ruler {
@@ -68,6 +69,33 @@ const StringMatch& find_string_match(const std::string& metric) {
   }
   throw InputError(unknown_name("metric", metric, names));
 }
+
+namespace {
+
+template <size_t kIndex>
+class Registered : public Metric {
+ public:
+  explicit Registered(Params&) {}
+
+  double share(const Answered& answered) const override {
+    const StringMatch& match = string_match_metrics()[kIndex];
+    if (answered.references.empty()) {
+      throw_input_error("{}: there is no reference to compare with", match.name);
+    }
+    return hit_share(match, answered.prediction, answered.references);
+  }
+};
+using All = Registered<0>;
+using AllKvpress = Registered<1>;
+using Part = Registered<2>;
+using PartKvpress = Registered<3>;
+KVB_REGISTER_METRIC("string_match_all", All, "share of the references that the prediction holds");
+KVB_REGISTER_METRIC("string_match_all_kvpress", AllKvpress, "the same, control characters removed");
+KVB_REGISTER_METRIC("string_match_part", Part, "does the prediction hold one of the references?");
+KVB_REGISTER_METRIC("string_match_part_kvpress", PartKvpress,
+                    "the same, control characters removed");
+
+}  // namespace
 
 std::string clean_prediction(ControlCharacters control, const std::string& prediction) {
   std::string utf8;
