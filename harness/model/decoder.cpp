@@ -64,9 +64,16 @@ Decoder::Decoder(const std::filesystem::path& model_dir, at::ScalarType dtype, c
   head_ = Linear(config_.tied_embeddings
                      ? embedding_
                      : weights.get(config_.head_name, {vocab, hidden}, dtype, device));
+  const auto slots = config_.cache_slots();
   for (int64_t l = 0; l < config_.n_layers; ++l) {
-    layers_.push_back(load_layer(weights, l));
+    layers_.push_back(load_layer(weights, l, slots[l]));
     if (advance) advance(1, "layers loaded");
+  }
+  if (config_.rope_scaling.type != RopeScaling::Type::kDynamic) {
+    frequencies_ = inverse_frequencies(config_, /*local=*/false, int64_t{0});
+  }
+  if (config_.local_rope_theta > 0) {
+    local_frequencies_ = inverse_frequencies(config_, /*local=*/true, int64_t{0});
   }
 }
 
@@ -94,7 +101,8 @@ Linear Decoder::load_linear(const Weights& weights, const std::vector<std::strin
   return Linear(weight, bias);
 }
 
-Decoder::Layer Decoder::load_layer(const Weights& weights, int64_t index) const {
+Decoder::Layer Decoder::load_layer(const Weights& weights, int64_t index,
+                                   int64_t cache_slot) const {
   const std::string prefix = fmt::format("{}layers.{}.", config_.weight_prefix, index);
   const int64_t hidden = config_.hidden_size, inner = config_.intermediate_size;
   const int64_t q_size = config_.n_heads * config_.head_dim;
@@ -127,7 +135,7 @@ Decoder::Layer Decoder::load_layer(const Weights& weights, int64_t index) const 
       linear({"mlp.gate_proj", "mlp.up_proj"}, {inner, inner}, hidden, config_.mlp_bias);
   layer.down = linear({"mlp.down_proj"}, {hidden}, inner, config_.mlp_bias);
   layer.window = config_.windows[index];
-  layer.cache_slot = config_.cache_slots()[index];
+  layer.cache_slot = cache_slot;
   layer.is_budgeted = config_.is_budgeted(index);
   layer.local_rope = config_.local_rope(index);
   return layer;
@@ -187,17 +195,18 @@ at::Tensor Decoder::mlp(const Layer& layer, const at::Tensor& hidden) const {
   return layer.down(gated_activation(layer.gate_up(hidden), activation));
 }
 
+at::Tensor Decoder::frequencies_at(const at::Tensor& positions) const {
+  return frequencies_.defined() ? frequencies_
+                                : inverse_frequencies(config_, /*local=*/false, positions);
+}
+
 // tokens [S, m] and their positions [S, m] -> logits float32 [S, vocab] or [S, m, vocab].
 at::Tensor Decoder::forward(const at::Tensor& tokens, const at::Tensor& positions,
                             const Attend& attend, Logits logits) const {
   const RopeAngles angles =
-      rope_angles(positions, inverse_frequencies(config_, /*local=*/false, positions),
-                  rope_attention_factor(config_));
-  const bool any_local = std::any_of(layers_.begin(), layers_.end(),
-                                     [](const Layer& layer) { return layer.local_rope; });
+      rope_angles(positions, frequencies_at(positions), rope_attention_factor(config_));
   const RopeAngles local_angles =
-      any_local ? rope_angles(positions, inverse_frequencies(config_, /*local=*/true, positions), 1)
-                : RopeAngles();
+      local_frequencies_.defined() ? rope_angles(positions, local_frequencies_, 1) : RopeAngles();
   at::Tensor hidden = at::embedding(embedding_, tokens);
   if (config_.embedding_scale != 1) {
     hidden = hidden * at::scalar_tensor(config_.embedding_scale, hidden.options());
@@ -241,14 +250,14 @@ at::Tensor Decoder::prefill(const std::vector<int32_t>& tokens, const Observer& 
   const at::Tensor ids = token_ids(tokens);
   check_tokens(ids, 0);
   const auto n_tokens = static_cast<int64_t>(tokens.size());
-  const at::Tensor positions = at::arange(n_tokens, at::TensorOptions(at::kLong).device(device_));
-  const at::Tensor frequencies =
-      inverse_frequencies(config_, /*local=*/false, n_tokens).to(device_);
-  const int64_t n_full = config_.n_budgeted_layers();
+  const at::Tensor positions =
+      at::arange(n_tokens, at::TensorOptions(at::kLong).device(device_)).unsqueeze(0);
+  const at::Tensor frequencies = frequencies_at(positions).view({-1}).to(device_);
+  const int64_t n_budgeted = config_.n_budgeted_layers();
   const auto attend = [&](int64_t l, const Projections& p) {
     LayerView view;
     view.index = layers_[l].cache_slot;
-    view.n_layers = n_full;
+    view.n_layers = n_budgeted;
     if (!layers_[l].is_budgeted) view.window = layers_[l].window;
     // [1, T, heads, d] -> [heads, T, d]
     view.queries_prerope = p.queries_prerope.squeeze(0).transpose(0, 1);
@@ -263,7 +272,7 @@ at::Tensor Decoder::prefill(const std::vector<int32_t>& tokens, const Observer& 
     observer(view);
     return attended.transpose(0, 1).unsqueeze(0);
   };
-  return forward(ids.to(device_), positions.unsqueeze(0), attend, Logits::kLast).squeeze(0);
+  return forward(ids.to(device_), positions, attend, Logits::kLast).squeeze(0);
 }
 
 at::Tensor Decoder::extend(const at::Tensor& tokens, DecodeBatch& batch, Logits logits,

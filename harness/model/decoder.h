@@ -82,7 +82,9 @@ class Decoder {
   at::Tensor load_norm(const Weights& weights, const std::string& name, int64_t size) const;
   Linear load_linear(const Weights& weights, const std::vector<std::string>& names,
                      const std::vector<int64_t>& out_sizes, int64_t in, bool has_bias) const;
-  Layer load_layer(const Weights& weights, int64_t index) const;
+  Layer load_layer(const Weights& weights, int64_t index, int64_t cache_slot) const;
+  // Of RoPE at these positions [S, m]: [d / 2], or [S, d / 2] under dynamic scaling.
+  at::Tensor frequencies_at(const at::Tensor& positions) const;
   void check_tokens(const at::Tensor& tokens, int64_t first_position) const;
   at::Tensor forward(const at::Tensor& tokens, const at::Tensor& positions, const Attend& attend,
                      Logits logits) const;
@@ -96,6 +98,8 @@ class Decoder {
   at::Tensor final_norm_;
   Linear head_;
   at::Tensor embedding_;  // the head's weight where they are tied
+  // Of RoPE, [d / 2]: undefined where a sequence's length decides, and where no layer is local.
+  at::Tensor frequencies_, local_frequencies_;
   std::vector<Layer> layers_;
 };
 

@@ -223,8 +223,9 @@ int64_t ModelConfig::n_budgeted_layers() const {
 
 std::vector<int64_t> ModelConfig::cache_slots() const {
   std::vector<int64_t> slots;
+  const bool all = windowed_throughout();
   int64_t budgeted = 0, other = n_budgeted_layers();
-  for (int64_t l = 0; l < n_layers; ++l) slots.push_back(is_budgeted(l) ? budgeted++ : other++);
+  for (const int64_t window : windows) slots.push_back(all || window == 0 ? budgeted++ : other++);
   return slots;
 }
 
