@@ -32,14 +32,13 @@ class BestReference : public Metric {
   double share(const Answered& answered) const final {
     double best = 0;
     for (const auto& reference : answered.references) {
-      best = std::max(best, score(answered.prediction, reference, answered.classes));
+      best = std::max(best, score(answered, reference));
     }
     return best;
   }
 
  private:
-  virtual double score(const std::string& prediction, const std::string& reference,
-                       const std::vector<std::string>& classes) const = 0;
+  virtual double score(const Answered& answered, const std::string& reference) const = 0;
 };
 
 #define KVB_REGISTER_METRIC(NAME, CLASS, DOC) KVB_REGISTER(::kvbench::Metric, NAME, CLASS, DOC)

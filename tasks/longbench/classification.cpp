@@ -15,11 +15,10 @@ class Classification : public BestReference {
   explicit Classification(Params&) {}
 
  private:
-  double score(const std::string& prediction, const std::string& reference,
-               const std::vector<std::string>& classes) const override {
+  double score(const Answered& answered, const std::string& reference) const override {
     std::vector<std::string> found;
-    for (const auto& name : classes) {
-      if (holds(prediction, name)) found.push_back(name);
+    for (const auto& name : answered.classes) {
+      if (holds(answered.prediction, name)) found.push_back(name);
     }
     // The official loop deletes from the list that it walks, so the entry behind a deleted one is
     // not looked at; and it deletes the first entry that is equal.

@@ -114,9 +114,8 @@ class CodeSim : public BestReference {
   }
 
  private:
-  double score(const std::string& prediction, const std::string& reference,
-               const std::vector<std::string>&) const override {
-    const std::u32string line = code_points(first_line_of_code(prediction));
+  double score(const Answered& answered, const std::string& reference) const override {
+    const std::u32string line = code_points(first_line_of_code(answered.prediction));
     const std::u32string answer = code_points(reference);
     if (line == answer) return 1;
     if (line.empty() || answer.empty()) return 0;

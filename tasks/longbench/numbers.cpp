@@ -3,6 +3,7 @@
 #include <unicode/uchar.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "tasks/metric.h"
 #include "tasks/text.h"
@@ -33,37 +34,30 @@ double share_of(const std::u32string& target, const std::string& prediction) {
   return numbers == 0 ? 0.0 : static_cast<double>(right) / static_cast<double>(numbers);
 }
 
-// The number behind the first MARK that has one.
-double share_behind(const std::u32string& mark, const std::string& prediction,
-                    const std::string& reference) {
-  const std::u32string answer = code_points(reference);
-  for (size_t at = answer.find(mark); at != answer.npos; at = answer.find(mark, at + 1)) {
-    const std::u32string target = digits_at(answer, at + mark.size());
-    if (!target.empty()) return share_of(target, prediction);
-  }
-  throw_input_error("the answer \"{}\" has no number behind \"{}\"", reference, to_utf8(mark));
-}
-
-class Retrieval : public BestReference {
+// The number behind the first mark that has one.
+class NumberBehind : public BestReference {
  public:
-  explicit Retrieval(Params&) {}
+  explicit NumberBehind(std::u32string mark) : mark_(std::move(mark)) {}
 
  private:
-  double score(const std::string& prediction, const std::string& reference,
-               const std::vector<std::string>&) const override {
-    return share_behind(U"Paragraph ", prediction, reference);
+  double score(const Answered& answered, const std::string& reference) const override {
+    const std::u32string answer = code_points(reference);
+    for (size_t at = answer.find(mark_); at != answer.npos; at = answer.find(mark_, at + 1)) {
+      const std::u32string target = digits_at(answer, at + mark_.size());
+      if (!target.empty()) return share_of(target, answered.prediction);
+    }
+    throw_input_error("the answer \"{}\" has no number behind \"{}\"", reference, to_utf8(mark_));
   }
+
+  std::u32string mark_;
 };
 
-class RetrievalZh : public BestReference {
- public:
-  explicit RetrievalZh(Params&) {}
+struct Retrieval : NumberBehind {
+  explicit Retrieval(Params&) : NumberBehind(U"Paragraph ") {}
+};
 
- private:
-  double score(const std::string& prediction, const std::string& reference,
-               const std::vector<std::string>&) const override {
-    return share_behind(U"段落", prediction, reference);
-  }
+struct RetrievalZh : NumberBehind {
+  explicit RetrievalZh(Params&) : NumberBehind(U"段落") {}
 };
 
 class Count : public BestReference {
@@ -71,9 +65,8 @@ class Count : public BestReference {
   explicit Count(Params&) {}
 
  private:
-  double score(const std::string& prediction, const std::string& reference,
-               const std::vector<std::string>&) const override {
-    return share_of(code_points(reference), prediction);
+  double score(const Answered& answered, const std::string& reference) const override {
+    return share_of(code_points(reference), answered.prediction);
   }
 };
 

@@ -43,9 +43,8 @@ class QaF1 : public BestReference {
   explicit QaF1(Params&) {}
 
  private:
-  double score(const std::string& prediction, const std::string& reference,
-               const std::vector<std::string>&) const override {
-    const auto predicted = words(prediction), wanted = words(reference);
+  double score(const Answered& answered, const std::string& reference) const override {
+    const auto predicted = words(answered.prediction), wanted = words(reference);
     std::map<std::u32string, int64_t> left;
     for (const auto& word : wanted) ++left[word];
     int64_t same = 0;

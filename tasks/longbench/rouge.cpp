@@ -71,9 +71,8 @@ class Rouge : public BestReference {
   // Frames that the official program has left for a walk under Python's limit of 1000.
   static constexpr int64_t kMostSteps = 990;
 
-  double score(const std::string& prediction, const std::string& reference,
-               const std::vector<std::string>&) const override {
-    const auto predicted = sentences_of(prediction), wanted = sentences_of(reference);
+  double score(const Answered& answered, const std::string& reference) const override {
+    const auto predicted = sentences_of(answered.prediction), wanted = sentences_of(reference);
     if (predicted.empty() || wanted.empty()) return 0;  // the package raises, its caller says 0
     std::set<std::string> common;
     for (const auto& answer : wanted) {

@@ -1,10 +1,9 @@
 #include "tasks/ruler/string_match.h"
 
 #include <fmt/format.h>
-#include <unicode/locid.h>
-#include <unicode/unistr.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "harness/base/error.h"
 #include "harness/base/names.h"
@@ -14,39 +13,23 @@
 namespace kvbench::ruler {
 namespace {
 
-// Ill-formed bytes become U+FFFD (ICU's fromUTF8).
-icu::UnicodeString decode(const std::string& utf8) {
-  return icu::UnicodeString::fromUTF8(
-      icu::StringPiece(utf8.data(), static_cast<int32_t>(utf8.size())));
+std::u32string strip(const std::u32string& text) {
+  const auto is_space = [](char32_t c) { return is_python_space(static_cast<int32_t>(c)); };
+  const auto begin = std::find_if_not(text.begin(), text.end(), is_space);
+  const auto end = std::find_if_not(text.rbegin(), std::make_reverse_iterator(begin), is_space);
+  return {begin, end.base()};
 }
 
-icu::UnicodeString lower(icu::UnicodeString text) { return text.toLower(icu::Locale::getRoot()); }
-
-// All whitespace lies in the basic plane, so UTF-16 units are code points here.
-icu::UnicodeString strip(const icu::UnicodeString& text) {
-  int32_t begin = 0;
-  int32_t end = text.length();
-  while (begin < end && is_python_space(text.charAt(begin))) ++begin;
-  while (end > begin && is_python_space(text.charAt(end - 1))) --end;
-  return icu::UnicodeString(text, begin, end - begin);
-}
-
-icu::UnicodeString clean(ControlCharacters control, const std::string& prediction) {
-  const icu::UnicodeString stripped = strip(decode(prediction));
-  icu::UnicodeString out;
-  for (int32_t i = 0; i < stripped.length(); ++i) {
-    const char16_t unit = stripped.charAt(i);
-    if (unit > 0x1f) {
-      out.append(unit);
+std::u32string clean(ControlCharacters control, const std::string& prediction) {
+  std::u32string out;
+  for (const char32_t c : strip(code_points(prediction))) {
+    if (c > 0x1f) {
+      out += c;
     } else if (control == ControlCharacters::kNewline) {
-      out.append(u'\n');
+      out += U'\n';
     }
   }
   return strip(out);
-}
-
-bool holds(const icu::UnicodeString& text, const icu::UnicodeString& part) {
-  return part.isEmpty() || text.indexOf(part) >= 0;  // ICU finds no empty part, Python does
 }
 
 }  // namespace
@@ -98,17 +81,17 @@ KVB_REGISTER_METRIC("string_match_part_kvpress", PartKvpress,
 }  // namespace
 
 std::string clean_prediction(ControlCharacters control, const std::string& prediction) {
-  std::string utf8;
-  return clean(control, prediction).toUTF8String(utf8);
+  return to_utf8(clean(control, prediction));
 }
 
 double hit_share(const StringMatch& metric, const std::string& prediction,
                  const std::vector<std::string>& references) {
   KVB_CHECK(!references.empty(), "no references");
-  const icu::UnicodeString text = lower(clean(metric.control, prediction));
-  const auto hits = std::count_if(
-      references.begin(), references.end(),
-      [&](const std::string& reference) { return holds(text, lower(decode(reference))); });
+  const std::u32string text = python_lower(clean_prediction(metric.control, prediction));
+  const auto hits =
+      std::count_if(references.begin(), references.end(), [&](const std::string& reference) {
+        return text.find(python_lower(reference)) != text.npos;
+      });
   if (metric.any) return hits > 0 ? 1.0 : 0.0;
   return static_cast<double>(hits) / static_cast<double>(references.size());
 }
