@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <iterator>
@@ -124,6 +125,19 @@ void replace_file(const fs::path& from, const fs::path& to) {
   const Descriptor directory(folder.empty() ? "." : folder, O_RDONLY | O_DIRECTORY);
   // Not every file system can; the rename itself has happened.
   if (directory.get() >= 0) (void)!fsync(directory.get());
+}
+
+void write_cache_file(const std::filesystem::path& file, const std::string& content) {
+  std::error_code error;
+  std::filesystem::create_directories(file.parent_path(), error);
+  std::string fresh = file.string() + ".XXXXXX";
+  const int descriptor = ::mkstemp(fresh.data());
+  if (descriptor < 0) return;
+  const bool whole =
+      ::write(descriptor, content.data(), content.size()) == static_cast<ssize_t>(content.size());
+  ::close(descriptor);
+  if (whole) std::filesystem::rename(fresh, file, error);
+  if (!whole || error) std::filesystem::remove(fresh, error);
 }
 
 }  // namespace kvbench

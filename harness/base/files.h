@@ -24,4 +24,9 @@ void settle_file(const std::filesystem::path& path);
 // Renames `from` to `to`, whatever is there, and brings the folder to the disk.
 void replace_file(const std::filesystem::path& from, const std::filesystem::path& to);
 
+// Writes a file that only spares making its content again, with the folders that are missing.
+// Readers see all of it or nothing, parallel writers do not meet. A failure costs time alone:
+// nobody is told.
+void write_cache_file(const std::filesystem::path& file, const std::string& content);
+
 }  // namespace kvbench

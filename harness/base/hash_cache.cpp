@@ -2,12 +2,12 @@
 
 #include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
 
 #include "harness/base/error.h"
+#include "harness/base/files.h"
 #include "harness/base/hash.h"
 #include "harness/base/paths.h"
 
@@ -61,20 +61,6 @@ std::optional<std::string> read_entry(const fs::path& entry, const FileState& st
   return hash;
 }
 
-// Readers see all of it or nothing. A failure costs only time: nobody is told.
-void write_entry(const fs::path& entry, const std::string& line) {
-  std::error_code error;
-  fs::create_directories(entry.parent_path(), error);
-  std::string fresh = entry.string() + ".XXXXXX";
-  const int descriptor = ::mkstemp(fresh.data());
-  if (descriptor < 0) return;
-  const bool whole =
-      ::write(descriptor, line.data(), line.size()) == static_cast<ssize_t>(line.size());
-  ::close(descriptor);
-  if (whole) fs::rename(fresh, entry, error);
-  if (!whole || error) fs::remove(fresh, error);
-}
-
 }  // namespace
 
 std::optional<std::string> known_hash(const fs::path& file) {
@@ -91,7 +77,7 @@ std::string file_hash(const fs::path& file, const std::function<void(int64_t byt
   constexpr int64_t kSettled = 2 * kNanoseconds;
   if (before && after && before->text == after->text && after->size >= kSmallestKeptHash &&
       now() - after->changed >= kSettled) {
-    write_entry(entry_of(file), fmt::format("{} {}\n", after->text, hash));
+    write_cache_file(entry_of(file), fmt::format("{} {}\n", after->text, hash));
   }
   return hash;
 }

@@ -1,7 +1,5 @@
 #include "harness/text/rendered_template.h"
 
-#include <unistd.h>
-
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -60,22 +58,6 @@ std::optional<Frame> read_cached(const fs::path& file, const std::string& key) {
   return std::nullopt;
 }
 
-// Where it cannot be written, the next run renders again.
-void write_cached(const fs::path& file, json entry) {
-  entry["checksum"] = checksum(entry);
-  std::error_code failed;
-  fs::create_directories(file.parent_path(), failed);
-  const fs::path fresh = file.string() + "." + std::to_string(::getpid());
-  std::ofstream out(fresh, std::ios::binary);
-  out << entry.dump(2) << "\n";
-  out.close();
-  if (out) {
-    fs::rename(fresh, file, failed);
-  } else {
-    fs::remove(fresh, failed);
-  }
-}
-
 // The script's answer: prefix, suffix and fixed_date.
 json run_script(const json& request, const std::string& place) {
   const std::string python = (deps_dir() / "venv/bin/python").string();
@@ -117,7 +99,8 @@ Frame render_template(const std::string& source,
   json entry = run_script(request, place);
   entry["key"] = key;
   const Frame frame = frame_of(entry);
-  write_cached(file, std::move(entry));
+  entry["checksum"] = checksum(entry);
+  write_cache_file(file, entry.dump(2) + "\n");
   return frame;
 }
 
