@@ -6,22 +6,10 @@
 #include <memory>
 
 #include "harness/config/policy_yaml.h"
+#include "harness/engine/tiny_model.h"
 
 namespace kvbench {
 namespace {
-
-const Decoder& model() {
-  static const Decoder decoder(
-      std::filesystem::path(KVBENCH_TEST_ROOT) / "harness/model/testdata/llama31", at::kFloat,
-      at::kCPU);
-  return decoder;
-}
-
-std::vector<int32_t> some_tokens(int64_t n) {
-  std::vector<int32_t> tokens;
-  for (int64_t i = 0; i < n; ++i) tokens.push_back(static_cast<int32_t>((i * 37 + i / 7) % 96));
-  return tokens;
-}
 
 CompressedCache cut(const std::string& policy_text, int64_t n_tokens, double ratio) {
   static std::vector<std::unique_ptr<Policy>> policies;  // caches that evict go on asking them
@@ -29,7 +17,8 @@ CompressedCache cut(const std::string& policy_text, int64_t n_tokens, double rat
       *policies.emplace_back(std::make_unique<Policy>(parse_policy_text(policy_text)));
   CompressOptions options;
   options.keep_positions = true;
-  Compressed made = compress_context(model(), some_tokens(n_tokens), {{&policy, ratio}}, options);
+  Compressed made =
+      compress_context(tiny_model(), some_tokens(n_tokens), {{&policy, ratio}}, options);
   EXPECT_EQ(made.caches[0].error, "");
   return std::move(made.caches[0]);
 }
@@ -39,7 +28,7 @@ constexpr const char* kChunked = "{scorer: keydiff, allocator: uniform, prefill:
 TEST(ChunkedPrefill, HoldsNoMoreThanBudgetAndChunk) {
   const CompressedCache made = cut(kChunked, 400, 0.9);
   for (const auto count : made.keep_counts) EXPECT_EQ(count, 39);  // trunc(400 * (1 - 0.9))
-  const auto& config = model().config();
+  const auto& config = tiny_model().config();
   const int64_t token_bytes = 2 * config.n_layers * config.n_kv_heads * config.head_dim * 4;
   EXPECT_LE(made.peak_kv_bytes, (39 + 64) * token_bytes);  // buffers grow by 64 tokens
   EXPECT_EQ(made.cache->bytes_allocated(), 39 * token_bytes);
@@ -72,20 +61,21 @@ TEST(ChunkedPrefill, AChunkAsLongAsTheContextIsOneShot) {
 TEST(ChunkedPrefill, WithoutEvictionChunksAreTheFullPrefill) {
   const Policy chunked(parse_policy_text(
       "{scorer: keydiff, allocator: {name: uniform, capacity: 90}, prefill: {chunk: 20}}"));
-  const CompressedCache made = prefill_in_chunks(model(), some_tokens(90), {&chunked, 0.5}, {});
-  const at::Tensor full = model().prefill(some_tokens(90), [](const LayerView&) {});
+  const CompressedCache made =
+      prefill_in_chunks(tiny_model(), some_tokens(90), {&chunked, 0.5}, {});
+  const at::Tensor full = tiny_model().prefill(some_tokens(90), [](const LayerView&) {});
   EXPECT_LE((made.last_logits - full).abs().max().item<float>(), 1e-4);
 }
 
 TEST(ChunkedPrefill, SeveralQuestionsAndDecodeTimeEvictionFollow) {
   CompressedCache made = cut(kChunked, 160, 0.75);
-  const auto first = generate(model(), {made.growing()}, {5, 6, 7}, {8, {}})[0].tokens;
+  const auto first = generate(tiny_model(), {made.growing()}, {5, 6, 7}, {8, {}})[0].tokens;
   made.cache->rewind();
-  EXPECT_EQ(generate(model(), {made.growing()}, {5, 6, 7}, {8, {}})[0].tokens, first);
+  EXPECT_EQ(generate(tiny_model(), {made.growing()}, {5, 6, 7}, {8, {}})[0].tokens, first);
   CompressedCache evicting =
       cut("{scorer: keydiff, allocator: uniform, prefill: {chunk: 20}, decode: {when: overflow}}",
           160, 0.75);
-  ASSERT_EQ(generate(model(), {evicting.growing()}, {5, 6, 7}, {8, {}})[0].error, "");
+  ASSERT_EQ(generate(tiny_model(), {evicting.growing()}, {5, 6, 7}, {8, {}})[0].error, "");
   for (const auto length : evicting.cache->layer(0).lengths) EXPECT_EQ(length, 40);
 }
 

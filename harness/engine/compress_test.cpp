@@ -12,6 +12,7 @@
 
 #include "harness/config/policy_yaml.h"
 #include "harness/engine/decode.h"
+#include "harness/engine/tiny_model.h"
 #include "policies/allocator.h"
 #include "policies/weighting.h"
 
@@ -20,12 +21,6 @@ namespace {
 
 const std::filesystem::path kModel =
     std::filesystem::path(KVBENCH_TEST_ROOT) / "harness/model/testdata/smollm2";
-
-std::vector<int32_t> some_tokens(int64_t n) {
-  std::vector<int32_t> tokens;
-  for (int64_t i = 0; i < n; ++i) tokens.push_back(static_cast<int32_t>((i * 37 + i / 7) % 96));
-  return tokens;
-}
 
 Policy policy(const std::string& text) { return Policy(parse_policy_text(text)); }
 

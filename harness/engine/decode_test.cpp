@@ -8,27 +8,21 @@
 
 #include "harness/config/policy_yaml.h"
 #include "harness/engine/compress.h"
+#include "harness/engine/tiny_model.h"
 
 namespace kvbench {
 namespace {
-
-const Decoder& model() {
-  static const Decoder decoder(
-      std::filesystem::path(KVBENCH_TEST_ROOT) / "harness/model/testdata/llama31", at::kFloat,
-      at::kCPU);
-  return decoder;
-}
 
 // The full cache of a context, `factor` deciding which.
 CompressedCache context(int64_t factor) {
   static const Policy full(parse_policy_text("full"));
   std::vector<int32_t> tokens;
   for (int64_t i = 0; i < 50; ++i) tokens.push_back(static_cast<int32_t>((i * factor + 3) % 96));
-  return std::move(compress_context(model(), tokens, {{&full, 0}}, {}).caches[0]);
+  return std::move(compress_context(tiny_model(), tokens, {{&full, 0}}, {}).caches[0]);
 }
 
 std::vector<int32_t> said_alone(int64_t factor, const std::vector<int32_t>& question) {
-  return generate(model(), {context(factor).growing()}, question, {8, {}})[0].tokens;
+  return generate(tiny_model(), {context(factor).growing()}, question, {8, {}})[0].tokens;
 }
 
 TEST(Generate, NaNEndsItsOwnSequence) {
@@ -39,8 +33,8 @@ TEST(Generate, NaNEndsItsOwnSequence) {
       at::Tensor values = broken.cache->layer(1).values;
       values.fill_(NAN);  // met by the first pass over the cache
     }
-    const auto answers =
-        generate(model(), {first.growing(), broken.growing(), last.growing()}, question, {8, {}});
+    const auto answers = generate(tiny_model(), {first.growing(), broken.growing(), last.growing()},
+                                  question, {8, {}});
     EXPECT_EQ(answers[1].error,
               question.empty() ? "the logits of step 1 are NaN" : "the logits of step 0 are NaN");
     EXPECT_EQ(answers[1].tokens.size(), question.empty() ? 1u : 0u);
@@ -59,28 +53,28 @@ TEST(Generate, AFailingPassEndsAllAndEachCanBeAskedAlone) {
   GrowingCache failing = broken.growing();
   failing.eviction = &ignorant;
   const std::vector<int32_t> question = {5, 6, 7};
-  auto answers = generate(model(), {sound.growing(), failing}, question, {8, {}});
+  auto answers = generate(tiny_model(), {sound.growing(), failing}, question, {8, {}});
   for (const auto& answer : answers) {
     EXPECT_NE(answer.error, "");
     EXPECT_TRUE(answer.retry_alone);
   }
   sound.cache->rewind();
-  EXPECT_EQ(generate(model(), {sound.growing()}, question, {8, {}})[0].tokens,
+  EXPECT_EQ(generate(tiny_model(), {sound.growing()}, question, {8, {}})[0].tokens,
             said_alone(11, question));
   broken.cache->rewind();
-  answers = generate(model(), {failing}, question, {8, {}});
+  answers = generate(tiny_model(), {failing}, question, {8, {}});
   EXPECT_NE(answers[0].error, "");
   EXPECT_FALSE(answers[0].retry_alone);  // it was
   // In the middle of the answer: what was said so far is there.
   sound.cache->rewind();
   broken.cache->rewind();
-  answers = generate(model(), {sound.growing(), failing}, {}, {8, {}});
+  answers = generate(tiny_model(), {sound.growing(), failing}, {}, {8, {}});
   EXPECT_EQ(answers[0].tokens.size(), 1u);
   EXPECT_NE(answers[0].error, "");
 }
 
 TEST(Generate, AQuestionThatDoesNotFitIsTheCallersError) {
-  EXPECT_THROW(generate(model(), {context(11).growing()}, {1 << 20}, {8, {}}), InputError);
+  EXPECT_THROW(generate(tiny_model(), {context(11).growing()}, {1 << 20}, {8, {}}), InputError);
 }
 
 TEST(Generate, EndTokensStopBehindTheFewestTokens) {
@@ -88,11 +82,12 @@ TEST(Generate, EndTokensStopBehindTheFewestTokens) {
   const auto stopped = [&](int64_t end, int64_t min_new_tokens) {
     GenerateOptions options{8, {end}};
     options.min_new_tokens = min_new_tokens;
-    return generate(model(), {context(11).growing()}, {5, 6, 7}, options)[0].tokens.size();
+    return generate(tiny_model(), {context(11).growing()}, {5, 6, 7}, options)[0].tokens.size();
   };
   EXPECT_EQ(stopped(free[0], 0), 1u);
-  EXPECT_EQ(generate(model(), {context(11).growing()}, {5, 6, 7}, {8, {free[0]}})[0].tokens,
-            generate(model(), {context(11).growing()}, {5, 6, 7}, {8, {free[0]}, 1})[0].tokens);
+  EXPECT_EQ(
+      generate(tiny_model(), {context(11).growing()}, {5, 6, 7}, {8, {free[0]}})[0].tokens,
+      generate(tiny_model(), {context(11).growing()}, {5, 6, 7}, {8, {free[0]}, 1})[0].tokens);
   // At the first end token that has enough before it.
   for (int64_t least = 0; least < 8; ++least) {
     const auto end = std::find(free.begin() + least, free.end(), free[0]);

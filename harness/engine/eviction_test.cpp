@@ -11,32 +11,17 @@
 #include "harness/config/policy_yaml.h"
 #include "harness/engine/compress.h"
 #include "harness/engine/test_profile.h"
+#include "harness/engine/tiny_model.h"
 
 namespace kvbench {
 namespace {
-
-// Two layers of two KV heads.
-const Decoder& model() {
-  static const Decoder decoder(
-      std::filesystem::path(KVBENCH_TEST_ROOT) / "harness/model/testdata/llama31", at::kFloat,
-      at::kCPU);
-  return decoder;
-}
-
-std::vector<int32_t> some_tokens(int64_t n, int64_t factor = 37) {
-  std::vector<int32_t> tokens;
-  for (int64_t i = 0; i < n; ++i) {
-    tokens.push_back(static_cast<int32_t>((i * factor + i / 7) % 96));
-  }
-  return tokens;
-}
 
 Policy policy(const std::string& text) { return Policy(parse_policy_text(text)); }
 
 CompressedCache cut(const Policy& policy, const std::vector<int32_t>& context, double ratio) {
   CompressOptions options;
   options.keep_positions = true;
-  Compressed made = compress_context(model(), context, {{&policy, ratio}}, options);
+  Compressed made = compress_context(tiny_model(), context, {{&policy, ratio}}, options);
   EXPECT_EQ(made.caches[0].error, "");
   return std::move(made.caches[0]);
 }
@@ -63,7 +48,7 @@ struct Uncut {
   std::vector<at::Tensor> queries;  // [L] of [m, Hq, d]
 
   at::Tensor group_queries(int64_t layer, int64_t head) const {
-    const int64_t group = model().config().n_heads / model().config().n_kv_heads;
+    const int64_t group = tiny_model().config().n_heads / tiny_model().config().n_kv_heads;
     return queries[layer].narrow(1, head * group, group);
   }
 };
@@ -71,8 +56,9 @@ struct Uncut {
 Uncut uncut_step(const KvCache& cache, const std::vector<int64_t>& tokens) {
   Uncut step{cache.clone(), {}};
   DecodeBatch batch({&step.cache});
-  model().extend(at::tensor(tokens).unsqueeze(0), batch, Decoder::Logits::kLast,
-                 [&](int64_t, const at::Tensor& q) { step.queries.push_back(q.select(0, 0)); });
+  tiny_model().extend(
+      at::tensor(tokens).unsqueeze(0), batch, Decoder::Logits::kLast,
+      [&](int64_t, const at::Tensor& q) { step.queries.push_back(q.select(0, 0)); });
   return step;
 }
 
@@ -91,10 +77,11 @@ void follow(const Policy& policy, double ratio, const Reference& reference, int6
     const std::vector<int64_t> tokens =
         i == 0 ? std::vector<int64_t>{5, 6, 7} : std::vector<int64_t>{(i * 11) % 96};
     const Uncut before = uncut_step(*made.cache, tokens);
-    extend_and_evict(model(), at::tensor(tokens).unsqueeze(0), batch, {made.growing()}, errors);
+    extend_and_evict(tiny_model(), at::tensor(tokens).unsqueeze(0), batch, {made.growing()},
+                     errors);
     ASSERT_EQ(errors[0], "");
-    for (int64_t l = 0; l < model().config().n_layers; ++l) {
-      for (int64_t h = 0; h < model().config().n_kv_heads; ++h) {
+    for (int64_t l = 0; l < tiny_model().config().n_layers; ++l) {
+      for (int64_t h = 0; h < tiny_model().config().n_kv_heads; ++h) {
         const auto rows = reference(before, l, h);
         const at::Tensor want =
             keys_of(before.cache, l, h).index_select(0, at::tensor(rows, at::kLong));
@@ -136,7 +123,7 @@ TEST(Eviction, H2oAccumulatesAndKeepsTheRecentHalf) {
   const Policy h2o = policy("h2o_decode");
   std::vector<std::vector<at::Tensor>> sums(2, std::vector<at::Tensor>(2));
   const CompressedCache start = cut(h2o, some_tokens(60), 0.5);
-  model().prefill(some_tokens(60), [&](const LayerView& layer) {
+  tiny_model().prefill(some_tokens(60), [&](const LayerView& layer) {
     for (int64_t h = 0; h < 2; ++h) {
       const int64_t group = layer.queries.size(0) / 2;
       const at::Tensor weights = attention(
@@ -169,7 +156,7 @@ TEST(Eviction, GkvCarriesItsGlobalScoreFromCutToCut) {
   // By token: its global score at the last cut of its head. Begun by the prefill's own cut.
   std::vector<std::vector<at::Tensor>> global(2, std::vector<at::Tensor>(2)), latest = global;
   const CompressedCache start = cut(gkv, some_tokens(60), 0.5);
-  model().prefill(some_tokens(60), [&](const LayerView& layer) {
+  tiny_model().prefill(some_tokens(60), [&](const LayerView& layer) {
     for (int64_t h = 0; h < 2; ++h) {
       const int64_t group = layer.queries.size(0) / 2;
       const at::Tensor queries = layer.queries.narrow(0, h * group, group).transpose(0, 1);
@@ -233,7 +220,7 @@ TEST(Eviction, ABatchEvictsAsEachSequenceAlone) {
   const auto answer = [](std::vector<CompressedCache>& caches) {
     std::vector<GrowingCache> growing;
     for (auto& cache : caches) growing.push_back(cache.growing());
-    return generate(model(), growing, {5, 6, 7}, {16, {}});
+    return generate(tiny_model(), growing, {5, 6, 7}, {16, {}});
   };
   std::vector<CompressedCache> together;
   for (size_t i = 0; i < policies.size(); ++i) {
@@ -260,7 +247,7 @@ TEST(Eviction, ABatchEvictsAsEachSequenceAlone) {
 // Budgets that are not above the scorer's window of 32: what is held cannot be ranked, so the
 // latest tokens stay.
 TEST(Eviction, BudgetsBelowTheWindowKeepTheLatestTokens) {
-  const auto profile = write_test_profile("eviction", model().config(), 4, 32);
+  const auto profile = write_test_profile("eviction", tiny_model().config(), 4, 32);
   const std::string lukv =
       fmt::format("{{name: lukv, profile: {}, table: table}}", profile.string());
   for (const std::string& allocator : {std::string("uniform"), std::string("ada"), lukv}) {
@@ -277,7 +264,7 @@ TEST(Eviction, BudgetsBelowTheWindowKeepTheLatestTokens) {
           SCOPED_TRACE(fmt::format("{} {} {}", asked->canonical(), n_tokens, ratio));
           const CompressedCache made = cut(*asked, some_tokens(n_tokens), ratio);
           ASSERT_NE(made.eviction, nullptr);
-          const auto answers = generate(model(), {made.growing()}, {5, 6, 7}, {16, {}});
+          const auto answers = generate(tiny_model(), {made.growing()}, {5, 6, 7}, {16, {}});
           EXPECT_EQ(answers[0].error, "");
           EXPECT_EQ(answers[0].tokens.size(), 16u);
         }
@@ -287,7 +274,7 @@ TEST(Eviction, BudgetsBelowTheWindowKeepTheLatestTokens) {
   std::filesystem::remove(profile);
   const Policy snapkv = policy("{preset: snapkv, decode: {when: overflow}}");
   const CompressedCache made = cut(snapkv, some_tokens(249), 0.9);
-  generate(model(), {made.growing()}, {5, 6, 7}, {16, {}});
+  generate(tiny_model(), {made.growing()}, {5, 6, 7}, {16, {}});
   std::vector<int64_t> latest;  // 24 of 249 + 3 + 15 tokens
   for (int64_t position = 267 - 24; position < 267; ++position) latest.push_back(position);
   for (int64_t h = 0; h < 2; ++h) {
@@ -304,7 +291,7 @@ TEST(Eviction, FailsItsOwnSequenceOnly) {
       policy("{scorer: knorm, allocator: ada, decode: {when: overflow, scorer: tova}}");
   const Policy full = policy("full");
   CompressedCache broken = cut(tova, some_tokens(60), 0.5), whole = cut(full, some_tokens(60), 0);
-  const auto answers = generate(model(), {broken.growing(), whole.growing()}, {5, 6}, {6, {}});
+  const auto answers = generate(tiny_model(), {broken.growing(), whole.growing()}, {5, 6}, {6, {}});
   EXPECT_NE(answers[0].error.find("different tokens"), std::string::npos) << answers[0].error;
   EXPECT_EQ(answers[1].error, "");
   EXPECT_EQ(answers[1].tokens.size(), 6u);

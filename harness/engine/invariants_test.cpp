@@ -8,17 +8,11 @@
 
 #include "harness/config/policy_yaml.h"
 #include "harness/engine/test_profile.h"
+#include "harness/engine/tiny_model.h"
 #include "policies/allocator.h"
 
 namespace kvbench {
 namespace {
-
-const Decoder& tiny_model() {
-  static const Decoder model(
-      std::filesystem::path(KVBENCH_TEST_ROOT) / "harness/model/testdata/llama31", at::kFloat,
-      at::kCPU);
-  return model;
-}
 
 // Names of the invariants that do not hold.
 std::vector<std::string> broken(const PolicySpec& policy) {

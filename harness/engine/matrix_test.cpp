@@ -12,6 +12,7 @@
 #include "harness/engine/compress.h"
 #include "harness/engine/decode.h"
 #include "harness/engine/test_profile.h"
+#include "harness/engine/tiny_model.h"
 #include "policies/allocator.h"
 
 namespace kvbench {
@@ -19,22 +20,6 @@ namespace {
 
 constexpr int64_t kTokens = 200;
 constexpr int64_t kSink = 2, kRecent = 4;
-
-// Two layers of two KV heads: heads and layers have something to compete for.
-const Decoder& model() {
-  static const Decoder decoder(
-      std::filesystem::path(KVBENCH_TEST_ROOT) / "harness/model/testdata/llama31", at::kFloat,
-      at::kCPU);
-  return decoder;
-}
-
-std::vector<int32_t> some_tokens(int64_t factor) {
-  std::vector<int32_t> tokens;
-  for (int64_t i = 0; i < kTokens; ++i) {
-    tokens.push_back(static_cast<int32_t>((i * factor + i / 7) % 96));
-  }
-  return tokens;
-}
 
 // What an answer might turn out to need, for oracles.
 std::vector<at::Tensor> some_importance(int64_t n_layers, int64_t n_heads, int64_t n_tokens) {
@@ -56,11 +41,11 @@ class Matrix : public testing::TestWithParam<std::tuple<std::string, std::string
  protected:
   void SetUp() override {
     const auto& [scorer, allocator] = GetParam();
-    profile_ = write_test_profile(scorer + "_" + allocator, model().config(), kSink, kRecent);
+    profile_ = write_test_profile(scorer + "_" + allocator, tiny_model().config(), kSink, kRecent);
     policy_ = std::make_unique<Policy>(parse_policy_text(
         fmt::format("{{scorer: {}, allocator: {}, protect: {{sink: {}, recent: {}}}}}", scorer,
                     allocator_text(allocator, profile_.string()), kSink, kRecent)));
-    policy_->validate(model().config().n_layers, model().config().n_kv_heads);
+    policy_->validate(tiny_model().config().n_layers, tiny_model().config().n_kv_heads);
   }
   void TearDown() override { std::filesystem::remove(profile_); }
 
@@ -70,14 +55,15 @@ class Matrix : public testing::TestWithParam<std::tuple<std::string, std::string
     CompressOptions options;
     options.keep_positions = true;
     options.seed = 7;
-    options.importance = some_importance(model().config().n_layers, model().config().n_kv_heads,
-                                         static_cast<int64_t>(tokens.size()));
+    options.importance =
+        some_importance(tiny_model().config().n_layers, tiny_model().config().n_kv_heads,
+                        static_cast<int64_t>(tokens.size()));
     if (scores != nullptr) {
       options.on_scores = [scores](const std::string&, int64_t, const at::Tensor& layer) {
         scores->push_back(layer.clone());
       };
     }
-    Compressed result = compress_context(model(), tokens, {{policy_.get(), ratio}}, options);
+    Compressed result = compress_context(tiny_model(), tokens, {{policy_.get(), ratio}}, options);
     EXPECT_EQ(result.caches[0].error, "");
     return std::move(result.caches[0]);
   }
@@ -109,7 +95,7 @@ void expect_same_cache(const CompressedCache& a, const CompressedCache& b) {
 // them moves a head by more than one token.
 TEST_P(Matrix, KeepsTheUniformTotal) {
   for (const double ratio : {0.5, 0.9}) {
-    const CompressedCache result = cut(some_tokens(37), ratio);
+    const CompressedCache result = cut(some_tokens(kTokens), ratio);
     ASSERT_NE(result.cache, nullptr);
     for (const auto count : result.keep_counts) {
       EXPECT_GE(count, 1);
@@ -126,9 +112,9 @@ TEST_P(Matrix, KeepsTheUniformTotal) {
 
 // The buffers hold the rows of the model's own prefill, copied one by one, at the kept positions.
 TEST_P(Matrix, HoldsTheRowsOfTheFullCache) {
-  const CompressedCache result = cut(some_tokens(37), 0.5);
+  const CompressedCache result = cut(some_tokens(kTokens), 0.5);
   ASSERT_NE(result.cache, nullptr);
-  model().prefill(some_tokens(37), [&](const LayerView& full) {
+  tiny_model().prefill(some_tokens(kTokens), [&](const LayerView& full) {
     const KeptTokens& kept = result.kept[static_cast<size_t>(full.index)];
     for (int64_t h = 0; h < kept.n_kv_heads(); ++h) {
       const auto stored = rows(*result.cache, full.index, h);
@@ -161,7 +147,7 @@ std::vector<int64_t> plainly_selected(const at::Tensor& scores, int64_t count) {
 TEST_P(Matrix, KeepsTheProtectedAndTheTopScored) {
   for (const double ratio : {0.5, 0.9}) {
     std::vector<at::Tensor> scores;
-    const CompressedCache result = cut(some_tokens(37), ratio, &scores);
+    const CompressedCache result = cut(some_tokens(kTokens), ratio, &scores);
     ASSERT_NE(result.cache, nullptr);
     for (size_t l = 0; l < result.kept.size(); ++l) {
       const KeptTokens& kept = result.kept[l];
@@ -180,18 +166,18 @@ TEST_P(Matrix, RatioZeroIsTheFullCache) {
   const Policy full(parse_policy_text("full"));
   CompressOptions options;
   options.keep_positions = true;
-  Compressed both =
-      compress_context(model(), some_tokens(37), {{&full, 0.0}, {policy_.get(), 0.0}}, options);
+  Compressed both = compress_context(tiny_model(), some_tokens(kTokens),
+                                     {{&full, 0.0}, {policy_.get(), 0.0}}, options);
   expect_same_cache(both.caches[0], both.caches[1]);
-  const auto answers =
-      generate(model(), {both.caches[0].growing(), both.caches[1].growing()}, {5, 6, 7}, {8, {}});
+  const auto answers = generate(tiny_model(), {both.caches[0].growing(), both.caches[1].growing()},
+                                {5, 6, 7}, {8, {}});
   EXPECT_EQ(answers[0].tokens, answers[1].tokens);
 }
 
 TEST_P(Matrix, NothingIsRemembered) {
-  const CompressedCache first = cut(some_tokens(37), 0.5);
-  const CompressedCache other = cut(some_tokens(11), 0.9);
-  const CompressedCache again = cut(some_tokens(37), 0.5);
+  const CompressedCache first = cut(some_tokens(kTokens), 0.5);
+  const CompressedCache other = cut(some_tokens(kTokens, 11), 0.9);
+  const CompressedCache again = cut(some_tokens(kTokens), 0.5);
   ASSERT_NE(other.cache, nullptr);
   expect_same_cache(first, again);
 }

@@ -14,6 +14,7 @@
 #include "harness/base/json_view.h"
 #include "harness/base/paths.h"
 #include "harness/base/test_util.h"
+#include "harness/text/test_folder.h"
 #include "harness/text/tokenizer.h"
 
 namespace kvbench {
@@ -21,29 +22,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
-
-fs::path testdata(const std::string& name) {
-  return fs::path(KVBENCH_TEST_ROOT) / "harness/text/testdata" / name;
-}
-
-// A model folder with the given files, JSON or text.
-fs::path model_dir(const json& files) {
-  const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-  const auto dir =
-      fs::path(testing::TempDir()) / fmt::format("{}_{}", test->test_suite_name(), test->name());
-  fs::remove_all(dir);
-  fs::create_directories(dir);
-  for (const auto& [name, content] : files.items()) {
-    fs::create_directories((dir / name).parent_path());
-    std::ofstream out(dir / name, std::ios::binary);
-    if (content.is_string()) {
-      out << content.get<std::string>();
-    } else {
-      out << content.dump();
-    }
-  }
-  return dir;
-}
 
 std::string refusal(const fs::path& dir) {
   try {

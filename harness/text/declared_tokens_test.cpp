@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "harness/base/error.h"
+#include "harness/text/test_folder.h"
 #include "harness/text/tokenizer.h"
 
 namespace kvbench {
@@ -16,22 +17,6 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-fs::path testdata(const std::string& name) {
-  return fs::path(KVBENCH_TEST_ROOT) / "harness/text/testdata" / name;
-}
-
-// A folder with the tests' tokenizer and the given JSON files.
-fs::path model_dir(const json& files) {
-  const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-  const auto dir =
-      fs::path(testing::TempDir()) / fmt::format("{}_{}", test->test_suite_name(), test->name());
-  fs::remove_all(dir);
-  fs::create_directories(dir);
-  fs::copy_file(testdata("smollm.json"), dir / "tokenizer.json");
-  for (const auto& [name, content] : files.items()) std::ofstream(dir / name) << content.dump();
-  return dir;
-}
-
 // Against transformers (testdata/make_folders.py).
 TEST(DeclaredTokens, CountAsInTransformers) {
   const json expected = read_json(testdata("declared.json"));
@@ -39,7 +24,7 @@ TEST(DeclaredTokens, CountAsInTransformers) {
   EXPECT_GE(expected.at("folders").size(), 15u);
   for (const json& row : expected.at("folders")) {
     SCOPED_TRACE(row.at("name").get<std::string>());
-    const fs::path dir = model_dir(row.at("files"));
+    const fs::path dir = tokenizer_dir(row.at("files"));
     const Tokenizer tokenizer = Tokenizer::load_folder(dir);
     for (size_t i = 0; i < texts.size(); ++i) {
       const auto ids = row.at("ids")[i].get<std::vector<int32_t>>();
@@ -59,7 +44,7 @@ TEST(DeclaredTokens, CountAsInTransformers) {
 
 TEST(DeclaredTokens, OnlyWhatChangesTheTokenizerIsPartOfItsIdentity) {
   const auto others = [](const json& files) {
-    return Tokenizer::load_folder(model_dir(files)).from_other_files();
+    return Tokenizer::load_folder(tokenizer_dir(files)).from_other_files();
   };
   EXPECT_EQ(others(json::object()), "");
   EXPECT_EQ(others({{"tokenizer_config.json", {{"eos_token", "<|im_end|>"}}}}), "");
@@ -68,7 +53,7 @@ TEST(DeclaredTokens, OnlyWhatChangesTheTokenizerIsPartOfItsIdentity) {
 }
 
 void expect_refused(const json& files, const std::string& part) {
-  const auto dir = model_dir(files);
+  const auto dir = tokenizer_dir(files);
   try {
     Tokenizer::load_folder(dir);
     ADD_FAILURE() << "expected \"" << part << '"';

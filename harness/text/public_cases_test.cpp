@@ -4,12 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "harness/base/json_view.h"
-#include "harness/base/test_util.h"
 #include "harness/text/chat_template.h"
+#include "harness/text/test_folder.h"
 #include "harness/text/tokenizer.h"
 
 namespace kvbench {
@@ -18,25 +17,13 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-fs::path write_folder(const json& files) {
-  const fs::path dir = fs::current_path() / "public_case";
-  fs::remove_all(dir);
-  fs::create_directories(dir);
-  for (const auto& [name, content] : files.items()) {
-    std::ofstream out(dir / name, std::ios::binary);
-    out << (content.is_string() ? content.get<std::string>() : content.dump());
-  }
-  return dir;
-}
-
 TEST(PublicCases, TokenizersAndTemplates) {
-  const InTempDir in;
   const json cases =
       read_json(fs::path(KVBENCH_TEST_ROOT) / "harness/text/testdata/public_cases.json");
   EXPECT_EQ(cases.size(), 12u);
   for (const auto& [name, row] : cases.items()) {
     SCOPED_TRACE(name);
-    const fs::path dir = write_folder(row.at("files"));
+    const fs::path dir = model_dir(row.at("files"));
     const Tokenizer tokenizer = Tokenizer::load_folder(dir);
     if (row.contains("ids")) {
       for (const auto& [text, ids] : row.at("ids").items()) {

@@ -1,0 +1,28 @@
+// For the tests of this folder: a model that runs in milliseconds, and contexts for it.
+#pragma once
+
+#include <filesystem>
+#include <vector>
+
+#include "harness/model/decoder.h"
+
+namespace kvbench {
+
+// Two layers of two KV heads, 96 token ids: heads and layers have something to compete for.
+inline const Decoder& tiny_model() {
+  static const Decoder model(
+      std::filesystem::path(KVBENCH_TEST_ROOT) / "harness/model/testdata/llama31", at::kFloat,
+      at::kCPU);
+  return model;
+}
+
+// A context of n tokens; other factors, other contexts.
+inline std::vector<int32_t> some_tokens(int64_t n, int64_t factor = 37) {
+  std::vector<int32_t> tokens;
+  for (int64_t i = 0; i < n; ++i) {
+    tokens.push_back(static_cast<int32_t>((i * factor + i / 7) % 96));
+  }
+  return tokens;
+}
+
+}  // namespace kvbench
