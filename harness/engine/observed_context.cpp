@@ -34,8 +34,10 @@ ObservedContext::ObservedContext(const Decoder& model, const std::vector<int32_t
   model.prefill(context, [&](const LayerView& view) {
     LayerView layer = view;
     layer.seed = seed;
-    for (size_t i = 0; i < policies.size() && layer.window == 0; ++i) {
-      by_scorer[i].push_back(policies[i]->score(layer).scores.to(at::kCPU));
+    if (layer.window == 0) {
+      for (size_t i = 0; i < policies.size(); ++i) {
+        by_scorer[i].push_back(policies[i]->score(layer).scores.to(at::kCPU));
+      }
     }
     add_layer(layer, norm);
   });

@@ -10,7 +10,6 @@ full cache, and the peak of a model of 75 kB, which is what the program takes wi
 import argparse
 import json
 import pathlib
-import resource
 import struct
 import subprocess
 import sys

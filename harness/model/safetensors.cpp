@@ -261,7 +261,7 @@ void Weights::add_file(const std::filesystem::path& path, const std::set<std::st
 }
 
 void Weights::fail(const std::string& what) const {
-  JsonView(nullptr, dir_.string()).fail(what);  // names are the file's, so control characters go
+  throw_input_error("{}: {}", dir_.string(), what);
 }
 
 const Weights::Entry& Weights::find(const std::string& name) const {
@@ -274,10 +274,10 @@ void Weights::check(const std::string& name, at::IntArrayRef shape) const {
   const Entry& entry = find(name);
   const auto type = read_as(entry.dtype);
   if (!type || !at::isFloatingType(*type)) {
-    JsonView(nullptr, entry.file->path(), "tensor " + name)
-        .fail(fmt::format("expected F64, F32, BF16 or F16, got {}: quantised weights are not "
-                          "supported; use the float16, bfloat16 or float32 checkpoint",
-                          entry.dtype));
+    throw_input_error(
+        "{}: tensor {}: expected F64, F32, BF16 or F16, got {}: quantised weights are not "
+        "supported; use the float16, bfloat16 or float32 checkpoint",
+        entry.file->path(), name, entry.dtype);
   }
   check_shape(name, entry, shape);
 }
