@@ -6,6 +6,7 @@
 
 #include "harness/base/error.h"
 #include "tasks/ruler/string_match.h"
+#include "tasks/test_samples.h"
 
 namespace kvbench {
 namespace {

@@ -6,6 +6,8 @@
 #include "harness/base/error.h"
 #include "harness/base/names.h"
 #include "harness/base/paths.h"
+#include "harness/base/yaml.h"
+#include "harness/base/yaml_map.h"
 #include "tasks/own/own_task.h"
 #include "tasks/ruler/ruler_task.h"
 #include "tasks/task.h"
@@ -46,12 +48,43 @@ const Tasks& all_tasks() {
   return tasks;
 }
 
+using Groups = std::map<std::string, std::vector<std::string>>;
+
+Groups load_groups() {
+  Groups groups;
+  const YamlNode root = read_yaml(project_root() / "tasks/groups.yaml");
+  require_map(root, "the groups of tasks");
+  for (size_t i = 0; i < root.keys.size(); ++i) {
+    auto& names = groups[root.keys[i].text];
+    for (const YamlNode& item : read_items(root.items[i], root.keys[i].text, "tasks")) {
+      names.push_back(read_choice(item, root.keys[i].text, task_names()));
+    }
+  }
+  return groups;
+}
+
+const Groups& all_groups() {
+  static const Groups groups = load_groups();
+  return groups;
+}
+
 }  // namespace
 
 std::vector<std::string> task_names() {
   std::vector<std::string> names;
   for (const auto& [name, task] : all_tasks()) names.push_back(name);
   return names;
+}
+
+std::vector<std::string> task_group_names() {
+  std::vector<std::string> names;
+  for (const auto& [name, tasks] : all_groups()) names.push_back(name);
+  return names;
+}
+
+std::vector<std::string> tasks_of(const std::string& name_or_group) {
+  const auto it = all_groups().find(name_or_group);
+  return it == all_groups().end() ? std::vector{find_task(name_or_group).name()} : it->second;
 }
 
 const Task& find_task(const std::string& name) {

@@ -58,6 +58,17 @@ std::vector<std::u32string> split_at_spaces(std::u32string_view text) {
   return parts;
 }
 
+std::string strip_start(std::string_view text) {
+  const auto size = static_cast<int64_t>(text.size());
+  int64_t begin = 0;
+  for (int64_t i = 0; i < size; begin = i) {
+    UChar32 c;
+    U8_NEXT(text.data(), i, size, c);
+    if (!is_python_space(c)) break;
+  }
+  return std::string(text.substr(static_cast<size_t>(begin)));
+}
+
 std::string collapse_spaces(std::string_view text) {
   std::string out;
   out.reserve(text.size());

@@ -51,7 +51,7 @@ TEST(Includes, GoOneWay) {
       {results, {base}},
       {report, {base, results}},
       {cache, {base, kernels, policies}},
-      {model, {base, kernels, policies, text, config, cache}},
+      {model, {base, kernels, policies, tasks, text, config, cache}},
       {engine, {base, policies, config, cache, model}},
       {profile, {base, policies, tasks, config, cache, model, engine, report}},
       {sweep, {base, policies, tasks, config, cache, model, engine, results}},

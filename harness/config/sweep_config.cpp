@@ -34,65 +34,114 @@ std::vector<int64_t> read_lengths(const YamlNode& node) {
   return lengths;
 }
 
-TaskSpec read_task(const YamlNode& node, const std::vector<std::string>& known) {
-  const YamlMap map(node, "the task",
-                    {"task", "lengths", "file", "samples", "seed", "protocol", "max_new_tokens"});
-  TaskSpec task;
-  task.origin = node.file;
-  task.line = node.line;
-  task.task = read_choice(map.require("task"), "task", known);
-  const YamlNode* lengths = map.find("lengths");
-  task.file_as_written = map.optional<std::string>("file", "");
-  task.file = map.path("file");
-  task.samples = map.integer("samples", 0, 1, kMost);
-  task.seed = map.optional("seed", task.seed);
-  if (task.seed > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
-    map.fail("seed", fmt::format("expected at most {}", std::numeric_limits<int64_t>::max()));
-  }
-  task.protocol = map.choice("protocol", task.protocol, {"official"});
-  task.max_new_tokens = map.integer("max_new_tokens", 0, 1, kMost);
-  if (lengths != nullptr) task.lengths = read_lengths(*lengths);
+// Data sets that `data fetch NAME` brings lie here, in the benchmark's own layout.
+std::filesystem::path data_folder(const std::string& name) { return deps_dir() / "data" / name; }
 
-  const bool from_file = !task.file.empty();
-  if (from_file && lengths != nullptr) {
-    map.fail("lengths", "stands beside file, whose samples have their lengths");
+// Where the task's samples come from: sets `file`, or leaves it empty for generated ones.
+void read_source(const YamlMap& map, const std::string& place, TaskSpec& task) {
+  const Task& known = find_task(task.task);
+  std::vector<std::string> given;
+  for (const char* key : {"lengths", "file", "folder", "data"}) {
+    if (map.find(key) != nullptr) given.emplace_back(key);
   }
-  if (!from_file && lengths == nullptr) {
-    throw_input_error("{}: {} needs lengths (to generate samples) or file (to read them)",
-                      node.place(), task.task);
+  if (given.size() > 1) {
+    map.fail(given[1], fmt::format("stands beside {}: samples have one source", given[0]));
   }
-  if (!from_file && task.samples == 0) {
-    throw_input_error("{}: samples is missing in the task; only a file can be taken whole",
-                      node.place());
+  const std::string source = given.empty() ? "" : given[0];
+  if (source == "lengths") {
+    task.lengths = read_lengths(map.require("lengths"));
+    if (task.samples == 0) {
+      throw_input_error("{}: samples is missing in the task; only a file can be taken whole",
+                        place);
+    }
+    return;
   }
   std::error_code ignored;
-  if (from_file && !std::filesystem::is_regular_file(task.file, ignored)) {
+  if (source == "file") {
+    task.file = map.path("file");
+    task.file_as_written = map.required<std::string>("file");
+    if (std::filesystem::is_regular_file(task.file, ignored)) return;
     map.fail("file", fmt::format("no such file: {}", task.file.string()));
   }
-  return task;
+  std::string data = map.optional<std::string>("data", "");
+  if (source.empty()) {
+    data = known.data_set();
+    if (data.empty()) {
+      throw_input_error("{}: {} needs {}file (to read them)", place, task.task,
+                        known.can_generate() ? "lengths (to generate samples) or " : "");
+    }
+  }
+  const std::filesystem::path folder = data.empty() ? map.path("folder") : data_folder(data);
+  task.file = known.file_in(folder);
+  task.file_as_written =
+      fmt::format("{}/{}", data.empty() ? map.required<std::string>("folder") : data,
+                  std::filesystem::relative(task.file, folder).string());
+  if (task.file.empty()) map.fail(source, fmt::format("{} is read from a file", task.task));
+  if (std::filesystem::is_regular_file(task.file, ignored)) return;
+  throw_input_error("{}: {}: no such file: {}{}", place, task.task, task.file.string(),
+                    data.empty() ? "" : fmt::format("; `./kvbench data fetch {}` brings it", data));
+}
+
+std::vector<TaskSpec> read_entry(const YamlNode& node) {
+  const YamlMap map(node, "the task",
+                    {"task", "lengths", "file", "folder", "data", "samples", "seed", "protocol",
+                     "max_length", "answer_prefix", "bos", "max_new_tokens"});
+  std::vector<std::string> known = task_names();
+  for (const auto& group : task_group_names()) known.push_back(group);
+  const std::string name = read_choice(map.require("task"), "task", known);
+  const std::vector<std::string> names = tasks_of(name);
+  if (names.front() != name && map.find("file") != nullptr) {
+    map.fail("file", fmt::format("{} is {} tasks; a folder holds their files", name, names.size()));
+  }
+  std::vector<TaskSpec> tasks;
+  for (const std::string& one : names) {
+    TaskSpec& task = tasks.emplace_back();
+    task.origin = node.file;
+    task.line = node.line;
+    task.task = one;
+    task.samples = map.integer("samples", 0, 1, kMost);
+    task.seed = map.optional("seed", task.seed);
+    if (task.seed > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
+      map.fail("seed", fmt::format("expected at most {}", std::numeric_limits<int64_t>::max()));
+    }
+    const auto protocols = find_task(one).protocols();
+    task.protocol = map.choice("protocol", protocols.front(), protocols);
+    task.max_length = map.integer("max_length", 0, 2, kMost);
+    task.answer_prefix = map.choice("answer_prefix", "on", {"on", "off"}) == "on";
+    task.second_bos = map.choice("bos", "once", {"once", "twice"}) == "twice";
+    task.max_new_tokens = map.integer("max_new_tokens", 0, 1, kMost);
+    read_source(map, node.place(), task);
+  }
+  return tasks;
 }
 
 // What makes two requests the same work, whatever number of samples they take.
 std::string identity(const TaskSpec& task, const TaskRequest& request) {
-  return fmt::format(
-      "task: {}, {}, seed: {}, protocol: {}{}", yaml_text(task.task),
-      request.file.empty() ? fmt::format("lengths: [{}]", request.length)
-                           : fmt::format("file: {}", yaml_text(request.file.string())),
-      task.seed, task.protocol,
-      task.max_new_tokens > 0 ? fmt::format(", max_new_tokens: {}", task.max_new_tokens) : "");
+  std::string text =
+      fmt::format("task: {}, {}, seed: {}, protocol: {}", yaml_text(task.task),
+                  request.file.empty() ? fmt::format("lengths: [{}]", request.length)
+                                       : fmt::format("file: {}", yaml_text(request.file.string())),
+                  task.seed, task.protocol);
+  if (task.max_length > 0) text += fmt::format(", max_length: {}", task.max_length);
+  if (!task.answer_prefix) text += ", answer_prefix: off";
+  if (task.second_bos) text += ", bos: twice";
+  if (task.max_new_tokens > 0) text += fmt::format(", max_new_tokens: {}", task.max_new_tokens);
+  return text;
 }
 
-std::vector<TaskSpec> read_tasks(const YamlNode& node, const std::vector<std::string>& known) {
+std::vector<TaskSpec> read_tasks(const YamlNode& node) {
   std::vector<TaskSpec> tasks;
   std::map<std::string, std::string> seen;  // identity -> place
   for (const YamlNode& item : read_items(node, "tasks", "tasks")) {
-    const TaskSpec& task = tasks.emplace_back(read_task(item, known));
-    for (const TaskRequest& request : task.requests()) {
-      const std::string same = identity(task, request);
-      if (const auto [it, added] = seen.try_emplace(same, item.place()); !added) {
-        throw_input_error("{}: tasks: {{{}}} appears twice, first at {}", item.place(), same,
-                          it->second);
+    for (TaskSpec& task : read_entry(item)) {
+      for (const TaskRequest& request : task.requests()) {
+        const std::string same = identity(task, request);
+        if (const auto [it, added] = seen.try_emplace(same, item.place()); !added) {
+          throw_input_error("{}: tasks: {{{}}} appears twice, first at {}", item.place(), same,
+                            it->second);
+        }
       }
+      tasks.push_back(std::move(task));
     }
   }
   return tasks;
@@ -156,13 +205,24 @@ LatencySpec read_latency(const YamlNode& node) {
 }  // namespace
 
 std::vector<TaskRequest> TaskSpec::requests() const {
-  if (!file.empty()) return {{task, file, 0, samples, seed}};
+  TaskRequest request{.name = task,
+                      .file = file,
+                      .samples = samples,
+                      .seed = seed,
+                      .protocol = protocol,
+                      .max_length = max_length,
+                      .answer_prefix = answer_prefix,
+                      .second_bos = second_bos};
+  if (!file.empty()) return {request};
   std::vector<TaskRequest> requests;
-  for (const int64_t length : lengths) requests.push_back({task, {}, length, samples, seed});
+  for (const int64_t length : lengths) {
+    request.length = length;
+    requests.push_back(request);
+  }
   return requests;
 }
 
-SweepConfig parse_sweep(const YamlNode& root, const TaskNames& known_tasks) {
+SweepConfig parse_sweep(const YamlNode& root) {
   constexpr int64_t kMaxThreads = 4096;
   const YamlMap map(root, "the sweep",
                     {"name", "model", "device", "compress", "chat_template", "tasks", "policies",
@@ -174,7 +234,7 @@ SweepConfig parse_sweep(const YamlNode& root, const TaskNames& known_tasks) {
   config.device = map.choice("device", config.device, {"auto", "cpu", "cuda"});
   if (const YamlNode* node = map.find("compress")) config.compress = read_compress(*node);
   config.chat_template = read_chat_template_use(map);
-  config.tasks = read_tasks(map.require("tasks"), known_tasks());
+  config.tasks = read_tasks(map.require("tasks"));
   config.policies = read_policies(map.require("policies"));
   config.ratios = read_ratios(map.require("ratios"));
   if (const YamlNode* node = map.find("latency")) config.latency = read_latency(*node);
@@ -190,9 +250,8 @@ SweepConfig parse_sweep(const YamlNode& root, const TaskNames& known_tasks) {
   return config;
 }
 
-SweepConfig load_sweep(const std::filesystem::path& file, const std::vector<std::string>& sets,
-                       const TaskNames& known_tasks) {
-  return parse_sweep(load_yaml(file, sets), known_tasks);
+SweepConfig load_sweep(const std::filesystem::path& file, const std::vector<std::string>& sets) {
+  return parse_sweep(load_yaml(file, sets));
 }
 
 std::string resolved_yaml(const SweepConfig& config) {

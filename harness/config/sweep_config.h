@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,17 +15,23 @@
 
 namespace kvbench {
 
-// One `tasks:` entry: samples either generated, at each of `lengths`, or read from `file`.
+// One task of a `tasks:` entry: samples either generated, at each of `lengths`, or read from
+// `file`. An entry that names a group (tasks_of()) makes one for each of its tasks.
 struct TaskSpec {
   std::string task;              // a name of task_names()
   std::vector<int64_t> lengths;  // tokens; empty with a file
-  std::filesystem::path file;    // exists; empty when generated
+  // Exists; empty when generated. Given as `file`, as the task's file in `folder`, or in a data set
+  // by name (`data`), which LongBench's tasks have where nothing is said.
+  std::filesystem::path file;
   std::string file_as_written;
   int64_t samples = 0;  // per length; 0 = all of the file
   uint64_t seed = 42;
-  std::string protocol = "official";  // the only one so far
-  int64_t max_new_tokens = 0;         // 0 = as the task says
-  std::string origin;                 // where the entry stands
+  std::string protocol;        // one of Task::protocols()
+  int64_t max_length = 0;      // tokens of a prompt above which the protocol cuts; 0 = as it says
+  bool answer_prefix = true;   // false: RULER without, as its official runs of 2025
+  bool second_bos = false;     // `bos: twice`
+  int64_t max_new_tokens = 0;  // 0 = as the task says
+  std::string origin;          // where the entry stands
   int line = 0;
 
   // One for each length, or the one of the file.
@@ -57,16 +62,14 @@ struct SweepConfig {
   std::string origin;                          // the file it was read from
 };
 
-using TaskNames = std::function<std::vector<std::string>()>;
-
 // Reads a sweep with its includes and `--set` texts. A path is relative to the YAML file in which
 // it stands, those of `sets` to the working folder (base/paths.h). Without `output` the file is
 // results/NAME.h5 in the working folder.
 // Throws InputError: one line with file, line, what was expected, and near matches.
-SweepConfig load_sweep(const std::filesystem::path& file, const std::vector<std::string>& sets = {},
-                       const TaskNames& known_tasks = task_names);
+SweepConfig load_sweep(const std::filesystem::path& file,
+                       const std::vector<std::string>& sets = {});
 
-SweepConfig parse_sweep(const YamlNode& root, const TaskNames& known_tasks = task_names);
+SweepConfig parse_sweep(const YamlNode& root);
 
 // Canonical text of every setting that determines results, as YAML that parse_sweep reads back:
 // one line for each task and length, policy and ratio. Not in it: output and threads.

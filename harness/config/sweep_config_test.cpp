@@ -3,17 +3,14 @@
 #include <fmt/ranges.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "harness/base/paths.h"
 #include "harness/base/test_util.h"
 #include "harness/config/policy_yaml.h"
 
 namespace kvbench {
 namespace {
-
-std::vector<std::string> tasks() {
-  return {"longbench/qasper", "ruler/niah_multikey_1", "ruler/niah_single_1", "ruler/niah_single_2",
-          "ruler/vt"};
-}
 
 // A sweep of one line a setting; `replace` exchanges the line of its own key, or adds one.
 std::string sweep_with(const std::string& replace) {
@@ -36,9 +33,7 @@ std::string sweep_with(const std::string& replace) {
   return fmt::format("{}\n", fmt::join(lines, "\n"));
 }
 
-SweepConfig parse(const std::string& text) {
-  return parse_sweep(parse_yaml(text, "a.yaml"), tasks);
-}
+SweepConfig parse(const std::string& text) { return parse_sweep(parse_yaml(text, "a.yaml")); }
 
 std::string error_with(const std::string& replace) {
   return error_of([&] { parse(sweep_with(replace)); });
@@ -53,7 +48,7 @@ chat_template: false
 tasks:
   - {task: ruler/niah_single_1, lengths: [1024, 2048], samples: 20, seed: 7}
   - {task: ruler/vt, file: vt.jsonl}
-  - {task: longbench/qasper, file: qasper.jsonl, samples: 50, protocol: official, max_new_tokens: 9}
+  - {task: own/contains_any, file: qasper.jsonl, samples: 50, protocol: official, max_new_tokens: 9}
 policies:
   - full
   - snapkv
@@ -76,7 +71,7 @@ tasks:
   - {task: ruler/niah_single_1, lengths: [1024], seed: 7, protocol: official, samples: 20}
   - {task: ruler/niah_single_1, lengths: [2048], seed: 7, protocol: official, samples: 20}
   - {task: ruler/vt, file: vt.jsonl, seed: 42, protocol: official}
-  - {task: longbench/qasper, file: qasper.jsonl, seed: 42, protocol: official, max_new_tokens: 9, samples: 50}
+  - {task: own/contains_any, file: qasper.jsonl, seed: 42, protocol: official, max_new_tokens: 9, samples: 50}
 policies:
   - {name: full, full: true}
   - {name: snapkv, scorer: {name: snapkv, kernel: 7, pooling: max, window: 32}, allocator: {name: uniform}}
@@ -94,7 +89,7 @@ TEST(Sweep, EveryKey) {
   InTempDir::write("a.yaml", kFullSweep);
   InTempDir::write("vt.jsonl", "");
   InTempDir::write("qasper.jsonl", "");
-  const SweepConfig config = load_sweep("a.yaml", {}, tasks);
+  const SweepConfig config = load_sweep("a.yaml", {});
   EXPECT_EQ(config.name, "everything");
   EXPECT_EQ(config.model.dtype, "float32");
   EXPECT_EQ(config.device, "cpu");
@@ -141,7 +136,7 @@ TEST(Sweep, Defaults) {
 }
 
 TEST(Sweep, Quickstart) {
-  const SweepConfig config = load_sweep(project_root() / "configs" / "quickstart.yaml", {}, tasks);
+  const SweepConfig config = load_sweep(project_root() / "configs" / "quickstart.yaml", {});
   EXPECT_EQ(config.tasks.size(), 3u);
   EXPECT_EQ(config.tasks[2].task, "ruler/niah_multikey_1");
   EXPECT_EQ(config.policies.size(), 6u);
@@ -154,11 +149,9 @@ TEST(Sweep, IncludeAndSet) {
   InTempDir::write("base/small.yaml", sweep_with("latency: {lengths: [128]}"));
   InTempDir::write("a.yaml", "include: base/small.yaml\nratios: [0.9]\n");
   const SweepConfig config =
-      load_sweep("a.yaml",
-                 {"tasks.0.samples=5", "latency.repeats=2", "device=cpu",
-                  "policies.1={scorer: {name: snapkv, window: 8}, allocator: uniform}",
-                  "policies.1.scorer.window=16"},
-                 tasks);
+      load_sweep("a.yaml", {"tasks.0.samples=5", "latency.repeats=2", "device=cpu",
+                            "policies.1={scorer: {name: snapkv, window: 8}, allocator: uniform}",
+                            "policies.1.scorer.window=16"});
   EXPECT_EQ(config.ratios, (std::vector<double>{0.9}));
   EXPECT_EQ(config.tasks[0].samples, 5);
   EXPECT_EQ(config.latency->repeats, 2);
@@ -168,7 +161,7 @@ TEST(Sweep, IncludeAndSet) {
   EXPECT_EQ(config.policies[1].scorer.params.at(0).line, 0);
 
   const auto error = [](const std::string& set) {
-    return error_of([&] { load_sweep("a.yaml", {set}, tasks); });
+    return error_of([&] { load_sweep("a.yaml", {set}); });
   };
   EXPECT_EQ(error("latncy.repeats=2"),
             "--set latncy.repeats=2: unknown key \"latncy\" in the sweep; did you mean latency? "
@@ -176,7 +169,8 @@ TEST(Sweep, IncludeAndSet) {
             "plugins, policies, ratios, tasks, threads)");
   EXPECT_EQ(error("tasks.0.sample=2"),
             "--set tasks.0.sample=2: unknown key \"sample\" in the task; did you mean samples? "
-            "(known: file, lengths, max_new_tokens, protocol, samples, seed, task)");
+            "(known: answer_prefix, bos, data, file, folder, lengths, max_length, max_new_tokens, "
+            "protocol, samples, seed, task)");
   EXPECT_EQ(error("ratios=[1]"),
             "--set ratios=[1]: ratios: expected a share removed, 0 <= ratio < 1, got 1");
   InTempDir::write("a.yaml", "include: base/small.yaml\n\nratios: [1.5]\n");
@@ -202,10 +196,12 @@ TEST(Sweep, UnknownNames) {
       misspelt.starts_with("a.yaml:2: unknown model \"smollm2-135m-instrct\"; did you mean "
                            "smollm2-135m-instruct or "))
       << misspelt;
+  std::vector<std::string> names = task_names();
+  for (const auto& group : task_group_names()) names.push_back(group);
+  std::sort(names.begin(), names.end());
   EXPECT_EQ(error_with("tasks: [{task: ruler/vtt, lengths: [9], samples: 1}]"),
-            "a.yaml:3: unknown task \"ruler/vtt\"; did you mean ruler/vt? (known: "
-            "longbench/qasper, ruler/niah_multikey_1, ruler/niah_single_1, ruler/niah_single_2, "
-            "ruler/vt)");
+            fmt::format("a.yaml:3: unknown task \"ruler/vtt\"; did you mean ruler/vt? (known: {})",
+                        fmt::join(names, ", ")));
   EXPECT_EQ(error_with("policies:\n  - full\n  - knor"),
             fmt::format("a.yaml:6: unknown policy \"knor\"; did you mean knorm? (known: {})",
                         fmt::join(preset_names(), ", ")));
@@ -280,7 +276,7 @@ TEST(Sweep, ImpossibleTasks) {
             "a.yaml:4: lengths: expected a list of integers, got an empty list");
   EXPECT_EQ(error("lengths: [9, 9], samples: 1"), "a.yaml:4: lengths: 9 appears twice");
   EXPECT_EQ(error("lengths: [9], file: a"),
-            "a.yaml:4: lengths: stands beside file, whose samples have their lengths");
+            "a.yaml:4: file: stands beside lengths: samples have one source");
   EXPECT_EQ(error("file: nowhere/a.jsonl"),
             "a.yaml:4: file: no such file: " +
                 (std::filesystem::current_path() / "nowhere/a.jsonl").string());
@@ -290,6 +286,21 @@ TEST(Sweep, ImpossibleTasks) {
   EXPECT_EQ(error("lengths: [9], samples: 1}\n  - {task: ruler/vt, lengths: [9], samples: 1, "
                   "seed: 1"),
             "");
+}
+
+TEST(Sweep, AGroupIsItsTasks) {
+  const SweepConfig config =
+      parse(sweep_with("tasks: [{task: ruler/niah, lengths: [512, 1024], samples: 2}]"));
+  ASSERT_EQ(config.tasks.size(), 8u);
+  EXPECT_EQ(config.tasks[0].task, "ruler/niah_single_1");
+  EXPECT_EQ(config.tasks[7].requests().at(1).length, 1024);
+  EXPECT_EQ(error_with("tasks: [{task: ruler/niah, file: a.jsonl}]"),
+            "a.yaml:3: file: ruler/niah is 8 tasks; a folder holds their files");
+  const std::string missing = error_with("tasks: [{task: ruler/niah, folder: nowhere}]");
+  EXPECT_TRUE(missing.starts_with("a.yaml:3: ruler/niah_single_1: no such file: ")) << missing;
+  EXPECT_TRUE(missing.ends_with("nowhere/niah_single_1/validation.jsonl")) << missing;
+  const std::string unfetched = error_with("tasks: [{task: ruler/vt, data: nowhere}]");
+  EXPECT_TRUE(unfetched.ends_with("; `./kvbench data fetch nowhere` brings it")) << unfetched;
 }
 
 TEST(Sweep, ResolvedLeavesOutWhatDoesNotMatter) {

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "harness/base/error.h"
@@ -101,6 +102,19 @@ void decode(const Decoder& model, const std::vector<GrowingCache>& caches,
   }
 }
 
+namespace {
+
+// Logits [S, vocab] in which the ids cannot be chosen.
+at::Tensor without(const at::Tensor& logits, const std::vector<int64_t>& ids) {
+  at::Tensor rest = logits.clone();
+  for (const int64_t id : ids) {
+    if (id < rest.size(1)) rest.select(1, id).fill_(-INFINITY);
+  }
+  return rest;
+}
+
+}  // namespace
+
 std::vector<Generation> generate(const Decoder& model, const std::vector<GrowingCache>& caches,
                                  const std::vector<int32_t>& question,
                                  const GenerateOptions& options) {
@@ -118,7 +132,8 @@ std::vector<Generation> generate(const Decoder& model, const std::vector<Growing
   std::iota(in_pass.begin(), in_pass.end(), size_t{0});
   const auto greedy = [&](int64_t step, const std::vector<size_t>& running,
                           const at::Tensor& logits) {
-    auto ids = most_likely(logits);
+    const bool without_ends = options.exclude_early_ends && step < options.min_new_tokens;
+    auto ids = most_likely(without_ends ? without(logits, options.end_tokens) : logits);
     const double now_ms = watch.ms();
     in_pass.clear();
     for (size_t row = 0; row < running.size(); ++row) {

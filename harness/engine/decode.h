@@ -60,6 +60,8 @@ struct GenerateOptions {
   // An end token stops a sequence that has said this many tokens before it. 1 is kvpress's rule
   // (ruler.md 7), 0 that of the benchmarks' own code.
   int64_t min_new_tokens = 1;
+  // Before that an end token is not chosen at all (transformers' min_new_tokens); else it is said.
+  bool exclude_early_ends = false;
 };
 
 // The greedy answer of every cache (most_likely()). A NaN among a sequence's logits and a failing

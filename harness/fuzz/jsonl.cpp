@@ -15,8 +15,10 @@ Target task_target(const std::string& name, const std::string& task, const std::
           {.text = true},
           [good](const std::filesystem::path&) { return std::vector<std::string>{good}; },
           [task](const std::filesystem::path& folder) {
-            find_task(task).samples({.name = task, .file = folder / "samples.jsonl"},
-                                    [](std::string_view text) { return text.size() / 4; });
+            const auto source = find_task(task).open(
+                {.name = task, .file = folder / "samples.jsonl"},
+                [](std::string_view text) { return static_cast<int64_t>(text.size() / 4); });
+            for (int64_t i = 0; i < source->size(); ++i) source->sample(i);
           }};
 }
 

@@ -11,11 +11,10 @@
 
 #include "harness/base/hash.h"
 #include "harness/golden/golden.h"
-#include "tasks/metrics.h"
 #include "tasks/ruler/ruler_file.h"
 #include "tasks/ruler/string_match.h"
 #include "tasks/ruler/structure_check.h"
-#include "tasks/task.h"
+#include "tasks/test_samples.h"
 #include "tasks/text.h"
 
 namespace kvbench {
@@ -85,7 +84,7 @@ TEST(RulerGolden, KvpressSplit) {
     SCOPED_TRACE(source.string());
     const Task& task = find_task("ruler/" + file.stem().string());
     const std::vector<Sample> samples =
-        task.samples({.name = task.name(), .file = source}, TokenCounter());
+        all_samples({.name = task.name(), .file = source});
     const std::string bytes = read_bytes(file);
     const std::vector<std::string_view> lines = split_lines(bytes);
     ASSERT_EQ(samples.size(), lines.size());
@@ -117,8 +116,8 @@ TEST(RulerGolden, FilesWithoutAnswerPrefixGiveTheSameSamples) {
     }
     write_ruler_file(older, records);
     const Task& task = find_task("ruler/" + file.stem().string());
-    const auto now = task.samples({.name = task.name(), .file = file}, TokenCounter());
-    const auto then = task.samples({.name = task.name(), .file = older}, TokenCounter());
+    const auto now = all_samples({.name = task.name(), .file = file});
+    const auto then = all_samples({.name = task.name(), .file = older});
     ASSERT_EQ(now.size(), then.size());
     for (size_t i = 0; i < now.size(); ++i) {
       EXPECT_EQ(now[i].context, then[i].context);

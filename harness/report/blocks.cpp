@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <limits>
 #include <map>
 #include <utility>
 
@@ -29,13 +30,16 @@ std::string key_of(const RunInfo& run, const CellRow& cell) {
 
 // "4096", or of files the real range: "3791 to 4096".
 std::string lengths(const Block& block) {
-  int64_t shortest = block.cells[0]->cell.max_length, longest = shortest;
+  int64_t shortest = std::numeric_limits<int64_t>::max(), longest = 0;
   for (const Measured* measured : block.cells) {
     longest = std::max(longest, measured->cell.max_length);
     for (const SampleRow& row : measured->rows) {
-      if (row.error.empty()) shortest = std::min(shortest, row.max_length);
+      if (!row.error.empty()) continue;
+      shortest = std::min(shortest, row.max_length);
+      longest = std::max(longest, row.max_length);
     }
   }
+  shortest = std::min(shortest, longest);
   return shortest == longest ? fmt::format("{}", longest)
                              : fmt::format("{} to {}", shortest, longest);
 }

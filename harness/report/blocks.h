@@ -12,7 +12,7 @@ namespace kvbench {
 // Cells of one model, dtype, prompt rule, arithmetic, compress mode, protocol, seed and length, all
 // generated or all read from files, each task with the samples of one group. The length of
 // generated samples is the one asked for; of files the next power of two at or above the longest
-// sample.
+// sample that they name; files that name none stand together.
 struct Block {
   std::string title;                   // "length 1024, compress context", then what differs
   std::vector<Value> values;           // of block_columns()

@@ -122,7 +122,7 @@ class Cells {
   void add(size_t cell, SampleRow&& row) {
     auto& rows = cells_[cell].rows;
     const auto [it, added] =
-        row_at_.try_emplace({cell, row.sample_hash, row.occurrence}, rows.size());
+        row_at_.try_emplace({cell, row.sample_hash, row.sample_id}, rows.size());
     if (added) {
       rows.push_back(std::move(row));
       return;

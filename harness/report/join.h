@@ -28,7 +28,7 @@ struct Joined {
   std::vector<std::string> warnings;  // what a reader must know before the numbers
 };
 
-// Samples with the same cell, hash and occurrence are one: the first file's row is taken, unless it
+// Samples with the same cell, hash and number are one: the first file's row is taken, unless it
 // failed and a later one did not; rows that answer differently are counted in a warning. A policy
 // has one name everywhere, that of its first row, and different policies have different ones
 // ("snapkv#1a2b" where two are called snapkv). Files of schemas 1 and 2 get what they lack: a

@@ -27,11 +27,11 @@ struct Pairs {
 Pairs pair_up(const Measured& mine, const Measured& theirs) {
   std::map<std::pair<std::string, int64_t>, double> others;
   for (const SampleRow& row : theirs.rows) {
-    if (row.error.empty()) others[{row.sample_hash, row.occurrence}] = row.score;
+    if (row.error.empty()) others[{row.sample_hash, row.sample_id}] = row.score;
   }
   Pairs pairs;
   for (const SampleRow& row : mine.rows) {
-    const auto other = others.find({row.sample_hash, row.occurrence});
+    const auto other = others.find({row.sample_hash, row.sample_id});
     if (!row.error.empty() || other == others.end()) continue;
     for (Stratum* stratum : {&pairs.scores, &pairs.differences}) {
       stratum->contexts.push_back(row.context_id);

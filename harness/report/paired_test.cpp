@@ -85,7 +85,6 @@ TEST(Paired, EqualPromptsAreTheFirstAndTheSecondOne) {
   add(a, cell("vt", "u", 0.5), {10, 20});
   add(a, cell("vt", "x", 0.5), {11, 21});
   for (SampleRow& row : a.rows) {
-    row.occurrence = row.sample_id;
     row.sample_hash = "same";
   }
   EXPECT_EQ(grids({a}, "u").at(0).rows.at(0).at(5), "+1.0");

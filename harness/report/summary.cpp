@@ -39,11 +39,11 @@ Entry compared(const Measured& measured, const Measured* full) {
   if (full == nullptr) return entry;
   std::map<std::pair<std::string, int64_t>, double> reached;
   for (const SampleRow& row : full->rows) {
-    if (row.error.empty()) reached[{row.sample_hash, row.occurrence}] = row.score;
+    if (row.error.empty()) reached[{row.sample_hash, row.sample_id}] = row.score;
   }
   std::vector<double> differences;
   for (const SampleRow& row : measured.rows) {
-    const auto other = reached.find({row.sample_hash, row.occurrence});
+    const auto other = reached.find({row.sample_hash, row.sample_id});
     if (row.error.empty() && other != reached.end()) {
       differences.push_back(row.score - other->second);
     }

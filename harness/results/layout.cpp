@@ -23,8 +23,11 @@ const std::set<std::string>& later_columns() {
       // since version 2
       "kv_bytes_end", "kv_bytes_full", "kv_bytes_logical", "peak_kv_bytes",
       // since version 3
-      "sample_hash", "occurrence", "context_id", "source", "seed", "protocol", "metric", "group_id",
-      "policy_id", "n_contexts", "repeat"};
+      "sample_hash", "context_id", "source", "seed", "protocol", "metric", "group_id", "policy_id",
+      "n_contexts", "repeat",
+      // since version 4
+      "grading", "words", "exact", "classes", "prediction_at", "references_at", "classes_at",
+      "error_at", "cut_tokens"};
   return columns;
 }
 

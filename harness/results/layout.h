@@ -4,7 +4,9 @@
 // are appended, and a process killed between its writes leaves rows whose text is unreadable.
 #pragma once
 
+#include <algorithm>
 #include <cstring>
+#include <limits>
 #include <map>
 #include <span>
 #include <string>
@@ -19,15 +21,16 @@ namespace kvbench {
 // Bytes of each text column. A column that is not named gets 1.
 using Widths = std::map<std::string, size_t>;
 
-// Widens `widths` to hold `row`. Returns false when they already did.
+// Widens `widths` to hold `row`, of a text at most `most` bytes. Returns false when they already
+// did.
 template <class Row>
-bool widen(const Row& row, Widths& widths) {
+bool widen(const Row& row, Widths& widths, size_t most = std::numeric_limits<size_t>::max()) {
   bool wider = false;
   visit_columns(row, [&](const char* name, const auto& value) {
     if constexpr (std::is_same_v<std::decay_t<decltype(value)>, std::string>) {
       size_t& width = widths.try_emplace(name, 1).first->second;
-      if (value.size() > width) {
-        width = value.size();
+      if (std::min(value.size(), most) > width) {
+        width = std::min(value.size(), most);
         wider = true;
       }
     }

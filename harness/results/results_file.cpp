@@ -98,6 +98,7 @@ Results read_results(const std::filesystem::path& path) {
                                   [&](const auto& row) { return !known.contains(row.cell_id); });
   results.lost_rows = results.rows.end() - blank;
   results.rows.erase(blank, results.rows.end());
+  TextPool::restore(file, results.rows);
   if (results.state.schema_version == kSchemaVersion) keep_latest(results.rows);
   return results;
 }
@@ -143,21 +144,26 @@ Widths initial_widths(const std::vector<CellRow>& cells) {
   return widths;
 }
 
-void write_results(const Results& content, const std::vector<std::vector<int32_t>>& keep_counts,
-                   const Widths& widths, const Room& room) {
+TextPool write_results(const Results& content, const std::vector<std::vector<int32_t>>& keep_counts,
+                       const Widths& widths, const Room& room) {
   const std::filesystem::path fresh = content.file.string() + ".tmp";
   auto capacity = static_cast<int64_t>(content.rows.size());
   for (const auto& [cell_id, count] : room.open_rows) capacity += count;
+  TextPool pool;
+  std::string texts;
+  std::vector<SampleRow> rows = content.rows;
+  for (SampleRow& row : rows) texts += pool.take(row);
   try {
     h5::File file(fresh, h5::Mode::kCreate);
     // First, while nothing has been freed in the file: so their headers do not straddle pages.
-    create_table(file, "/samples", content.rows, widths, capacity);
+    create_table(file, "/samples", rows, widths, capacity);
     Widths latency_widths;
     for (const LatencyRow& row : content.latency) widen(row, latency_widths);
     create_table(file, "/latency", content.latency, latency_widths, 0);
     write_run(file, content.info, content.state);
     write_rows(file, "/cells", content.cells);
     write_budgets(file, content, keep_counts, room);
+    TextPool::create(file, texts, room.text_bytes);
     file.close();
     settle_file(fresh);
     replace_file(fresh, content.file);
@@ -166,6 +172,7 @@ void write_results(const Results& content, const std::vector<std::vector<int32_t
     std::filesystem::remove(fresh, ignored);
     throw;
   }
+  return pool;
 }
 
 }  // namespace kvbench

@@ -9,6 +9,7 @@
 #include "harness/results/layout.h"
 #include "harness/results/rows.h"
 #include "harness/results/run_info.h"
+#include "harness/results/text_pool.h"
 
 namespace kvbench {
 
@@ -42,12 +43,14 @@ Widths initial_widths(const std::vector<CellRow>& cells);
 struct Room {
   int64_t n_layers = 0, n_kv_heads = 0;
   std::map<std::string, int64_t> open_rows;  // still to come, of each cell
+  int64_t text_bytes = 0;                    // of /texts, those that are there included
 };
 
 // Writes `content` to content.file as a new file that replaces the old one in one step, so that a
 // kill leaves either of them whole; keep_counts[i] belongs to content.rows[i]. Disk space for every
-// row to come is reserved here, so that a disk too small is found at the start of a run.
-void write_results(const Results& content, const std::vector<std::vector<int32_t>>& keep_counts,
-                   const Widths& widths, const Room& room);
+// row to come is reserved here, so that a disk too small is found at the start of a run. Returns
+// what /texts holds.
+TextPool write_results(const Results& content, const std::vector<std::vector<int32_t>>& keep_counts,
+                       const Widths& widths, const Room& room);
 
 }  // namespace kvbench

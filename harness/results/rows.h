@@ -21,19 +21,19 @@ struct Cell {
   std::string task;
   std::string source;  // "generated", or the file as the configuration first named it
   int64_t seed = 0;
-  int64_t max_length = 0;  // tokens: the generator's; of a file the longest sample's own
+  int64_t max_length = 0;  // tokens: the generator's; the most that a file's samples say; 0 = none
   std::string protocol, metric;
+  std::string grading;  // how a prediction becomes a score, JSON (tasks/grading.h)
   std::string policy, scorer, allocator;
   double ratio = 0;  // share of KV entries to remove, [0, 1); nan: the policy has its own budget
   std::string compress;   // "context" or "prompt"
   int64_t n_planned = 0;  // samples
 };
 
-// One sample of one cell: a row of /samples. (cell_id, sample_hash, occurrence) is its key.
+// One sample of one cell: a row of /samples. (cell_id, sample_id) is its key.
 struct SampleRow {
   std::string cell_id;
   std::string sample_hash;  // of the token ids of context and question
-  int64_t occurrence = 0;   // 0, 1, ... of samples with the same hash in the source
   std::string context_id;   // hash of the context's token ids
   std::string task, source;
   int64_t seed = 0;
@@ -43,9 +43,15 @@ struct SampleRow {
   double ratio = 0;
   std::string compress;
   int64_t sample_id = 0;               // number of the sample in its source
+  int64_t words = 0;                   // LongBench's `length` of the sample; 0 = it has none
   double score = NAN;                  // 0..100; nan when `error` is not empty
+  double exact = NAN;                  // 0 or 100, a strict match; nan where the set has none
   std::string prediction, references;  // references: a JSON list of texts
+  std::string classes;                 // a JSON list of the set's class names; "" = it has none
+  // Where in /texts the text of a column is that is longer than its column; -1 = it is not.
+  int64_t prediction_at = -1, references_at = -1, classes_at = -1, error_at = -1;
   int64_t context_tokens = 0, question_tokens = 0, generated_tokens = 0;
+  int64_t cut_tokens = 0;    // of the prompt, cut away before the model saw it (PromptRule::cut)
   double kept_tokens = NAN;  // mean per KV head
   double kept_ratio = NAN;   // kept share of the entries that existed
   int64_t kv_bytes_full = 0, kv_bytes_logical = 0, kv_bytes_allocated = 0;
@@ -58,14 +64,12 @@ struct SampleRow {
 
 // What tells one row of /samples from every other.
 struct RowKey {
-  std::string cell_id, sample_hash;
-  int64_t occurrence = 0;
+  std::string cell_id;
+  int64_t sample_id = 0;
 
   auto operator<=>(const RowKey&) const = default;
 };
-inline RowKey key_of(const SampleRow& row) {
-  return {row.cell_id, row.sample_hash, row.occurrence};
-}
+inline RowKey key_of(const SampleRow& row) { return {row.cell_id, row.sample_id}; }
 
 // One cell and what came out: a row of /cells. Means over the samples without an error.
 struct CellRow : Cell {
@@ -97,7 +101,6 @@ requires std::is_same_v<std::remove_const_t<Row>, SampleRow>
 void visit_columns(Row& row, Visit&& visit) {
   visit("cell_id", row.cell_id);
   visit("sample_hash", row.sample_hash);
-  visit("occurrence", row.occurrence);
   visit("context_id", row.context_id);
   visit("task", row.task);
   visit("source", row.source);
@@ -111,12 +114,19 @@ void visit_columns(Row& row, Visit&& visit) {
   visit("ratio", row.ratio);
   visit("compress", row.compress);
   visit("sample_id", row.sample_id);
+  visit("words", row.words);
   visit("score", row.score);
+  visit("exact", row.exact);
   visit("prediction", row.prediction);
+  visit("prediction_at", row.prediction_at);
   visit("references", row.references);
+  visit("references_at", row.references_at);
+  visit("classes", row.classes);
+  visit("classes_at", row.classes_at);
   visit("context_tokens", row.context_tokens);
   visit("question_tokens", row.question_tokens);
   visit("generated_tokens", row.generated_tokens);
+  visit("cut_tokens", row.cut_tokens);
   visit("kept_tokens", row.kept_tokens);
   visit("kept_ratio", row.kept_ratio);
   visit("kv_bytes_full", row.kv_bytes_full);
@@ -126,6 +136,7 @@ void visit_columns(Row& row, Visit&& visit) {
   visit("kl_full", row.kl_full);
   visit("top1_full", row.top1_full);
   visit("error", row.error);
+  visit("error_at", row.error_at);
   visit("path", row.path);
   visit("prefill_ms", row.prefill_ms);
   visit("score_ms", row.score_ms);
@@ -145,6 +156,7 @@ void visit_columns(Row& row, Visit&& visit) {
   visit("max_length", row.max_length);
   visit("protocol", row.protocol);
   visit("metric", row.metric);
+  visit("grading", row.grading);
   visit("policy", row.policy);
   visit("scorer", row.scorer);
   visit("allocator", row.allocator);

@@ -6,6 +6,7 @@
 #include <limits>
 #include <numeric>
 #include <sstream>
+#include <tuple>
 
 #include "harness/base/error.h"
 #include "harness/base/files.h"
@@ -61,18 +62,19 @@ void check_same_data(const Results& existing, const std::vector<PlannedGroup>& p
   for (const auto& group : plan) {
     for (const auto& cell : group.cells) group_of[cell.cell_id] = &group;
   }
-  std::map<const PlannedGroup*, std::map<int64_t, const PlannedSample*>> by_id;
-  for (const auto& group : plan) {
-    for (const auto& sample : group.samples) by_id[&group][sample.sample_id] = &sample;
-  }
+  std::map<std::pair<const PlannedGroup*, int64_t>, PlannedSample> made;
   for (const SampleRow& row : existing.rows) {
-    const auto group = group_of.find(row.cell_id);
-    if (group == group_of.end()) continue;
-    const auto& samples = by_id[group->second];
-    const auto it = samples.find(row.sample_id);
-    if (it == samples.end()) continue;
-    const bool same_prompt = it->second->sample_hash == row.sample_hash;
-    if (same_prompt && it->second->references == row.references) continue;
+    const auto found = group_of.find(row.cell_id);
+    if (found == group_of.end() || row.sample_hash.empty()) continue;  // "": it could not be made
+    const PlannedGroup& group = *found->second;
+    if (!std::binary_search(group.sample_ids.begin(), group.sample_ids.end(), row.sample_id)) {
+      continue;
+    }
+    const auto [it, is_new] = made.try_emplace({&group, row.sample_id});
+    if (is_new) it->second = group.sample(row.sample_id);
+    const PlannedSample& now = it->second;
+    const bool same_prompt = now.sample_hash == row.sample_hash;
+    if (same_prompt && now.references == row.references) continue;
     throw_input_error(
         "{}: holds other data: sample {} of {} ({}) has {} than when the file was made; {}",
         existing.file.string(), row.sample_id, row.task, row.source,
@@ -90,20 +92,20 @@ ResultsStore::ResultsStore(fs::path path, RunInfo info, const std::vector<Planne
   if (options.fresh && fs::exists(path)) set_aside(path);
   content_.file = path;
   for (const auto& group : plan) {
+    KVB_CHECK(std::is_sorted(group.sample_ids.begin(), group.sample_ids.end()) &&
+                  std::adjacent_find(group.sample_ids.begin(), group.sample_ids.end()) ==
+                      group.sample_ids.end(),
+              "the samples of {} are not in order", group.cells.at(0).task);
     for (const auto& cell : group.cells) {
       KVB_CHECK(cells_.try_emplace(cell.cell_id, content_.cells.size()).second,
                 "cell {} is there twice", cell.cell_id);
       CellRow& row = content_.cells.emplace_back();
       row.Cell::operator=(cell);
-      row.n_planned = static_cast<int64_t>(group.samples.size());
+      row.n_planned = static_cast<int64_t>(group.sample_ids.size());
+      n_planned_ += row.n_planned;
+      group_of_.push_back(sample_ids_.size());
     }
-    for (const auto& sample : group.samples) {
-      for (const auto& cell : group.cells) {
-        const RowKey key{cell.cell_id, sample.sample_hash, sample.occurrence};
-        KVB_CHECK(order_.try_emplace(key, order_.size()).second, "sample {} of {} is there twice",
-                  sample.sample_id, cell.task);
-      }
-    }
+    sample_ids_.push_back(group.sample_ids);
   }
   if (fs::exists(path)) {
     extend(info, plan, options);
@@ -139,21 +141,21 @@ void ResultsStore::extend(const RunInfo& now, const std::vector<PlannedGroup>& p
     }
   }
   for (const SampleRow& row : existing.rows) {
-    const RowKey key = key_of(row);
-    if (!order_.contains(key)) {
+    if (!is_planned(key_of(row))) {
       ++content_.cells[cells_.at(row.cell_id)].n_planned;
     } else if (!row.error.empty() ? options.keep_failed
                                   : !options.fidelity || !std::isnan(row.kl_full)) {
-      done_.insert(key);
+      done_.emplace(cells_.at(row.cell_id), row.sample_id);
     }
   }
   content_.state = std::move(existing.state);
   content_.latency = std::move(existing.latency);
-  const auto n_failed = options.keep_failed ? 0 : std::erase_if(content_.latency, [](const auto& row) {
-    return !row.error.empty();
-  });
+  const auto n_failed =
+      options.keep_failed
+          ? 0
+          : std::erase_if(content_.latency, [](const auto& row) { return !row.error.empty(); });
   content_.info = std::move(existing.info);
-  if (complete() && n_open() == 0 && n_failed == 0) return;
+  if (complete() && n_done() == n_planned() && n_failed == 0) return;
   content_.state.sessions += session_line(content_.info, now, existing.lost_rows, utc_now());
   add_facts(content_.info, now);
   reopen();
@@ -170,7 +172,7 @@ void ResultsStore::reopen() {
   std::vector<std::vector<int32_t>> counts_of_kept;
   for (size_t i = 0; i < stored.rows.size(); ++i) {
     const RowKey key = key_of(stored.rows[i]);
-    if (!stored.rows[i].error.empty() && order_.contains(key) && !done_.contains(key)) continue;
+    if (!stored.rows[i].error.empty() && is_planned(key) && !is_done(key)) continue;
     content.rows.push_back(std::move(stored.rows[i]));
     counts_of_kept.push_back(std::move(keep_counts[i]));
   }
@@ -182,12 +184,12 @@ void ResultsStore::reopen() {
 }
 
 void ResultsStore::rewrite(Results content, const std::vector<std::vector<int32_t>>& keep_counts,
-                           const Widths& widths) {
-  Room room{n_layers_, n_kv_heads_, {}};
-  for (const auto& [key, order] : order_) {
-    if (!done_.contains(key)) ++room.open_rows[key.cell_id];
+                           const Widths& widths, int64_t text_bytes) {
+  Room room{n_layers_, n_kv_heads_, {}, text_bytes};
+  for (size_t c = 0; c < group_of_.size(); ++c) {
+    room.open_rows[content_.cells[c].cell_id] = n_open(c);
   }
-  write_results(content, keep_counts, widths, room);
+  texts_ = write_results(content, keep_counts, widths, room);
   slots_.clear();
   for (const SampleRow& row : content.rows) ++slots_[row.cell_id];
   content.rows.clear();
@@ -199,29 +201,52 @@ void ResultsStore::rewrite(Results content, const std::vector<std::vector<int32_
   samples_ = AppendTable(*file_, "/samples");
 }
 
-void ResultsStore::rewrite_with(const Widths& widths) {
+bool ResultsStore::is_planned(const RowKey& key) const {
+  const auto cell = cells_.find(key.cell_id);
+  if (cell == cells_.end() || cell->second >= group_of_.size()) return false;
+  const auto& ids = sample_ids_[group_of_[cell->second]];
+  return std::binary_search(ids.begin(), ids.end(), key.sample_id);
+}
+
+bool ResultsStore::is_done(const RowKey& key) const {
+  return done_.contains({cells_.at(key.cell_id), key.sample_id});
+}
+
+int64_t ResultsStore::n_open(size_t cell) const {
+  const auto least = std::numeric_limits<int64_t>::min();
+  const auto n_done =
+      std::distance(done_.lower_bound({cell, least}), done_.lower_bound({cell + 1, least}));
+  return std::ssize(sample_ids_[group_of_[cell]]) - n_done;
+}
+
+void ResultsStore::rewrite_with(const Widths& widths, int64_t text_bytes) {
   Results stored = read_results(content_.file);
   const auto keep_counts = read_keep_counts(stored);
   Results content = content_;
   content.rows = std::move(stored.rows);
-  rewrite(std::move(content), keep_counts, widths);
+  rewrite(std::move(content), keep_counts, widths, text_bytes);
 }
 
-void ResultsStore::make_room_for(const SampleRow& row) {
+// `text_bytes` are the most that /texts must hold when the row is there.
+void ResultsStore::make_room_for(const SampleRow& row, int64_t text_bytes) {
   Widths wider = widths_;
-  if (!widen(row, wider)) return;
+  const int64_t capacity = TextPool::capacity(*file_);
+  if (!widen(row, wider, TextPool::kColumn) && text_bytes <= capacity) return;
   for (auto& [column, width] : wider) {
     if (width != widths_[column]) width = std::bit_ceil(width);  // few rewrites on the way up
   }
-  rewrite_with(wider);
+  rewrite_with(wider,
+               text_bytes <= capacity
+                   ? capacity
+                   : static_cast<int64_t>(2 * std::bit_ceil(static_cast<uint64_t>(text_bytes))));
 }
 
 void ResultsStore::append(SampleRow row, std::span<const int32_t> keep_counts) {
   const auto found = cells_.find(row.cell_id);
   const RowKey key = key_of(row);
-  KVB_CHECK(found != cells_.end() && order_.contains(key), "a row of cell \"{}\", not of this run",
+  KVB_CHECK(found != cells_.end() && is_planned(key), "a row of cell \"{}\", not of this run",
             row.cell_id);
-  KVB_CHECK(!done_.contains(key), "sample {} of cell {} came twice", row.sample_id, row.cell_id);
+  KVB_CHECK(!is_done(key), "sample {} of cell {} came twice", row.sample_id, row.cell_id);
   const Cell& cell = content_.cells[found->second];
   row.task = cell.task;
   row.source = cell.source;
@@ -233,14 +258,16 @@ void ResultsStore::append(SampleRow row, std::span<const int32_t> keep_counts) {
   row.allocator = cell.allocator;
   row.ratio = cell.ratio;
   row.compress = cell.compress;
-  make_room_for(row);
-  // Keep counts first: the row commits both, and a killed sample's are written over.
+  make_room_for(row, texts_.size() + TextPool::most_bytes(row));
+  // Texts and keep counts first: the row commits them, and a killed sample's are written over.
+  const int64_t texts_end = texts_.size();
+  TextPool::write(*file_, texts_end, texts_.take(row));
   write_keep_counts(row.cell_id, slots_[row.cell_id], keep_counts);
   std::vector<char> record(layout_.row_bytes());
   layout_.pack(row, record);
   samples_.append(record);
   ++slots_[row.cell_id];
-  done_.insert(key);
+  done_.emplace(found->second, key.sample_id);
 }
 
 void ResultsStore::write_keep_counts(const std::string& cell_id, int64_t slot,
@@ -271,14 +298,17 @@ void ResultsStore::add_latency(const std::vector<LatencyRow>& rows) {
 
 void ResultsStore::finish() {
   if (complete() && file_ == nullptr) return;
-  KVB_CHECK(n_open() == 0, "{} of {} rows are there", n_done(), n_planned());
+  KVB_CHECK(n_done() == n_planned(), "{} of {} rows are there", n_done(), n_planned());
   Results stored = read_results(content_.file);
   const auto keep_counts = read_keep_counts(stored);
   std::vector<size_t> order(stored.rows.size());
   std::iota(order.begin(), order.end(), size_t{0});
-  const auto place = [&](size_t i) {
-    const auto it = order_.find(key_of(stored.rows[i]));
-    return it == order_.end() ? std::numeric_limits<int64_t>::max() : it->second;
+  // The plan's order: groups, in each its samples, of each its cells; then what is not planned.
+  const auto place = [&](size_t i) -> std::tuple<size_t, int64_t, size_t> {
+    const SampleRow& row = stored.rows[i];
+    if (!is_planned(key_of(row))) return {sample_ids_.size(), 0, 0};
+    const size_t cell = cells_.at(row.cell_id);
+    return {group_of_[cell], row.sample_id, cell};
   };
   std::stable_sort(order.begin(), order.end(),
                    [&](size_t a, size_t b) { return place(a) < place(b); });
@@ -286,7 +316,7 @@ void ResultsStore::finish() {
   std::vector<std::vector<int32_t>> sorted_counts;
   Widths widths;
   for (const size_t i : order) {
-    widen(stored.rows[i], widths);
+    widen(stored.rows[i], widths, TextPool::kColumn);
     content.rows.push_back(std::move(stored.rows[i]));
     sorted_counts.push_back(keep_counts[i]);
   }

@@ -39,7 +39,8 @@ TEST(Store, EverythingIsThereFromTheStart) {
   const auto path = folder / "deep/er/run.h5";
   const auto store = open(path);
   const h5::File file(path, h5::Mode::kRead);  // beside the writer
-  EXPECT_EQ(h5::list(file), (std::vector<std::string>{"budgets", "cells", "latency", "samples"}));
+  EXPECT_EQ(h5::list(file),
+            (std::vector<std::string>{"budgets", "cells", "latency", "samples", "texts"}));
   EXPECT_EQ(h5::dims(file, "/budgets/c1"), (std::vector<int64_t>{2, 2, 3}));
   EXPECT_EQ(h5::read_array<int32_t>(file, "/budgets/c1").values, std::vector<int32_t>(12, -1));
   EXPECT_EQ(h5::dims(file, "/samples"), std::vector<int64_t>{0});
@@ -220,12 +221,14 @@ TEST(Store, ChangedDataAreRefusedNamingTheSample) {
         [&] { ResultsStore(path, test_run::info(), plan, test_run::kLayers, test_run::kHeads); });
   };
   auto plan = test_run::plan(3);
-  plan[0].samples[1].sample_hash = "edited";
+  plan[0].sample = [](int64_t id) {
+    return PlannedSample{id == 1 ? "edited" : fmt::format("s{}", id), test_run::references(id)};
+  };
   EXPECT_TRUE(contains(refused(plan),
                        "holds other data: sample 1 of ruler/vt (generated) has "
                        "another prompt than when the file was made; choose"));
   plan = test_run::plan(3);
-  plan[0].samples[0].references = "[\"9\"]";
+  plan[0].sample = [](int64_t id) { return PlannedSample{fmt::format("s{}", id), "[\"9\"]"}; };
   EXPECT_TRUE(contains(refused(plan), "sample 0 of ruler/vt (generated) has other references"));
 }
 

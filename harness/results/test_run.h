@@ -51,10 +51,9 @@ inline std::vector<Cell> cells() {
 inline std::string references(int64_t sample) { return fmt::format("[\"{}\"]", sample); }
 
 inline std::vector<PlannedGroup> plan(int64_t samples, std::vector<Cell> of_cells = cells()) {
-  PlannedGroup group{std::move(of_cells), {}};
-  for (int64_t i = 0; i < samples; ++i) {
-    group.samples.push_back({fmt::format("s{}", i), 0, i, references(i)});
-  }
+  PlannedGroup group{.cells = std::move(of_cells)};
+  for (int64_t i = 0; i < samples; ++i) group.sample_ids.push_back(i);
+  group.sample = [](int64_t id) { return PlannedSample{fmt::format("s{}", id), references(id)}; };
   return {group};
 }
 
@@ -81,6 +80,7 @@ inline SampleRow row(int64_t i) {
   row.score = static_cast<double>(i * 7 % 101);
   for (int64_t j = 0; j < i * 37 % 50; ++j) row.prediction += "na\xc3\xafve ";
   if (i == 5) row.prediction.append(900, 'x');
+  if (i % 4 == 3) row.prediction.append(3000, static_cast<char>('a' + i % 26));  // in /texts
   row.references = references(i / 2);
   row.context_tokens = 1000 + i;
   row.kept_ratio = 1 - cell.ratio;

@@ -5,10 +5,11 @@
 #include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <set>
+#include <tuple>
 
 #include "harness/base/error.h"
 #include "harness/base/hash.h"
+#include "tasks/grading.h"
 
 namespace kvbench {
 namespace {
@@ -18,17 +19,6 @@ std::string short_hash(const std::string& text) { return sha256_hex(text).substr
 
 std::string bytes_of(const std::vector<int32_t>& ids) {
   return {reinterpret_cast<const char*>(ids.data()), ids.size() * sizeof(int32_t)};
-}
-
-PromptSample tokenise(Sample sample, const std::string& compress, const PromptFormat& format) {
-  PromptSample prompt;
-  const bool whole_prompt = compress == "prompt";
-  prompt.context = format.context(sample.context + (whole_prompt ? sample.question : ""));
-  prompt.question = format.question(whole_prompt ? "" : sample.question, sample.answer_prefix);
-  prompt.sample = std::move(sample);
-  prompt.context_id = short_hash(bytes_of(prompt.context));
-  prompt.sample_hash = short_hash(prompt.context_id + bytes_of(prompt.question));
-  return prompt;
 }
 
 // What a file of samples is known by: its first one.
@@ -41,60 +31,91 @@ std::string file_id(const Sample& first) {
   return short_hash(parts);
 }
 
-std::string source_id(const TaskRequest& request, const std::vector<Sample>& samples) {
-  return request.file.empty() ? fmt::format("generated, length {}", request.length)
-                              : "file " + file_id(samples.front());
+std::string source_id(const SampleGroup& group, const Sample& first) {
+  return group.request.file.empty() ? fmt::format("generated, length {}", group.request.length)
+                                    : "file " + file_id(first);
+}
+
+// A length that is asked for is refused before anything is generated; the samples of a file that is
+// never cut are looked at one by one.
+void check_lengths(const SampleGroup& group) {
+  const auto& [request, rule] = std::tie(group.request, group.protocol().prompt);
+  if (rule.cut != PromptRule::Cut::kNever) return;
+  const int64_t n_checked = request.file.empty() ? 1 : group.samples->size();
+  for (int64_t i = 0; i < n_checked; ++i) group.at(i);
 }
 
 }  // namespace
+
+PromptSample SampleGroup::at(int64_t i) const {
+  PromptSample made;
+  made.sample = samples->sample(i);
+  if (max_new_tokens > 0) made.sample.max_new_tokens = max_new_tokens;
+  const int64_t n_answer = made.sample.max_new_tokens;
+  made.prompt = format->prompt(made.sample, protocol().prompt, compress == "prompt",
+                               model->most_tokens() - n_answer);
+  const auto& [context, question] = std::tie(made.prompt.context, made.prompt.question);
+  made.context_id = short_hash(bytes_of(context));
+  made.sample_hash = short_hash(made.context_id + bytes_of(question));
+  made.length = request.length > 0 ? request.length : made.sample.length;
+  if (made.length == 0) {
+    made.length = static_cast<int64_t>(context.size() + question.size()) + n_answer;
+  }
+  check_prompt(fmt::format("task {}, sample {}", request.name, made.sample.id), *model, context,
+               question, n_answer, format->n_around());
+  return made;
+}
+
+std::vector<std::vector<int64_t>> SampleGroup::by_context() const {
+  std::vector<std::vector<int64_t>> groups;
+  std::map<std::string, size_t> known;
+  for (int64_t i = 0; i < samples->size(); ++i) {
+    const auto [it, is_new] = known.try_emplace(samples->context_key(i), groups.size());
+    if (is_new) groups.emplace_back();
+    groups[it->second].push_back(i);
+  }
+  return groups;
+}
 
 uint64_t SampleGroup::seed(const PromptSample& prompt) const {
   return request.seed + std::stoull(prompt.context_id, nullptr, 16);
 }
 
-std::vector<SampleGroup> load_groups(const SweepConfig& config, const PromptFormat& format,
+std::vector<SampleGroup> open_groups(const SweepConfig& config, const PromptFormat& format,
                                      const ModelConfig& model, const std::string& identity) {
   const TokenCounter count_tokens = [&](std::string_view text) {
     return static_cast<int64_t>(format.tokenizer().encode(text).size());
   };
-  const int64_t n_around = format.n_around();
   std::map<std::string, int> known;  // how many sources look alike
   std::vector<SampleGroup> groups;
   for (const auto& spec : config.tasks) {
     const Task& task = find_task(spec.task);
     for (const auto& request : spec.requests()) {
-      std::vector<Sample> samples = task.samples(request, count_tokens);
-      for (auto& sample : samples) {
-        if (spec.max_new_tokens > 0) sample.max_new_tokens = spec.max_new_tokens;
-      }
+      SampleGroup group;
+      group.request = request;
+      group.source = request.file.empty() ? "generated" : spec.file_as_written;
+      group.max_new_tokens = spec.max_new_tokens;
+      group.samples = task.open(request, count_tokens);
+      group.format = &format;
+      group.model = &model;
+      const Sample first = group.samples->sample(0);
+      const Protocol& protocol = group.protocol();
       std::string decides = fmt::format(
-          "{}\ntask {}\nmetric {}\nprotocol {}\nseed {}\nmax_new_tokens {}\nsource {}\n", identity,
-          request.name, task.metric(), spec.protocol, request.seed, samples.front().max_new_tokens,
-          source_id(request, samples));
+          "{}\ntask {}\nprotocol {}: {}; {}; {}\nseed {}\nmax_new_tokens {}\nsource {}\n", identity,
+          request.name, protocol.name, describe(protocol.prompt), describe(protocol.stop),
+          describe(protocol.grading), request.seed,
+          spec.max_new_tokens > 0 ? spec.max_new_tokens : first.max_new_tokens,
+          source_id(group, first));
       // Two files that begin alike are two sources all the same.
       if (const int before = known[decides]++; before > 0) {
         decides += fmt::format("file {} that begins so\n", before + 1);
       }
+      group.data_hash = request.file.empty() ? file_id(first) : sha256_file(request.file);
       for (const auto& compress : config.compress) {
-        SampleGroup& group = groups.emplace_back();
-        group.request = request;
-        group.source = request.file.empty() ? "generated" : spec.file_as_written;
         group.compress = compress;
-        group.metric = task.metric();
-        group.protocol = spec.protocol;
         group.group_id = short_hash(decides + "compress " + compress);
-        std::map<std::string, int64_t> n_same;
-        for (const auto& sample : samples) {
-          PromptSample& prompt = group.samples.emplace_back(tokenise(sample, compress, format));
-          prompt.occurrence = n_same[prompt.sample_hash]++;
-          prompt.length = request.length > 0 ? request.length : sample.length;
-          if (prompt.length == 0) {
-            prompt.length = static_cast<int64_t>(prompt.context.size() + prompt.question.size()) +
-                            sample.max_new_tokens;
-          }
-          check_prompt(fmt::format("task {}, sample {}", request.name, sample.id), model,
-                       prompt.context, prompt.question, sample.max_new_tokens, n_around);
-        }
+        check_lengths(group);
+        groups.push_back(group);
       }
     }
   }
@@ -114,8 +135,6 @@ double told_ratio(double ratio) {
 
 std::vector<SweepCell> cells_of(const SampleGroup& group, const std::vector<Policy>& policies,
                                 const std::vector<double>& ratios) {
-  int64_t longest = 0;
-  for (const auto& prompt : group.samples) longest = std::max(longest, prompt.length);
   std::vector<SweepCell> cells;
   for (const auto& policy : policies) {
     for (const double ratio : ratios_of(policy, ratios)) {
@@ -127,9 +146,11 @@ std::vector<SweepCell> cells_of(const SampleGroup& group, const std::vector<Poli
       cell.row.task = group.request.name;
       cell.row.source = group.source;
       cell.row.seed = static_cast<int64_t>(group.request.seed);
-      cell.row.max_length = longest;
-      cell.row.protocol = group.protocol;
-      cell.row.metric = group.metric;
+      cell.row.max_length =
+          group.request.file.empty() ? group.request.length : group.samples->length();
+      cell.row.protocol = group.protocol().name;
+      cell.row.metric = group.protocol().grading.metric;
+      cell.row.grading = grading_json(group.protocol().grading);
       cell.row.policy = policy.name();
       cell.row.scorer = policy.scorer();
       cell.row.allocator = policy.allocator();
@@ -144,10 +165,12 @@ std::vector<SweepCell> cells_of(const SampleGroup& group, const std::vector<Poli
 }
 
 void check_windows(const SampleGroup& group, const std::vector<Policy>& policies) {
-  size_t longest = 0;
-  for (const auto& prompt : group.samples) longest = std::max(longest, prompt.context.size());
+  int64_t longest = 0, i = 0;
   for (const auto& policy : policies) {
-    if (static_cast<int64_t>(longest) >= policy.least_tokens()) continue;
+    while (longest < policy.least_tokens() && i < group.samples->size()) {
+      longest = std::max(longest, static_cast<int64_t>(group.at(i++).prompt.context.size()));
+    }
+    if (longest >= policy.least_tokens()) continue;
     throw_input_error(
         "policy {}: {} needs a context of at least {} tokens; the longest of {} ({}) has {}",
         policy.name(), policy.scorer(), policy.least_tokens(), group.request.name, group.source,
@@ -158,15 +181,20 @@ void check_windows(const SampleGroup& group, const std::vector<Policy>& policies
 PlannedGroup plan_of(const SampleGroup& group, const std::vector<SweepCell>& cells) {
   PlannedGroup plan;
   for (const auto& cell : cells) plan.cells.push_back(cell.row);
-  for (const auto& prompt : group.samples) {
-    plan.samples.push_back(
-        {prompt.sample_hash, prompt.occurrence, prompt.sample.id, references_json(prompt.sample)});
+  std::map<int64_t, int64_t> index_of;
+  for (int64_t i = 0; i < group.samples->size(); ++i) {
+    plan.sample_ids.push_back(group.samples->id(i));
+    index_of[plan.sample_ids.back()] = i;
   }
+  plan.sample = [group, index_of](int64_t id) {
+    const PromptSample made = group.at(index_of.at(id));
+    return PlannedSample{made.sample_hash, json_list(made.sample.references)};
+  };
   return plan;
 }
 
-std::string references_json(const Sample& sample) {
-  return nlohmann::json(sample.references).dump();
+std::string json_list(const std::vector<std::string>& texts) {
+  return nlohmann::json(texts).dump();
 }
 
 std::string policy_id(const Policy& policy) { return short_hash(policy.canonical()); }

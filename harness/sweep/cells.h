@@ -1,6 +1,7 @@
 // A sweep spelt out: which samples, and which (policy, ratio) cells each of them serves.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -15,24 +16,33 @@ namespace kvbench {
 // A sample as token ids, both pieces as the model sees them.
 struct PromptSample {
   Sample sample;
-  std::vector<int32_t> context, question;
-  std::string sample_hash;  // of both
-  int64_t occurrence = 0;   // among the group's samples with the same hash
-  std::string context_id;   // hash of the context
+  Prompt prompt;
+  std::string sample_hash;  // of both pieces' ids
+  std::string context_id;   // of the context's
   int64_t length = 0;       // tokens: the generator's, the task file's, else prompt and answer
 
-  RowKey key(const std::string& cell_id) const { return {cell_id, sample_hash, occurrence}; }
+  RowKey key(const std::string& cell_id) const { return {cell_id, sample.id}; }
 };
 
-// The samples of one task request under one compress mode: one prefill each serves all cells.
+// The samples of one task request under one compress mode: one prefill each serves all cells. They
+// are made when they run.
 struct SampleGroup {
   TaskRequest request;
   std::string source;    // "generated", or the file as it was written
   std::string compress;  // context, prompt
-  std::string metric, protocol;
   std::string group_id;  // hash of everything that decides the prompts and their ends
-  std::vector<PromptSample> samples;
+  std::string data_hash;
+  int64_t max_new_tokens = 0;  // of every answer; 0 = as the sample says
+  std::shared_ptr<const SampleSource> samples;
+  const PromptFormat* format = nullptr;
+  const ModelConfig* model = nullptr;
 
+  const Protocol& protocol() const { return samples->protocol(); }
+  // Sample i of the source. Throws InputError when it cannot be made, or is too long for the model
+  // with its answer.
+  PromptSample at(int64_t i) const;
+  // Samples that may share a context stand together, in the order of the first of each.
+  std::vector<std::vector<int64_t>> by_context() const;
   // Of the scorers that draw: the same for a context whatever stands beside it.
   uint64_t seed(const PromptSample& prompt) const;
 };
@@ -44,12 +54,12 @@ struct SweepCell {
   double ratio = 0;  // what the policy is told; row.ratio is nan where it does not listen
 };
 
-// Reads or generates the samples of every group and tokenises them. With compress: prompt the
-// question belongs to the context that is cut. `identity` is that of the run (identity_text()). A
-// file is known by its first sample, wherever it lies and however far it has grown. Throws
-// InputError for missing or bad data, and when a prompt with its answer is longer than the model's
-// positions.
-std::vector<SampleGroup> load_groups(const SweepConfig& config, const PromptFormat& format,
+// Opens the source of every group. With compress: prompt the question belongs to the context that
+// is cut. `identity` is that of the run (identity_text()). A file is known by its first sample,
+// wherever it lies and however far it has grown. Throws InputError for missing or bad data, for a
+// length that leaves the model no room, and, where the protocol cuts nothing, for a file's sample
+// that is longer than the model's positions.
+std::vector<SampleGroup> open_groups(const SweepConfig& config, const PromptFormat& format,
                                      const ModelConfig& model, const std::string& identity);
 
 // The ratios at which a policy is run: the full cache once, at 0; a policy with a budget of its own
@@ -65,13 +75,14 @@ std::vector<SweepCell> cells_of(const SampleGroup& group, const std::vector<Poli
                                 const std::vector<double>& ratios);
 
 // Throws InputError when a policy can rank none of a group's contexts: its window is too long.
+// Makes samples until one is long enough.
 void check_windows(const SampleGroup& group, const std::vector<Policy>& policies);
 
 // What the results file is asked to hold.
 PlannedGroup plan_of(const SampleGroup& group, const std::vector<SweepCell>& cells);
 
-// "[...]", the texts as a JSON list: the column `references`.
-std::string references_json(const Sample& sample);
+// "[...]", the texts as a JSON list: the columns `references` and `classes`.
+std::string json_list(const std::vector<std::string>& texts);
 
 // Hash that tells policies apart, whatever they are called.
 std::string policy_id(const Policy& policy);

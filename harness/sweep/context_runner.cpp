@@ -6,7 +6,7 @@
 #include "harness/base/error.h"
 #include "harness/config/policy_yaml.h"
 #include "harness/engine/fidelity.h"
-#include "tasks/metrics.h"
+#include "tasks/grading.h"
 
 namespace kvbench {
 namespace {
@@ -74,7 +74,42 @@ ContextRunner::ContextRunner(const Decoder& model, const PromptFormat& format, R
       full_(parse_policy_text("{name: full, full: true}")) {}
 
 int64_t ContextRunner::run(const SampleGroup& group, const std::vector<SweepCell>& cells,
-                           const std::vector<const PromptSample*>& questions) {
+                           const std::vector<int64_t>& members) {
+  int64_t n_rows = 0;
+  std::vector<PromptSample> prompts;
+  for (const int64_t i : members) {
+    const int64_t id = group.samples->id(i);
+    const bool any_open = std::any_of(cells.begin(), cells.end(), [&](const SweepCell& cell) {
+      return !store_.is_done({cell.row.cell_id, id});
+    });
+    if (!any_open) continue;
+    try {
+      prompts.push_back(group.at(i));
+    } catch (...) {
+      n_rows += fail(cells, id, current_error());
+    }
+  }
+  for (const auto& questions : by_context(prompts)) n_rows += run_context(group, cells, questions);
+  return n_rows;
+}
+
+int64_t ContextRunner::fail(const std::vector<SweepCell>& cells, int64_t sample_id,
+                            const std::string& error) {
+  int64_t n_rows = 0;
+  for (const SweepCell& cell : cells) {
+    if (store_.is_done({cell.row.cell_id, sample_id})) continue;
+    SampleRow row;
+    row.cell_id = cell.row.cell_id;
+    row.sample_id = sample_id;
+    row.error = error;
+    store_.append(row, {});
+    ++n_rows;
+  }
+  return n_rows;
+}
+
+int64_t ContextRunner::run_context(const SampleGroup& group, const std::vector<SweepCell>& cells,
+                                   const std::vector<const PromptSample*>& questions) {
   // A cell takes part when any of its questions is open.
   std::vector<const SweepCell*> before_answer, after_answer;
   for (const auto& cell : cells) {
@@ -98,7 +133,7 @@ int64_t ContextRunner::run(const SampleGroup& group, const std::vector<SweepCell
   if (wants_full && full_at == policies.end()) policies.push_back({&full_, 0});
   Compressed compressed;
   try {
-    compressed = compress_context(model_, first.context, policies, options);
+    compressed = compress_context(model_, first.prompt.context, policies, options);
   } catch (...) {
     compressed.caches = all_failed(policies.size());
   }
@@ -116,7 +151,7 @@ int64_t ContextRunner::run(const SampleGroup& group, const std::vector<SweepCell
   int64_t n_rows = 0;
   for (const PromptSample* prompt : questions) {
     FullAnswer full{full_cache, {}, {}};
-    n_rows += answer(*prompt, group.metric, cut, full);
+    n_rows += answer(*prompt, group.protocol(), cut, full);
     std::vector<const SweepCell*> open;
     for (const auto* cell : after_answer) {
       if (is_open(*cell, *prompt)) open.push_back(cell);
@@ -131,7 +166,7 @@ int64_t ContextRunner::run(const SampleGroup& group, const std::vector<SweepCell
     } catch (...) {
       seen = all_failed(open.size());
     }
-    n_rows += answer(*prompt, group.metric, with_rows(open, std::move(seen), first), full);
+    n_rows += answer(*prompt, group.protocol(), with_rows(open, std::move(seen), first), full);
   }
   return n_rows;
 }
@@ -148,7 +183,8 @@ std::vector<at::Tensor> ContextRunner::importance(const PromptSample& prompt,
     return full.said[static_cast<size_t>(step)];
   };
   const auto n_steps = static_cast<int64_t>(full.said.size()) - 1;
-  return ObservedContext::importance({{&*observed, prompt.question, say_the_same}}, n_steps)[0]
+  return ObservedContext::importance({{&*observed, prompt.prompt.question, say_the_same}},
+                                     n_steps)[0]
       .unbind();
 }
 
@@ -163,7 +199,7 @@ std::vector<ContextRunner::CutCell> ContextRunner::with_rows(
   return cut;
 }
 
-int64_t ContextRunner::answer(const PromptSample& prompt, const std::string& metric,
+int64_t ContextRunner::answer(const PromptSample& prompt, const Protocol& protocol,
                               const std::vector<CutCell>& cells, FullAnswer& full) {
   std::vector<SampleRow> rows;
   std::vector<const CutCell*> cell_of_row;
@@ -188,9 +224,9 @@ int64_t ContextRunner::answer(const PromptSample& prompt, const std::string& met
     caches.push_back(full.full->growing());
   }
   std::vector<int64_t> bytes_at_end(caches.size());
-  const std::vector<Generation> answers = ask(prompt, caches, bytes_at_end);
+  const std::vector<Generation> answers = ask(prompt, protocol.stop, caches, bytes_at_end);
   for (size_t i = 0; i < row_of_cache.size(); ++i) {
-    grade_answer(answers[i], metric, prompt.sample, *row_of_cache[i]);
+    grade_answer(answers[i], protocol.grading, prompt.sample, *row_of_cache[i]);
     row_of_cache[i]->kv_bytes_end = bytes_at_end[i];
   }
   if (full_answers_too && full_at < caches.size()) {
@@ -205,25 +241,30 @@ int64_t ContextRunner::answer(const PromptSample& prompt, const std::string& met
     SampleRow& row = rows[i];
     row.sample_hash = prompt.sample_hash;
     row.context_id = prompt.context_id;
-    row.occurrence = prompt.occurrence;
     row.sample_id = prompt.sample.id;
     row.max_length = prompt.length;
-    row.references = references_json(prompt.sample);
-    row.question_tokens = static_cast<int64_t>(prompt.question.size());
+    row.words = prompt.sample.words;
+    row.references = json_list(prompt.sample.references);
+    row.classes = prompt.sample.classes.empty() ? "" : json_list(prompt.sample.classes);
+    row.cut_tokens = prompt.prompt.n_cut;
+    row.question_tokens = static_cast<int64_t>(prompt.prompt.question.size());
     store_.append(row,
                   row.error.empty() ? cell_of_row[i]->cut.keep_counts : std::vector<int32_t>());
   }
   return static_cast<int64_t>(rows.size());
 }
 
-std::vector<Generation> ContextRunner::ask(const PromptSample& prompt,
+std::vector<Generation> ContextRunner::ask(const PromptSample& prompt, const StopRule& stop,
                                            const std::vector<GrowingCache>& contexts,
                                            std::vector<int64_t>& bytes_at_end) const {
-  const GenerateOptions options{prompt.sample.max_new_tokens, format_.end_tokens(model_.config())};
+  GenerateOptions options{prompt.sample.max_new_tokens,
+                          format_.end_tokens(model_.config(), stop.ends)};
+  options.min_new_tokens = stop.first == StopRule::First::kEnds ? 0 : 1;
+  options.exclude_early_ends = stop.first == StopRule::First::kExcluded;
   std::vector<Generation> answers;
   {
     const Answering together(contexts);
-    answers = generate(model_, together.caches(), prompt.question, options);
+    answers = generate(model_, together.caches(), prompt.prompt.question, options);
     for (size_t i = 0; i < contexts.size(); ++i) {
       bytes_at_end[i] = together.caches()[i].cache->bytes_allocated();
     }
@@ -231,7 +272,7 @@ std::vector<Generation> ContextRunner::ask(const PromptSample& prompt,
   for (size_t i = 0; i < contexts.size(); ++i) {
     if (!answers[i].retry_alone) continue;
     const Answering alone({contexts[i]});
-    answers[i] = generate(model_, alone.caches(), prompt.question, options).front();
+    answers[i] = generate(model_, alone.caches(), prompt.prompt.question, options).front();
     bytes_at_end[i] = alone.caches().front().cache->bytes_allocated();
   }
   return answers;
@@ -249,7 +290,7 @@ void ContextRunner::measure_fidelity(const PromptSample& prompt, const FullAnswe
   std::string error = full.error;
   if (error.empty() && !rows.empty()) {
     try {
-      reference = forced_log_probs(model_, full.full->growing(), prompt.question, full.said);
+      reference = forced_log_probs(model_, full.full->growing(), prompt.prompt.question, full.said);
     } catch (...) {
       error = current_error();
     }
@@ -260,8 +301,8 @@ void ContextRunner::measure_fidelity(const PromptSample& prompt, const FullAnswe
     if (!error.empty()) fail(row, "the full cache failed: " + error);
     if (!row.error.empty()) continue;
     try {
-      const Fidelity measured =
-          compare(reference, forced_log_probs(model_, caches[i], prompt.question, full.said));
+      const Fidelity measured = compare(
+          reference, forced_log_probs(model_, caches[i], prompt.prompt.question, full.said));
       row.kl_full = measured.kl;
       row.top1_full = measured.top1;
     } catch (...) {
@@ -270,7 +311,7 @@ void ContextRunner::measure_fidelity(const PromptSample& prompt, const FullAnswe
   }
 }
 
-void ContextRunner::grade_answer(const Generation& answer, const std::string& metric,
+void ContextRunner::grade_answer(const Generation& answer, const Grading& grading,
                                  const Sample& sample, SampleRow& row) const {
   row.generated_tokens = static_cast<int64_t>(answer.tokens.size());
   row.decode_ms = answer.token_ms.empty() ? 0 : answer.token_ms.back();
@@ -278,7 +319,9 @@ void ContextRunner::grade_answer(const Generation& answer, const std::string& me
   if (!row.error.empty()) return;
   try {
     row.prediction = format_.tokenizer().decode(answer.tokens, /*skip_special_tokens=*/true);
-    row.score = grade(metric, row.prediction, sample.references);
+    const Answered answered{row.prediction, sample.references, sample.classes};
+    row.score = score_of(grading, answered);
+    row.exact = exact_score_of(grading, answered);
   } catch (...) {  // an id that the tokenizer does not have (padded vocabulary)
     row.error = current_error();
   }
@@ -294,7 +337,7 @@ SampleRow ContextRunner::compressed_row(const SweepCell& cell, const CompressedC
   const ModelConfig& config = model_.config();
   SampleRow row;
   row.cell_id = cell.row.cell_id;
-  row.context_tokens = static_cast<int64_t>(prompt.context.size());
+  row.context_tokens = static_cast<int64_t>(prompt.prompt.context.size());
   row.path = PolicyAtRatio{cell.policy, cell.ratio}.is_chunked() ? "chunked" : "shared";
   row.prefill_ms = cut.prefill_ms;
   row.error = cut.error;

@@ -23,13 +23,19 @@ class ContextRunner {
   ContextRunner(const Decoder& model, const PromptFormat& format, ResultsStore& store,
                 bool fidelity);
 
-  // Runs what is not in the store yet and appends it, sample by sample. `questions` are all samples
-  // of one context. Whatever fails ends as the error of the rows that it belongs to; only the store
-  // throws. Returns the number of rows.
+  // Runs what is not in the store yet of the source's samples `members`, which may share a context,
+  // and appends it, sample by sample. A sample that cannot be made is an error row of every cell.
+  // Returns the number of rows.
   int64_t run(const SampleGroup& group, const std::vector<SweepCell>& cells,
-              const std::vector<const PromptSample*>& questions);
+              const std::vector<int64_t>& members);
 
  private:
+  // `questions` are samples of one context. Whatever fails ends as the error of the rows that it
+  // belongs to; only the store throws. Returns the number of rows.
+  int64_t run_context(const SampleGroup& group, const std::vector<SweepCell>& cells,
+                      const std::vector<const PromptSample*>& questions);
+  int64_t fail(const std::vector<SweepCell>& cells, int64_t sample_id, const std::string& error);
+
   // The cell's rows of one context: what it was cut to, and what compression alone decides.
   struct CutCell {
     const SweepCell* cell;
@@ -51,11 +57,12 @@ class ContextRunner {
                            const PromptSample& prompt) const;
   // Asks one question of every cell where it is open, and of the full cache when it is wanted and
   // has not answered yet; appends the rows and returns their number.
-  int64_t answer(const PromptSample& prompt, const std::string& metric,
+  int64_t answer(const PromptSample& prompt, const Protocol& protocol,
                  const std::vector<CutCell>& cells, FullAnswer& full);
-  std::vector<Generation> ask(const PromptSample& prompt, const std::vector<GrowingCache>& contexts,
+  std::vector<Generation> ask(const PromptSample& prompt, const StopRule& stop,
+                              const std::vector<GrowingCache>& contexts,
                               std::vector<int64_t>& bytes_at_end) const;
-  void grade_answer(const Generation& answer, const std::string& metric, const Sample& sample,
+  void grade_answer(const Generation& answer, const Grading& grading, const Sample& sample,
                     SampleRow& row) const;
   // Adds kl_full and top1_full to the rows; rows[i] belongs to caches[i].
   void measure_fidelity(const PromptSample& prompt, const FullAnswer& full,

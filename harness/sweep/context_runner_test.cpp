@@ -12,7 +12,7 @@ PromptSample prompt(int64_t id, std::vector<int32_t> context) {
   PromptSample sample;
   sample.sample.id = id;
   sample.context_id = std::to_string(context[0]);
-  sample.context = std::move(context);
+  sample.prompt.context = std::move(context);
   return sample;
 }
 

@@ -55,10 +55,8 @@ RunInfo describe_run(const SweepConfig& config, const OpenModel& model, const Pr
 }
 
 std::string data_line(const SampleGroup& group) {
-  std::string hashes;
-  for (const auto& prompt : group.samples) hashes += prompt.sample_hash;
-  return fmt::format("{}/{}/{} {} {}\n", group.request.name, group.source, group.compress,
-                     group.samples.size(), sha256_hex(hashes));
+  return fmt::format("{}/{} {} {} {}\n", group.request.name, group.source, group.compress,
+                     group.samples->size(), group.data_hash);
 }
 
 }  // namespace kvbench

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <tuple>
 
 #include "harness/base/error.h"
 #include "harness/base/names.h"
@@ -13,7 +14,7 @@
 #include "harness/results/results_file.h"
 #include "harness/sweep/cells.h"
 #include "policies/plugins.h"
-#include "tasks/metrics.h"
+#include "tasks/grading.h"
 
 namespace kvbench {
 namespace {
@@ -49,40 +50,55 @@ std::string ids(const std::vector<int32_t>& tokens) {
                      fmt::join(tokens.end() - kEnd, tokens.end(), " "));
 }
 
-std::string prompt_text(const SampleGroup& group, const PromptSample& prompt,
+std::string prompt_text(const SampleGroup& group, const PromptSample& made,
                         const PromptFormat& format, const ModelConfig& model) {
-  const Sample& sample = prompt.sample;
+  const auto& [sample, prompt] = std::tie(made.sample, made.prompt);
+  const Protocol& protocol = group.protocol();
   std::string text =
       fmt::format("{}, sample {} of {} (compress {}), sample_hash {}\n\n", group.request.name,
-                  sample.id, group.source, group.compress, prompt.sample_hash);
-  text += fmt::format("chat template        {}\n", template_text(format));
-  text += fmt::format("before the context   {}\n", shown(format.prefix()));
+                  sample.id, group.source, group.compress, made.sample_hash);
+  text += fmt::format("protocol             {}\n", protocol.name);
+  text += fmt::format("prompt rule          {}\n", describe(protocol.prompt));
+  text += fmt::format("chat template        {}\n", protocol.prompt.frame == PromptRule::Frame::kChat
+                                                       ? template_text(format)
+                                                       : "not for this task");
+  text += fmt::format("before the context   {}\n", shown(format.around(protocol.prompt).head));
   text += fmt::format("context              {}\n", shown(sample.context));
   text += fmt::format("question             {}{}\n", shown(sample.question),
                       group.compress == "prompt" ? "   (cut with the context)" : "");
-  text += fmt::format("after the question   {}\n", shown(format.suffix()));
+  text += fmt::format("after the question   {}\n", shown(format.around(protocol.prompt).tail));
   text += fmt::format("answer prefix        {}\n", shown(sample.answer_prefix));
+  text += fmt::format("compressed text      {}\n", shown(prompt.context_text));
+  text += fmt::format("asked after it       {}\n", shown(prompt.question_text));
   text += fmt::format("context tokens       {}: {}\n", prompt.context.size(), ids(prompt.context));
   text +=
       fmt::format("question tokens      {}: {}\n", prompt.question.size(), ids(prompt.question));
-  text += fmt::format("truncated            nothing; {}\n", model.token_limit());
-  const auto ends = format.end_tokens(model);
+  text += fmt::format("truncated            {}; {}\n",
+                      prompt.n_cut == 0 ? "nothing" : fmt::format("{} tokens", prompt.n_cut),
+                      model.token_limit());
+  const auto ends = format.end_tokens(model, protocol.stop.ends);
   text += fmt::format(
-      "answer               up to {} tokens; {}\n", sample.max_new_tokens,
-      ends.empty() ? "nothing ends it earlier"
-                   : fmt::format("ends at id {}, but not as first token", fmt::join(ends, " or ")));
-  text += fmt::format("references           {}\n", references_json(sample));
-  return text + fmt::format("metric               {} ({})\n", group.metric, group.protocol);
+      "answer               up to {} tokens; {}{}\n", sample.max_new_tokens,
+      describe(protocol.stop),
+      ends.empty() ? " (it has none)" : fmt::format(": id {}", fmt::join(ends, " or ")));
+  text += fmt::format("references           {}\n", json_list(sample.references));
+  if (!sample.classes.empty()) {
+    text += fmt::format("classes              {}\n", shown(json_list(sample.classes)));
+  }
+  return text + fmt::format("metric               {}\n", describe(protocol.grading));
 }
 
-std::string answer_text(const SampleRow& row, const Sample& sample) {
+std::string answer_text(const SampleRow& row, const Sample& sample, const Grading& grading) {
   std::string text = fmt::format("\n{} at {}: ", row.policy, row.ratio);
   if (!row.error.empty()) return text + fmt::format("failed: {}\n", row.error);
   text += fmt::format("score {:.1f}, {:.1f} % kept, {} tokens said\n  {}\n", row.score,
                       100 * row.kept_ratio, row.generated_tokens, shown(row.prediction));
+  if (const auto part = graded_part(grading, row.prediction); part != row.prediction) {
+    text += fmt::format("  graded: {}\n", shown(part));
+  }
   for (const auto& reference : sample.references) {
     text += fmt::format("  \"{}\" alone would score {:.1f}\n", shown(reference),
-                        grade(row.metric, row.prediction, {reference}));
+                        score_of(grading, {row.prediction, {reference}, sample.classes}));
   }
   return text;
 }
@@ -114,11 +130,11 @@ std::string kept_text(const SweepConfig& config, const OpenModel& opened, const 
   options.seed = group.seed(prompt);
   options.keep_positions = true;
   const Compressed compressed =
-      compress_context(model, prompt.context, {{&policy, told_ratio(ratio)}}, options);
+      compress_context(model, prompt.prompt.context, {{&policy, told_ratio(ratio)}}, options);
   const CompressedCache& cut = compressed.caches[0];
   if (!cut.error.empty())
     return fmt::format("\n{} at {} fails: {}\n", policy.name(), ratio, cut.error);
-  const size_t n_tokens = prompt.context.size();
+  const size_t n_tokens = prompt.prompt.context.size();
   std::vector<double> share(n_tokens, 0);  // of all heads that keep the token
   const double n_heads =
       static_cast<double>(opened.config.n_budgeted_layers() * opened.config.n_kv_heads);
@@ -141,7 +157,7 @@ std::string kept_text(const SweepConfig& config, const OpenModel& opened, const 
   text += "\n";
   for (const auto& reference : prompt.sample.references) {
     size_t length = 0;
-    const auto places = find_tokens(prompt.context, reference, tokenizer, length);
+    const auto places = find_tokens(prompt.prompt.context, reference, tokenizer, length);
     text += fmt::format("  \"{}\" in the context: ", shown(reference));
     if (places.empty()) text += "not found word for word";
     for (const auto place : places) {
@@ -182,20 +198,21 @@ std::string explain(const SweepConfig& sweep, const ExplainOptions& options) {
   if (is_stored) {
     rows = read_results(options.results.empty() ? config.output : options.results).rows;
   }
-  for (const auto& group : load_groups(config, format, opened.config, "")) {
-    const auto it = std::find_if(group.samples.begin(), group.samples.end(),
-                                 [&](const auto& p) { return p.sample.id == options.sample; });
-    if (it == group.samples.end()) continue;
-    text += (text.empty() ? "" : "\n") + prompt_text(group, *it, format, opened.config);
+  for (const auto& group : open_groups(config, format, opened.config, "")) {
+    int64_t i = 0;
+    while (i < group.samples->size() && group.samples->id(i) != options.sample) ++i;
+    if (i == group.samples->size()) continue;
+    const PromptSample made = group.at(i);
+    text += (text.empty() ? "" : "\n") + prompt_text(group, made, format, opened.config);
     for (const SampleRow& row : rows) {
-      if (row.sample_hash != it->sample_hash || row.task != options.task) continue;
+      if (row.sample_hash != made.sample_hash || row.task != options.task) continue;
       if (policy != nullptr && row.policy != policy->name()) continue;
       if (options.ratio && row.ratio != *options.ratio && !policy->is_full()) continue;
-      text += answer_text(row, it->sample);
+      text += answer_text(row, made.sample, group.protocol().grading);
     }
     if (policy != nullptr && options.ratio) {
-      text += kept_text(config, opened, *policy, policy->is_full() ? 0 : *options.ratio, group, *it,
-                        format.tokenizer());
+      text += kept_text(config, opened, *policy, policy->is_full() ? 0 : *options.ratio, group,
+                        made, format.tokenizer());
     }
   }
   if (text.empty()) {

@@ -131,8 +131,8 @@ std::vector<LatencyCell> open_cells(const LatencySpec& spec, const std::vector<P
   return cells;
 }
 
-const std::vector<int32_t>& question_of(const std::vector<SampleGroup>& groups) {
-  return groups.front().samples.front().question;
+std::vector<int32_t> question_of(const std::vector<SampleGroup>& groups) {
+  return groups.front().at(0).prompt.question;
 }
 
 }  // namespace
@@ -142,11 +142,13 @@ LatencyInput latency_input(const std::vector<SampleGroup>& groups, int64_t lengt
   input.question = question_of(groups);
   while (static_cast<int64_t>(input.context.size()) < length) {
     for (const auto& group : groups) {
-      for (const auto& sample : group.samples) {
+      for (int64_t i = 0; i < group.samples->size(); ++i) {
         const auto missing = static_cast<size_t>(length) - input.context.size();
-        const auto taken = std::min(missing, sample.context.size());
-        input.context.insert(input.context.end(), sample.context.begin(),
-                             sample.context.begin() + static_cast<std::ptrdiff_t>(taken));
+        if (missing == 0) return input;
+        const auto context = group.at(i).prompt.context;
+        const auto taken = std::min(missing, context.size());
+        input.context.insert(input.context.end(), context.begin(),
+                             context.begin() + static_cast<std::ptrdiff_t>(taken));
       }
     }
   }
@@ -156,9 +158,9 @@ LatencyInput latency_input(const std::vector<SampleGroup>& groups, int64_t lengt
 void check_latency(const LatencySpec& spec, const std::vector<Policy>& policies,
                    const std::vector<SampleGroup>& groups, const ModelConfig& model,
                    int64_t n_around) {
+  const auto n_question = static_cast<int64_t>(question_of(groups).size());
   for (const int64_t length : spec.lengths) {
     // Before a context is made of that length, which may be beyond all memory.
-    const auto n_question = static_cast<int64_t>(question_of(groups).size());
     if (length > model.most_tokens() - n_question - spec.decode_tokens - 1) {
       throw_input_error(
           "latency: length {}, question of {} tokens ({} of a prompt are the chat template's) and "

@@ -43,7 +43,7 @@ struct Plan {
       for (const auto& cell : cells[g]) {
         text += fmt::format("{}  {} length {} compress {}  {} at {}  {} samples\n",
                             cell.row.cell_id, cell.row.task, cell.row.max_length, cell.row.compress,
-                            cell.row.policy, cell.row.ratio, groups[g].samples.size());
+                            cell.row.policy, cell.row.ratio, groups[g].samples->size());
       }
     }
     return text;
@@ -53,7 +53,7 @@ struct Plan {
 Plan make_plan(const SweepConfig& config, const std::vector<Policy>& policies,
                const PromptFormat& format, const ModelConfig& model, const std::string& identity) {
   Plan plan;
-  plan.groups = load_groups(config, format, model, identity);
+  plan.groups = open_groups(config, format, model, identity);
   for (const auto& group : plan.groups) {
     check_windows(group, policies);
     plan.cells.push_back(cells_of(group, policies, config.ratios));
@@ -111,8 +111,8 @@ SweepResult run_sweep(const SweepConfig& config, const SweepOptions& options) {
                                 ? options.start_progress(store.n_planned(), store.n_done())
                                 : Advance();
     for (size_t g = 0; g < plan.groups.size(); ++g) {
-      for (const auto& questions : by_context(plan.groups[g].samples)) {
-        const int64_t n_rows = runner.run(plan.groups[g], plan.cells[g], questions);
+      for (const auto& members : plan.groups[g].by_context()) {
+        const int64_t n_rows = runner.run(plan.groups[g], plan.cells[g], members);
         if (n_rows > 0 && advance) advance(n_rows, plan.groups[g].request.name);
       }
     }

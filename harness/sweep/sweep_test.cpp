@@ -282,8 +282,9 @@ TEST_F(SweepTest, TwoFilesOfOneTaskAreTwoSources) {
   EXPECT_EQ(results.cells[1].n, 3);
   EXPECT_EQ(results.cells[1].n_contexts, 1);
   EXPECT_EQ(results.rows[2].sample_hash, results.rows[4].sample_hash);
-  EXPECT_EQ(results.rows[4].occurrence, 1);
-  EXPECT_GT(results.cells[1].max_length, 100);  // the real one
+  EXPECT_EQ(results.rows[4].sample_id, 2);
+  EXPECT_GT(results.rows[4].max_length, 100);  // the real one
+  EXPECT_EQ(results.cells[1].max_length, 0);   // the file names none
 }
 
 TEST_F(SweepTest, FailedRowsAreTriedAgain) {

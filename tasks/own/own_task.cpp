@@ -1,10 +1,10 @@
 #include "tasks/own/own_task.h"
 
 #include "harness/base/error.h"
-#include "harness/base/files.h"
 #include "harness/base/json_view.h"
 #include "harness/base/yaml.h"
 #include "harness/base/yaml_map.h"
+#include "tasks/file_source.h"
 #include "tasks/metrics.h"
 
 namespace kvbench {
@@ -31,23 +31,17 @@ class OwnTask : public Task {
   const std::string& name() const override { return name_; }
   std::string metric() const override { return metric_; }
 
-  std::vector<Sample> samples(const TaskRequest& request, const TokenCounter&) const override {
-    const std::string file = request.file.string();
-    if (file.empty()) {
+  std::unique_ptr<SampleSource> open(const TaskRequest& request,
+                                     const TokenCounter&) const override {
+    if (request.file.empty()) {
       throw_input_error("{}: expected file (JSON lines), lengths cannot be generated", name_);
     }
-    std::vector<Sample> all;
-    const auto enough = [&] { return static_cast<int64_t>(all.size()) == request.samples; };
-    for_each_json_line(read_file(request.file), file, [&](const JsonView& record, int64_t line) {
-      all.push_back(read_sample(record, line));
-      return !enough();
-    });
-    if (all.empty()) throw_input_error("{}: there are no samples in it", file);
-    if (request.samples > 0 && !enough()) {
-      throw_input_error("{}: {} samples were asked for, the file has {}", file, request.samples,
-                        all.size());
-    }
-    return all;
+    Protocol protocol;
+    protocol.stop.first = StopRule::First::kIgnored;
+    protocol.grading.metric = metric_;
+    return std::make_unique<FileSource>(
+        request.file, request.samples, protocol,
+        [this](const JsonView& record, int64_t line) { return read_sample(record, line); });
   }
 
  private:

@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "harness/base/paths.h"
-#include "tasks/metrics.h"
 #include "tasks/ruler/test_files.h"
+#include "tasks/test_samples.h"
 
 namespace kvbench {
 namespace {
@@ -12,11 +12,9 @@ namespace {
 class OwnTaskTest : public testing::Test {
  protected:
   std::vector<Sample> read(const std::string& lines, int64_t samples = 0) {
-    return find_task("own/contains_all")
-        .samples({.name = "own/contains_all",
-                  .file = folder_.write("data.jsonl", lines),
-                  .samples = samples},
-                 [](std::string_view) { return 0; });
+    return all_samples({.name = "own/contains_all",
+                        .file = folder_.write("data.jsonl", lines),
+                        .samples = samples});
   }
   // What is wrong with the lines, without the folder's name.
   std::string refusal(const std::string& lines, int64_t samples = 0) {
@@ -65,7 +63,8 @@ TEST_F(OwnTaskTest, MistakesAreNamedWithTheirLine) {
   };
   has(kGood + "\n{\"context\": \"a\"}", "2", "question");
   has(kGood + "\n{\"context\": ", "2", "JSON");
-  has(R"({"context": "a", "question": "b", "answer": ["c"]})", "1", "unknown key \"answer\"; did you mean");
+  has(R"({"context": "a", "question": "b", "answer": ["c"]})", "1",
+      "unknown key \"answer\"; did you mean");
   has(R"({"context": "a", "question": "b", "answers": []})", "1", "answers");
   has(R"({"context": "a", "question": "b", "answers": "c"})", "1", "answers");
   has(R"({"context": "a", "question": "b", "answers": [""]})", "1", "answers");
@@ -81,17 +80,14 @@ TEST_F(OwnTaskTest, TooFewLines) {
 }
 
 TEST_F(OwnTaskTest, NothingIsGenerated) {
-  const std::string what = ruler::input_error([&] {
-    find_task("own/contains_any")
-        .samples({.name = "", .file = {}, .length = 1024}, [](std::string_view) { return 0; });
-  });
+  const std::string what =
+      ruler::input_error([&] { all_samples({.name = "own/contains_any", .length = 1024}); });
   EXPECT_NE(what.find("expected file"), std::string::npos) << what;
 }
 
 TEST_F(OwnTaskTest, TheExampleIsGood) {
-  const auto samples = find_task("own/contains_all")
-                           .samples({.name = "", .file = project_root() / "configs/own_data.jsonl"},
-                                    [](std::string_view) { return 0; });
+  const auto samples =
+      all_samples({.name = "own/contains_all", .file = project_root() / "configs/own_data.jsonl"});
   EXPECT_EQ(samples.size(), 3U);
 }
 

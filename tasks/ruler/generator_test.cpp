@@ -10,6 +10,7 @@
 #include "tasks/ruler/ruler_task.h"
 #include "tasks/ruler/structure_check.h"
 #include "tasks/ruler/test_files.h"
+#include "tasks/test_samples.h"
 
 namespace kvbench::ruler {
 namespace {
@@ -192,7 +193,7 @@ TEST_F(Generators, SamplesAreTheRecordsSplit) {
   for (const std::string name : {"ruler/niah_single_2", "ruler/niah_multivalue", "ruler/vt"}) {
     const auto records = generate_ruler(name, 1024, 3, 5, count_tokens);
     const TaskRequest request = {.name = name, .file = {}, .length = 1024, .samples = 3, .seed = 5};
-    const auto samples = find_task(name).samples(request, count_tokens);
+    const auto samples = all_samples(request, count_tokens);
     ASSERT_EQ(samples.size(), 3u);
     for (size_t i = 0; i < samples.size(); ++i) {
       EXPECT_EQ(samples[i].id, static_cast<int64_t>(i));

@@ -8,31 +8,10 @@
 
 #include "harness/base/error.h"
 #include "harness/base/files.h"
-#include "harness/base/json_view.h"
 #include "tasks/text.h"
 
 namespace kvbench {
 namespace {
-
-RulerRecord parse_record(const JsonView& fields, int64_t line) {
-  constexpr int64_t kMost = int64_t{1} << 53;
-  const auto integer = [&](const char* key) {
-    const auto found = fields.find(key);
-    return found ? std::optional(found->integer(-kMost, kMost)) : std::nullopt;
-  };
-  RulerRecord record;
-  record.line = line;
-  record.index = integer("index");
-  record.input = fields.at("input").text();
-  const JsonView outputs = fields.at("outputs");
-  record.outputs = outputs.texts();
-  if (record.outputs.empty()) outputs.fail_type("a list of at least one string");
-  record.length = integer("length");
-  record.length_w_model_temp = integer("length_w_model_temp");
-  if (const auto prefix = fields.find("answer_prefix")) record.answer_prefix = prefix->text();
-  record.token_position_answer = integer("token_position_answer");
-  return record;
-}
 
 // Non-ASCII as \uXXXX, surrogate pairs above U+FFFF, bytes that are not UTF-8 as U+FFFD.
 std::string quoted(const std::string& text) {
@@ -61,10 +40,30 @@ std::string to_line(const RulerRecord& record) {
 
 }  // namespace
 
+RulerRecord read_ruler_record(const JsonView& fields, int64_t line) {
+  constexpr int64_t kMost = int64_t{1} << 53;
+  const auto integer = [&](const char* key) {
+    const auto found = fields.find(key);
+    return found ? std::optional(found->integer(-kMost, kMost)) : std::nullopt;
+  };
+  RulerRecord record;
+  record.line = line;
+  record.index = integer("index");
+  record.input = fields.at("input").text();
+  const JsonView outputs = fields.at("outputs");
+  record.outputs = outputs.texts();
+  if (record.outputs.empty()) outputs.fail_type("a list of at least one string");
+  record.length = integer("length");
+  record.length_w_model_temp = integer("length_w_model_temp");
+  if (const auto prefix = fields.find("answer_prefix")) record.answer_prefix = prefix->text();
+  record.token_position_answer = integer("token_position_answer");
+  return record;
+}
+
 std::vector<RulerRecord> read_ruler_file(const std::filesystem::path& file, int64_t limit) {
   std::vector<RulerRecord> records;
   for_each_json_line(read_file(file), file.string(), [&](const JsonView& record, int64_t line) {
-    records.push_back(parse_record(record, line));
+    records.push_back(read_ruler_record(record, line));
     return static_cast<int64_t>(records.size()) != limit;
   });
   if (limit > 0 && static_cast<int64_t>(records.size()) == limit) return records;

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "harness/base/json_view.h"
+
 namespace kvbench {
 
 // One line. The prompt is input + answer_prefix.
@@ -24,6 +26,10 @@ struct RulerRecord {
   std::string prompt() const { return input + answer_prefix.value_or(""); }
   bool operator==(const RulerRecord&) const = default;
 };
+
+// Throws InputError with the record's place for a missing field, a wrong type or an empty list of
+// outputs.
+RulerRecord read_ruler_record(const JsonView& fields, int64_t line);
 
 // The first `limit` records, 0 = all. Lines are cut at "\n" only; blank ones are skipped but
 // counted. Throws InputError "FILE:LINE: ..." (1-based) for malformed JSON, a missing field, a

@@ -9,6 +9,7 @@
 #include "harness/base/paths.h"
 #include "harness/base/registry.h"
 #include "harness/base/yaml_map.h"
+#include "tasks/file_source.h"
 #include "tasks/metrics.h"
 #include "tasks/ruler/split.h"
 #include "tasks/text.h"
@@ -25,23 +26,13 @@ class RulerTask : public Task {
   const std::string& name() const override { return name_; }
   std::string metric() const override { return metric_; }
 
-  std::vector<Sample> samples(const TaskRequest& request,
-                              const TokenCounter& count_tokens) const override {
-    const std::vector<RulerRecord> records =
-        request.file.empty() ? generate(request.length, request.samples, request.seed, count_tokens)
-                             : read_ruler_file(request.file, request.samples);
-    std::vector<Sample> all;
-    for (const RulerRecord& record : records) {
-      const std::string place = request.file.empty()
-                                    ? fmt::format("{}: sample {}", name_, record.line)
-                                    : fmt::format("{}:{}", request.file.string(), record.line + 1);
-      ruler::PromptParts parts = ruler::split_prompt(family_, record.prompt(), place);
-      all.push_back({record.line, std::move(parts.context), std::move(parts.question),
-                     std::move(parts.answer_prefix), record.outputs, tokens_to_generate_,
-                     record.length.value_or(0)});
-    }
-    return all;
+  bool can_generate() const override { return generator_ != nullptr; }
+  std::filesystem::path file_in(const std::filesystem::path& folder) const override {
+    return folder / name_.substr(name_.find('/') + 1) / "validation.jsonl";
   }
+
+  std::unique_ptr<SampleSource> open(const TaskRequest& request,
+                                     const TokenCounter& count_tokens) const override;
 
   std::vector<RulerRecord> generate(int64_t length, int64_t samples, uint64_t seed,
                                     const TokenCounter& count_tokens) const {
@@ -63,10 +54,59 @@ class RulerTask : public Task {
   }
 
  private:
+  class Generated;
+
+  // Official runs of January 2025 to July 2026 lost the answer prefix: the model saw `input` alone.
+  Sample sample(const RulerRecord& record, bool with_prefix, const std::string& place) const {
+    ruler::PromptParts parts = ruler::split_prompt(family_, record.prompt(), place);
+    return {.id = record.line,
+            .context = std::move(parts.context),
+            .question = std::move(parts.question),
+            .answer_prefix = with_prefix ? std::move(parts.answer_prefix) : "",
+            .references = record.outputs,
+            .max_new_tokens = tokens_to_generate_,
+            .length = record.length.value_or(0)};
+  }
+
   std::string name_, family_, metric_;
   int64_t tokens_to_generate_ = 0;
   std::unique_ptr<RulerGenerator> generator_;  // null: this family is read from files only
 };
+
+class RulerTask::Generated : public SampleSource {
+ public:
+  Generated(const RulerTask& task, Protocol protocol, std::vector<RulerRecord> records)
+      : task_(task), protocol_(std::move(protocol)), records_(std::move(records)) {}
+
+  const Protocol& protocol() const override { return protocol_; }
+  int64_t size() const override { return static_cast<int64_t>(records_.size()); }
+  Sample sample(int64_t i) const override {
+    return task_.sample(records_.at(static_cast<size_t>(i)), protocol_.name == "official",
+                        fmt::format("{}: sample {}", task_.name(), i));
+  }
+
+ private:
+  const RulerTask& task_;
+  Protocol protocol_;
+  std::vector<RulerRecord> records_;
+};
+
+std::unique_ptr<SampleSource> RulerTask::open(const TaskRequest& request,
+                                              const TokenCounter& count_tokens) const {
+  const bool with_prefix = request.answer_prefix;
+  Protocol protocol;
+  protocol.name = with_prefix ? "official" : "official, no answer prefix";
+  protocol.stop.first = StopRule::First::kIgnored;
+  protocol.grading.metric = metric_;
+  if (request.file.empty()) {
+    return std::make_unique<Generated>(
+        *this, protocol, generate(request.length, request.samples, request.seed, count_tokens));
+  }
+  const auto read = [this, with_prefix](const JsonView& line, int64_t number) {
+    return sample(read_ruler_record(line, number), with_prefix, line.file());
+  };
+  return std::make_unique<FileSource>(request.file, request.samples, protocol, read);
+}
 
 std::vector<Params::Given> read_parameters(const YamlNode& map) {
   require_map(map, "parameters");
