@@ -75,7 +75,8 @@ class RefusedTest : public testing::TestWithParam<BadInput> {
     write_bytes(folder / "negative.ids", "1\n-3\n");
     write_bytes(folder / "blank.ids", "\n\n");
     write_bytes(folder / "file", "a text\n");
-    const std::string line = R"({"index": 0, "input": "a text", "outputs": ["x"]})";
+    const std::string line = R"({"index": 0, "input": "a text\nWhat is the special magic )"
+                             R"(number? The special magic number is", "outputs": ["x"]})";
     write_bytes(folder / "bad_line.jsonl", line + "\n{\"index\": 1, \"input\n");
     write_bytes(folder / "no_outputs.jsonl", line + "\n{\"index\": 1, \"input\": \"a\"}\n");
     write_bytes(folder / "two.jsonl", line + "\n" + line + "\n");

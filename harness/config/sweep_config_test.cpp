@@ -200,7 +200,8 @@ TEST(Sweep, UnknownNames) {
   for (const auto& group : task_group_names()) names.push_back(group);
   std::sort(names.begin(), names.end());
   EXPECT_EQ(error_with("tasks: [{task: ruler/vtt, lengths: [9], samples: 1}]"),
-            fmt::format("a.yaml:3: unknown task \"ruler/vtt\"; did you mean ruler/vt? (known: {})",
+            fmt::format("a.yaml:3: unknown task \"ruler/vtt\"; did you mean ruler/vt or "
+                        "ruler/all or ruler/cwe? (known: {})",
                         fmt::join(names, ", ")));
   EXPECT_EQ(error_with("policies:\n  - full\n  - knor"),
             fmt::format("a.yaml:6: unknown policy \"knor\"; did you mean knorm? (known: {})",

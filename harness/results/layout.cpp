@@ -98,11 +98,13 @@ std::vector<Row> read_rows(const h5::File& file, const std::string& dataset) {
   const Layout layout = Layout::of<Row>(Layout::stored_widths(file, dataset));
   const Id stored = open_dataset(file, dataset);
   const Id stored_type = file.own(H5Dget_type(stored.get()), dataset);
+  std::vector<Layout::Field> missing;
   for (const auto& field : layout.fields()) {
     if (H5Tget_member_index(stored_type.get(), field.name.c_str()) >= 0) continue;
     if (!may_be_missing<Row>(field.name)) {
       file.fail(dataset, "column " + field.name + " is missing");
     }
+    missing.push_back(field);
   }
   // A number of rows is only a claim.
   const size_t n_rows = count_rows(file, dataset);
@@ -114,8 +116,14 @@ std::vector<Row> read_rows(const h5::File& file, const std::string& dataset) {
   file.check(
       H5Dread(stored.get(), layout.type().get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, records.data()),
       dataset);
+  std::vector<char> defaults(layout.row_bytes());
+  layout.pack(Row(), defaults);
   for (size_t i = 0; i < rows.size(); ++i) {
-    layout.unpack({records.data() + i * layout.row_bytes(), layout.row_bytes()}, rows[i]);
+    const std::span record(records.data() + i * layout.row_bytes(), layout.row_bytes());
+    for (const auto& [name, kind, offset, bytes] : missing) {
+      std::copy_n(defaults.data() + offset, bytes, record.data() + offset);
+    }
+    layout.unpack(record, rows[i]);
   }
   return rows;
 }

@@ -58,10 +58,9 @@ struct Samples {
   Stratum scores;
   std::vector<double> kept_ratio, full, logical, allocated;
   std::vector<double> prefill_ms, score_ms, compact_ms, decode_ms;
-  int64_t errors = 0, longest = 0;
+  int64_t errors = 0;
 
   void add(const SampleRow& row) {
-    longest = std::max(longest, row.max_length);
     if (!row.error.empty()) {
       ++errors;
       return;
@@ -132,7 +131,6 @@ std::vector<CellRow> derive_cells(const std::vector<CellRow>& cells,
   std::vector<CellRow> derived = cells;
   for (CellRow& cell : derived) {
     const Samples& samples = by_cell[cell.cell_id];
-    if (samples.longest > 0) cell.max_length = samples.longest;
     const Interval score = stratified_mean({samples.scores});
     const std::set<std::string> contexts(samples.scores.contexts.begin(),
                                          samples.scores.contexts.end());

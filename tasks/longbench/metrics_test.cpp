@@ -1,4 +1,5 @@
 // LongBench's metrics by hand; harness/golden compares them with the official code's numbers.
+#include "tasks/metrics.h"
 #include "tasks/test_samples.h"
 
 #include <gtest/gtest.h>
