@@ -31,7 +31,8 @@ bool still_there(int descriptor, const std::filesystem::path& path) {
 
 }  // namespace
 
-FileLock::FileLock(const std::filesystem::path& file) : path_(file.string() + ".lock") {
+FileLock::FileLock(const std::filesystem::path& file, const std::string& or_else)
+    : path_(file.string() + ".lock") {
   for (;;) {
     descriptor_ = open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (descriptor_ < 0) {
@@ -46,10 +47,8 @@ FileLock::FileLock(const std::filesystem::path& file) : path_(file.string() + ".
       if (reason != EAGAIN && reason != EACCES) {
         throw_input_error("{}: cannot be locked: {}", path_.string(), std::strerror(reason));
       }
-      throw_input_error(
-          "{}: another run{} is writing this file; wait for it, or choose another "
-          "--output",
-          file.string(), holder(path_));
+      throw_input_error("{}: another run{} is writing this file; wait for it{}", file.string(),
+                        holder(path_), or_else);
     }
     if (still_there(descriptor_, path_)) break;
     close(descriptor_);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 
 namespace kvbench {
 
@@ -11,8 +12,10 @@ namespace kvbench {
 class FileLock {
  public:
   FileLock() = default;  // holds nothing
-  // Throws InputError naming the holder when another process (or this one) holds it.
-  explicit FileLock(const std::filesystem::path& file);
+  // Throws InputError naming the holder when another process (or this one) holds it; `or_else` is
+  // what can be done but to wait.
+  explicit FileLock(const std::filesystem::path& file,
+                    const std::string& or_else = ", or choose another --output");
   FileLock(FileLock&& other) noexcept;
   FileLock& operator=(FileLock&& other) noexcept;
   ~FileLock();

@@ -1,19 +1,13 @@
 // Models by name: downloaded from a hub on this machine, then used from the hub's cache.
 #include <cstring>
-#include <memory>
 
-#include "harness/base/paths.h"
-#include "harness/base/test_util.h"
-#include "harness/cli/test_process.h"
-#include "harness/results/test_run.h"
+#include "harness/cli/test_hub.h"
 
 namespace kvbench {
 namespace {
 
 namespace fs = std::filesystem;
 using namespace test_process;
-
-constexpr const char* kToken = "hf_the_right_one";
 
 // The weights of the tiny model with a tensor behind them that no model needs: files are resumed in
 // steps of some MiB.
@@ -32,13 +26,9 @@ std::string large_weights(size_t extra_bytes) {
   return bytes + header + data + std::string(extra_bytes, 'x');
 }
 
-// A hub, and the environment of a user who has never used it.
-class Hub : public testing::Test {
+class Hub : public HubServer {
  protected:
   Hub() {
-    for (const char* name : {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HUB_OFFLINE"}) {
-      clean_.push_back(std::make_unique<WithEnv>(name, ""));
-    }
     for (const char* name : {"org/tiny", "org/no_weights", "gated/tiny", "private/tiny"}) {
       const fs::path model = hub() / name;
       fs::create_directories(model);
@@ -52,24 +42,13 @@ class Hub : public testing::Test {
       write_bytes(hub() / "org/tiny" / unneeded, "not for us");
     }
     write_bytes(folder_ / "good.ids", id_lines(0, 40));
-    start();
   }
 
-  ~Hub() override { stop(); }
-
-  fs::path hub() const { return folder_ / "hub"; }
-  fs::path cached(const std::string& name) const {
-    return folder_ / "home/hub" / ("models--" + name);
-  }
-  std::string log() const { return read_bytes(hub() / "log"); }
+  fs::path cached(const std::string& name) const { return cache() / ("models--" + name); }
 
   // Of the one commit.
   fs::path snapshot(const std::string& name) const {
     return cached(name) / "snapshots" / read_bytes(cached(name) / "refs/main");
-  }
-
-  Outcome kvbench(const std::vector<std::string>& arguments) const {
-    return test_process::kvbench(folder_ / "", arguments);
   }
 
   Outcome fetch(const std::vector<std::string>& more) const {
@@ -82,51 +61,6 @@ class Hub : public testing::Test {
     return {"inspect", "--model", model, "--tokens", "good.ids", "--policy",
             "keydiff", "--ratio", "0.5", "--output", "out.h5"};
   }
-
-  // One line on stderr, after those of progress.
-  static void expect_last_line(const Outcome& outcome, const std::vector<std::string>& parts) {
-    const size_t end = outcome.err.find_last_of("\n\r", outcome.err.size() - 2);
-    expect_refused(
-        {outcome.status, outcome.out, outcome.err.substr(end == outcome.err.npos ? 0 : end + 1)},
-        parts);
-  }
-
-  void stop() {
-    if (server_ <= 0) return;
-    ::kill(server_, SIGKILL);
-    waitpid(server_, nullptr, 0);
-    server_ = -1;
-  }
-
-  test_run::Folder folder_;
-  WithEnv home_{"HF_HOME", (folder_ / "home").c_str()};
-  WithEnv token_{"HF_TOKEN", ""};
-  WithEnv no_proxy_{"NO_PROXY", "127.0.0.1"}, no_proxy_lower_{"no_proxy", "127.0.0.1"};
-  std::unique_ptr<WithEnv> endpoint_;
-
- private:
-  void start() {
-    const std::string python = (deps_dir() / "venv/bin/python").string(),
-                      script = KVBENCH_TEST_ROOT "/harness/cli/hub_server.py",
-                      root = hub().string();
-    int ends[2];
-    KVB_CHECK(pipe(ends) == 0, "no pipe");
-    server_ = fork();
-    if (server_ == 0) {
-      dup2(ends[1], STDOUT_FILENO);
-      execl(python.c_str(), python.c_str(), script.c_str(), root.c_str(), kToken, nullptr);
-      _exit(127);
-    }
-    close(ends[1]);
-    std::string port;
-    for (char c = 0; read(ends[0], &c, 1) == 1 && c != '\n';) port += c;
-    KVB_CHECK(!port.empty(), "the server did not start");
-    close(ends[0]);
-    endpoint_ = std::make_unique<WithEnv>("HF_ENDPOINT", ("http://127.0.0.1:" + port).c_str());
-  }
-
-  std::vector<std::unique_ptr<WithEnv>> clean_;
-  pid_t server_ = -1;
 };
 
 TEST_F(Hub, FetchedOnceAndUsedByName) {

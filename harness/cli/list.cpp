@@ -3,9 +3,11 @@
 
 #include <filesystem>
 
+#include "harness/base/data_sets.h"
 #include "harness/cli/verbs.h"
 #include "harness/config/model_spec.h"
 #include "harness/config/policy_yaml.h"
+#include "harness/model/hub_fetch.h"
 #include "policies/allocator.h"
 #include "policies/plugins.h"
 #include "policies/scorer.h"
@@ -45,6 +47,18 @@ void print_models() {
   }
 }
 
+// Name, name on the hub, what is on this machine.
+void print_data_sets() {
+  for (const auto& name : data_set_names()) {
+    const DataSet set = named_data_set(name);
+    const bool cached = !is_made(set) && !find_cached(set).files.empty();
+    fmt::print("{:<14} {:<24} {}\n", name, set.hub,
+               is_made(set) ? "here"
+               : cached     ? "in the hub's cache; data fetch makes it"
+                            : "not here");
+  }
+}
+
 void print_policies(bool verbose) {
   for (const auto& preset : load_presets()) {
     fmt::print("{:<22} {}\n", preset.policy.name, preset.doc);
@@ -58,14 +72,14 @@ void print_policies(bool verbose) {
 
 void add_list(CLI::App& app) {
   auto* verb = app.add_subcommand(
-      "list", "policies, scorers, allocators, weightings, tasks, metrics, models");
+      "list", "policies, scorers, allocators, weightings, tasks, metrics, models, data");
   auto what = std::make_shared<std::string>();
   auto verbose = std::make_shared<bool>(false);
   auto plugins = std::make_shared<std::vector<std::filesystem::path>>();
   verb->add_option("what", *what, "what to list")
       ->required()
-      ->check(CLI::IsMember(
-          {"policies", "scorers", "allocators", "weightings", "tasks", "metrics", "models"}));
+      ->check(CLI::IsMember({"policies", "scorers", "allocators", "weightings", "tasks", "metrics",
+                             "models", "data"}));
   verb->add_flag("--verbose,-v", *verbose, "with parameters, defaults and sources");
   verb->add_option("--plugin", *plugins, "shared library whose parts are listed with ours");
   verb->callback([what, verbose, plugins] {
@@ -76,6 +90,7 @@ void add_list(CLI::App& app) {
     if (*what == "weightings") return print_parts<Weighting>(*verbose);
     if (*what == "tasks") return print_names(task_names());
     if (*what == "metrics") return print_names(metric_names());
+    if (*what == "data") return print_data_sets();
     print_models();
   });
 }

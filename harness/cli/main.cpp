@@ -39,6 +39,7 @@ int run(int argc, char** argv) {
   add_grade(app);
   add_list(app);
   add_model(app);
+  add_data(app);
   add_check_policy(app);
   try {
     app.parse(argc, argv);  // runs the verb

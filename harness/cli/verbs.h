@@ -19,6 +19,7 @@ void add_generate_task(CLI::App& app);
 void add_grade(CLI::App& app);
 void add_list(CLI::App& app);
 void add_model(CLI::App& app);
+void add_data(CLI::App& app);
 void add_check_policy(CLI::App& app);
 
 // Says on stderr what device_note() has to say, if anything.

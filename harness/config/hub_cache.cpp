@@ -1,8 +1,13 @@
 #include "harness/config/hub_cache.h"
 
+#include <fmt/format.h>
+#include <fnmatch.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <optional>
+#include <regex>
+#include <set>
 #include <string_view>
 
 #include "harness/base/files.h"
@@ -37,9 +42,16 @@ std::optional<std::string> variable(const char* name) {
   return value;
 }
 
-fs::path model_folder(const std::string& name) {
-  std::string folder = "models--" + name;
-  return hub_cache() / folder.replace(folder.find('/'), 1, "--");
+// Of "x-00001-of-00003.parquet" all three; of any other name itself.
+std::vector<std::string> parts_of(const std::string& name) {
+  static const std::regex part("(.*-)[0-9]{5}(-of-([0-9]{5}).*)");
+  std::smatch match;
+  if (!std::regex_match(name, match, part)) return {name};
+  std::vector<std::string> names;
+  for (int i = 0; i < std::stoi(match[3]); ++i) {
+    names.push_back(fmt::format("{}{:05}{}", match[1].str(), i, match[2].str()));
+  }
+  return names;
 }
 
 }  // namespace
@@ -69,8 +81,13 @@ fs::path hub_cache() {
   return resolve_path(variable("XDG_CACHE_HOME").value_or("~/.cache"), "") / "huggingface" / "hub";
 }
 
-HubSnapshot find_snapshot(const std::string& name, const std::string& revision) {
-  const fs::path folder = model_folder(name);
+fs::path hub_folder(const std::string& name, HubKind kind) {
+  std::string folder = (kind == HubKind::kModel ? "models--" : "datasets--") + name;
+  return hub_cache() / folder.replace(folder.find('/'), 1, "--");
+}
+
+HubSnapshot find_snapshot(const std::string& name, const std::string& revision, HubKind kind) {
+  const fs::path folder = hub_folder(name, kind);
   std::string commit = revision;
   std::error_code none;
   if (!is_commit(commit)) {
@@ -85,9 +102,32 @@ HubSnapshot find_snapshot(const std::string& name, const std::string& revision) 
   return {snapshot, commit};
 }
 
+std::vector<std::string> cached_files(const fs::path& snapshot,
+                                      const std::vector<std::string>& patterns) {
+  std::set<std::string> names;
+  std::error_code none;  // no folder, no files
+  for (const auto& entry : fs::recursive_directory_iterator(snapshot, none)) {
+    if (entry.is_regular_file(none))
+      names.insert(entry.path().lexically_relative(snapshot).string());
+  }
+  std::set<std::string> files;
+  for (const auto& pattern : patterns) {
+    std::set<std::string> matches;
+    for (const auto& name : names) {
+      if (::fnmatch(pattern.c_str(), name.c_str(), FNM_PATHNAME) != 0) continue;
+      for (const auto& part : parts_of(name)) matches.insert(part);
+    }
+    if (matches.empty() ||
+        !std::includes(names.begin(), names.end(), matches.begin(), matches.end()))
+      return {};
+    files.merge(matches);
+  }
+  return {files.begin(), files.end()};
+}
+
 bool has_unfinished_download(const std::string& name) {
   std::error_code none;  // no folder, no download
-  const fs::directory_iterator blobs(model_folder(name) / "blobs", none);
+  const fs::directory_iterator blobs(hub_folder(name, HubKind::kModel) / "blobs", none);
   return std::any_of(begin(blobs), end(blobs),
                      [](const auto& entry) { return entry.path().extension() == ".incomplete"; });
 }

@@ -6,6 +6,7 @@
 #include <limits>
 #include <map>
 
+#include "harness/base/data_sets.h"
 #include "harness/base/error.h"
 #include "harness/base/paths.h"
 #include "harness/base/yaml_map.h"
@@ -33,9 +34,6 @@ std::vector<int64_t> read_lengths(const YamlNode& node) {
   }
   return lengths;
 }
-
-// Data sets that `data fetch NAME` brings lie here, in the benchmark's own layout.
-std::filesystem::path data_folder(const std::string& name) { return deps_dir() / "data" / name; }
 
 // Where the task's samples come from: sets `file`, or leaves it empty for generated ones.
 void read_source(const YamlMap& map, const std::string& place, TaskSpec& task) {
@@ -78,8 +76,7 @@ void read_source(const YamlMap& map, const std::string& place, TaskSpec& task) {
                   std::filesystem::relative(task.file, folder).string());
   if (task.file.empty()) map.fail(source, fmt::format("{} is read from a file", task.task));
   if (std::filesystem::is_regular_file(task.file, ignored)) return;
-  throw_input_error("{}: {}: no such file: {}{}", place, task.task, task.file.string(),
-                    data.empty() ? "" : fmt::format("; `./kvbench data fetch {}` brings it", data));
+  throw_input_error("{}: {}: no such file: {}", place, task.task, task.file.string());
 }
 
 std::vector<TaskSpec> read_entry(const YamlNode& node) {

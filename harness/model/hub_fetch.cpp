@@ -1,12 +1,11 @@
 #include "harness/model/hub_fetch.h"
 
-#include <cstdlib>
 #include <set>
 
 #include "harness/base/error.h"
 #include "harness/base/json_view.h"
 #include "harness/base/paths.h"
-#include "harness/base/process.h"
+#include "harness/base/toolchain.h"
 #include "harness/config/hub_cache.h"
 
 namespace kvbench {
@@ -19,6 +18,17 @@ namespace fs = std::filesystem;
                     spec.path.string(), missing,
                     has_unfinished_download(spec.hub) ? " (a download was interrupted)" : "",
                     fetch_command(spec));
+}
+
+// hub.py for one name of the hub; `copy` is what to do without a network. Returns the snapshot.
+fs::path run_hub(const std::string& name, std::vector<std::string> arguments,
+                 const std::string& what, const std::string& copy) {
+  if (!set_up("hub")) {
+    throw_input_error("{}: huggingface_hub cannot be installed ({} says why): without a network {}",
+                      what, (deps_dir() / "hub.log").string(), copy);
+  }
+  arguments.insert(arguments.begin() + 1, {name, "--cache", hub_cache().string(), "--copy", copy});
+  return run_script("hub.py", std::move(arguments), what);
 }
 
 }  // namespace
@@ -45,27 +55,36 @@ void check_cached_weights(const ModelSpec& spec) {
 }
 
 fs::path fetch_from_hub(const ModelSpec& spec) {
-  const fs::path toolchain = project_root() / "harness/toolchain";
-  ::setenv("KVBENCH_DEPS", deps_dir().c_str(), 1);  // where the script puts it
-  if (run_for_output({(toolchain / "setup.sh").string(), "hub"}).status != 0) {
-    throw_input_error(
-        "huggingface_hub cannot be installed ({} says why): without a network copy the model's "
-        "folder here and give its path",
-        (deps_dir() / "hub.log").string());
+  std::vector<std::string> arguments = {"model"};
+  if (!spec.revision.empty()) arguments.insert(arguments.end(), {"--revision", spec.revision});
+  arguments.push_back("--known");
+  for (auto& name : known_hub_names()) arguments.push_back(std::move(name));
+  return run_hub(spec.hub, std::move(arguments), "model " + spec.hub,
+                 "copy the model's folder here and give its path");
+}
+
+CachedData find_cached(const DataSet& set) {
+  for (const std::string& name : {set.hub, set.formerly}) {
+    if (name.empty()) continue;
+    const HubSnapshot snapshot = find_snapshot(name, set.revision, HubKind::kDataSet);
+    if (snapshot.commit.empty()) continue;
+    if (auto files = cached_files(snapshot.folder, set.files); !files.empty()) {
+      return {snapshot.folder, std::move(files)};
+    }
   }
-  std::vector<std::string> command = {(deps_dir() / "venv/bin/python").string(),
-                                      (toolchain / "hub.py").string(), spec.hub, "--cache",
-                                      hub_cache().string()};
-  if (!spec.revision.empty()) command.insert(command.end(), {"--revision", spec.revision});
-  command.push_back("--known");
-  for (auto& name : known_hub_names()) command.push_back(std::move(name));
-  Finished fetched = run_for_output(command);
-  while (fetched.output.ends_with('\n')) fetched.output.pop_back();
-  if (fetched.status == 2) throw_input_error("model {}: {}", spec.hub, fetched.output);
-  if (fetched.status != 0) {
-    throw std::runtime_error(fmt::format("model {}: {} failed", spec.hub, command[1]));
-  }
-  return fetched.output;
+  return {};
+}
+
+CachedData fetch_from_hub(const DataSet& set) {
+  std::vector<std::string> arguments = {"dataset", "--revision", set.revision, "--files"};
+  arguments.insert(arguments.end(), set.files.begin(), set.files.end());
+  const std::string copy = fmt::format("copy {} here from a machine that has it",
+                                       hub_folder(set.hub, HubKind::kDataSet).string());
+  const std::string what = "data set " + set.name;
+  const fs::path snapshot = run_hub(set.hub, std::move(arguments), what, copy);
+  CachedData cached{snapshot, cached_files(snapshot, set.files)};
+  KVB_CHECK(!cached.files.empty(), "{}: files are missing that were fetched", snapshot.string());
+  return cached;
 }
 
 }  // namespace kvbench

@@ -1,8 +1,12 @@
-// Models of the Hugging Face Hub: what a cached one must hold, and how one gets there.
+// Models and data sets of the Hugging Face Hub: what a cached one must hold, and how one gets
+// there.
 #pragma once
 
 #include <filesystem>
+#include <string>
+#include <vector>
 
+#include "harness/base/data_sets.h"
 #include "harness/config/model_spec.h"
 
 namespace kvbench {
@@ -19,5 +23,16 @@ void check_cached_weights(const ModelSpec& spec);
 // and shows its progress) and returns the snapshot's folder. Throws InputError with what to do when
 // there is no network, no room, no such model or revision, or no right to it.
 std::filesystem::path fetch_from_hub(const ModelSpec& spec);
+
+struct CachedData {
+  std::filesystem::path snapshot;  // in the hub's cache
+  std::vector<std::string> files;  // of it, relative; empty = not all of them are there
+};
+
+// What the cache holds of the data set's files.
+CachedData find_cached(const DataSet& set);
+
+// As for models: downloads what the cache lacks of the data set's files.
+CachedData fetch_from_hub(const DataSet& set);
 
 }  // namespace kvbench

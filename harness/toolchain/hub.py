@@ -1,11 +1,12 @@
-"""Downloads a model of the Hugging Face Hub into the hub's cache:
+"""Downloads a model, or files of a data set, of the Hugging Face Hub into the hub's cache:
 
-    hub.py ORG/NAME --cache DIR [--revision R] [--known ORG/NAME ...]
+    hub.py model ORG/NAME --cache DIR --copy TEXT [--revision R] [--known ORG/NAME ...]
+    hub.py dataset ORG/NAME --cache DIR --copy TEXT --revision COMMIT --files PATTERN ...
 
 Token, endpoint and time limits come from the environment variables of the huggingface_hub package.
 Only what kvbench reads is fetched; a download that broke off goes on where it stopped. Prints the
-snapshot's folder and exits with 0, or prints one line that says why there is none and what to do,
-and exits with 2. Progress is shown on stderr.
+snapshot's folder and exits with 0, or prints one line that says why there is none and what to do
+(TEXT: without a network), and exits with 2. Progress is shown on stderr.
 """
 import argparse
 import difflib
@@ -36,7 +37,8 @@ NEEDED = ["generation_config.json", "tokenizer.json", "tokenizer_config.json",
           "special_tokens_map.json", "added_tokens.json", "chat_template.jinja",
           "chat_template.json", "model.safetensors.index.json"]
 WEIGHTS, TEMPLATES = "*.safetensors", "additional_chat_templates/*.jinja"
-COPY = "or copy the model's folder here and give its path"
+KINDS = {"model": "model", "dataset": "data set"}
+CHANGED = "it changed while it was fetched; give the same command again"
 
 
 class Refused(Exception):
@@ -69,7 +71,7 @@ def nearest(name, known, api):
 
 def unknown_revision(args, api):
     try:
-        refs = api.list_repo_refs(args.name)
+        refs = api.list_repo_refs(args.name, repo_type=args.kind)
         known = sorted(ref.name for ref in [*refs.branches, *refs.tags])
     except Exception:  # the refusal stands without them
         known = []
@@ -89,16 +91,19 @@ def reason(error, args, api):
     hub = api.endpoint
     for e in causes(error):
         if isinstance(e, GatedRepoError):
-            return (f"access is restricted: accept the conditions at {hub}/{args.name}, then set "
+            page = f"{hub}/{'datasets/' if args.kind == 'dataset' else ''}{args.name}"
+            return (f"access is restricted: accept the conditions at {page}, then set "
                     "HF_TOKEN to a token of that account")
         if isinstance(e, RevisionNotFoundError):
             return unknown_revision(args, api)
         if isinstance(e, OfflineModeIsEnabled):
-            return f"HF_HUB_OFFLINE is set: unset it, {COPY}"
+            return f"HF_HUB_OFFLINE is set: unset it, or {args.copy}"
         if isinstance(e, RepositoryNotFoundError):
-            close = nearest(args.name, args.known, api)
+            # The name of a data set was not typed.
+            close = nearest(args.name, args.known, api) if args.kind == "model" else None
             hint = f"; did you mean {close}?" if close else ""
-            return f"there is no such model at {hub}{hint} (a private one needs HF_TOKEN)"
+            return (f"there is no such {KINDS[args.kind]} at {hub}{hint} (a private one needs "
+                    "HF_TOKEN)")
         if isinstance(e, HfHubHTTPError):
             status = e.response.status_code
             if status in (401, 403):
@@ -110,7 +115,7 @@ def reason(error, args, api):
             return f"the download broke off ({e}); the same command goes on where it stopped"
         if isinstance(e, httpx.TransportError):
             return (f"{hub} cannot be reached ({e}): check the network or set HF_ENDPOINT to a "
-                    f"mirror, {COPY}")
+                    f"mirror, or {args.copy}")
         if isinstance(e, httpx.InvalidURL):
             return f"HF_ENDPOINT: {hub} is no address ({e})"
         if isinstance(e, (FileMetadataError, json.JSONDecodeError)):
@@ -128,11 +133,11 @@ def reason(error, args, api):
 
 def damaged_part(args):
     return ("what an interrupted download left is longer than the file: remove "
-            f"{model_folder(args)}/blobs/*.incomplete and give the same command again")
+            f"{repo_folder(args)}/blobs/*.incomplete and give the same command again")
 
 
-def model_folder(args):
-    return Path(args.cache, f"models--{args.name.replace('/', '--')}")
+def repo_folder(args):
+    return Path(args.cache, f"{args.kind}s--{args.name.replace('/', '--')}")
 
 
 def check_content(file):
@@ -159,30 +164,63 @@ def check_room(cache, files):
                       "set HF_HOME to a folder on another disk")
 
 
-def fetch(args, api):
-    info = api.model_info(args.name, revision=args.revision, files_metadata=True)
-    files = {file.rfilename: file.size or 0 for file in info.siblings or []}
-    if CONFIG not in files:
-        raise Refused(f"it has no {CONFIG}: expected a model in the format of transformers")
-    needed = {name: size for name, size in files.items() if is_needed(name)}
-    if not any(name.endswith(".safetensors") for name in needed):
-        raise Refused("it has no weights in *.safetensors, the one format that kvbench reads")
+def files_at(args, api):
+    """The commit of the revision, and the size of every file that it has."""
+    info = api.repo_info(args.name, revision=args.revision, repo_type=args.kind,
+                         files_metadata=True)
+    return info.sha, {file.rfilename: file.size or 0 for file in info.siblings or []}
 
-    snapshot = model_folder(args) / "snapshots" / info.sha
+
+def download(args, commit, needed):
+    """Into the snapshot, what it lacks of the files; they and their sizes are `needed`."""
+    snapshot = repo_folder(args) / "snapshots" / commit
     missing = {name: size for name, size in needed.items() if not (snapshot / name).exists()}
     check_room(args.cache, missing)
     if missing:
         print(f"kvbench: {args.name}: fetching {len(missing)} files, "
               f"{gigabytes(sum(missing.values()))}", file=sys.stderr)
-        snapshot_download(args.name, revision=info.sha, cache_dir=args.cache,
+        snapshot_download(args.name, repo_type=args.kind, revision=commit, cache_dir=args.cache,
                           allow_patterns=[glob_escape(name) for name in missing])
         for name in missing:
             check_content(snapshot / name)
+    return snapshot
+
+
+def check_complete(snapshot, needed):
+    if any(not (snapshot / name).exists() for name in needed):
+        raise Refused(CHANGED)
+
+
+def fetch_model(args, api):
+    commit, files = files_at(args, api)
+    if CONFIG not in files:
+        raise Refused(f"it has no {CONFIG}: expected a model in the format of transformers")
+    needed = {name: size for name, size in files.items() if is_needed(name)}
+    if not any(name.endswith(".safetensors") for name in needed):
+        raise Refused("it has no weights in *.safetensors, the one format that kvbench reads")
+    snapshot = download(args, commit, needed)
     # Last: where it is, all of them are. It also says which commit the revision is.
     config = hf_hub_download(args.name, CONFIG, revision=args.revision, cache_dir=args.cache)
-    lost = [name for name in needed if not (snapshot / name).exists()]
-    if Path(config).parent != snapshot or lost:
-        raise Refused("it changed while it was fetched; give the same command again")
+    if Path(config).parent != snapshot:
+        raise Refused(CHANGED)
+    check_complete(snapshot, needed)
+    return snapshot
+
+
+def matches(name, pattern):
+    """As for a path of the shell: * is any text without a slash."""
+    return fnmatchcase(name, pattern) and name.count("/") == pattern.count("/")
+
+
+def fetch_data(args, api):
+    commit, files = files_at(args, api)
+    for pattern in args.files:
+        if not any(matches(name, pattern) for name in files):
+            raise Refused(f"{args.name} has no file {pattern} at {commit}")
+    needed = {name: size for name, size in files.items()
+              if any(matches(name, pattern) for pattern in args.files)}
+    snapshot = download(args, commit, needed)
+    check_complete(snapshot, needed)
     return snapshot
 
 
@@ -193,17 +231,20 @@ def glob_escape(name):
 
 def main():
     parser = argparse.ArgumentParser()
+    parser.add_argument("kind", choices=KINDS)
     parser.add_argument("name")
     parser.add_argument("--cache", required=True)
+    parser.add_argument("--copy", required=True, help="what can be done without a network")
     parser.add_argument("--revision", default=constants.DEFAULT_REVISION)
     parser.add_argument("--known", nargs="*", default=[],
                         help="names that a misspelt one may mean")
+    parser.add_argument("--files", nargs="*", default=[], help="those of a data set")
     args = parser.parse_args()
     # At once, with what the files have by then: Python would wait for the transfers to end.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     api = HfApi()
     try:
-        print(fetch(args, api))
+        print(fetch_model(args, api) if args.kind == "model" else fetch_data(args, api))
     except Exception as e:
         line = str(e) if isinstance(e, Refused) else reason(e, args, api)
         if line is None:

