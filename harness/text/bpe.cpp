@@ -13,11 +13,6 @@
 namespace kvbench::text {
 namespace {
 
-// Bounds of the per-word cache: words are short (SentencePiece vocabularies see whole texts as one
-// word, which would never be seen again), and their number is what a long corpus needs.
-constexpr size_t kMaxCachedBytes = 256;
-constexpr size_t kMaxCachedWords = 1 << 16;
-
 // No key: ids are below 2^31.
 constexpr uint64_t kFree = UINT64_MAX;
 
@@ -127,6 +122,7 @@ void Bpe::read_merges(const JsonView& model) {
 void Bpe::add_merge(const JsonView& merges, size_t index, const std::string& left,
                     const std::string& right) {
   const std::string joined = left + right;
+  if (right.starts_with(kWordMark) && !left.ends_with(kWordMark)) joins_at_word_marks_ = true;
   for (const std::string* token : {&left, &right, &joined}) {
     if (token_id(*token) < 0) {
       merges[index].fail(
@@ -140,6 +136,13 @@ void Bpe::add_merge(const JsonView& merges, size_t index, const std::string& lef
 int32_t Bpe::token_id(std::string_view token) const {
   const auto it = vocabulary_.find(token);
   return it == vocabulary_.end() ? -1 : it->second;
+}
+
+bool Bpe::keeps_word_marks_apart() const {
+  const bool all_bytes = byte_fallback_ && std::all_of(byte_ids_.begin(), byte_ids_.end(),
+                                                       [](int32_t id) { return id >= 0; });
+  const bool drops_none = all_bytes || !unknown_token_.empty();
+  return !joins_at_word_marks_ && !ignore_merges_ && drops_none && token_id(kWordMark) >= 0;
 }
 
 void Bpe::encode_word(std::string_view word, std::vector<int32_t>& ids) const {
@@ -232,34 +235,6 @@ void Bpe::merge(std::vector<Symbol>& symbols) const {
     if (const auto c = candidate(left.previous)) queue.push(*c);
     if (const auto c = candidate(position)) queue.push(*c);
   }
-}
-
-void WordCache::encode(const Bpe& bpe, std::string_view word, std::vector<int32_t>& ids) {
-  if (word.size() > kMaxCachedBytes) {
-    bpe.encode_word(word, ids);
-    return;
-  }
-  auto it = words_.find(word);
-  if (it == words_.end()) {
-    std::vector<int32_t> found;
-    bpe.encode_word(word, found);
-    if (words_.size() >= kMaxCachedWords) words_.clear();
-    it = words_.emplace(std::string(word), std::move(found)).first;
-  }
-  ids.insert(ids.end(), it->second.begin(), it->second.end());
-}
-
-std::unique_ptr<WordCache> WordCaches::take() {
-  const std::lock_guard lock(mutex_);
-  if (idle_.empty()) return std::make_unique<WordCache>();
-  auto cache = std::move(idle_.back());
-  idle_.pop_back();
-  return cache;
-}
-
-void WordCaches::put_back(std::unique_ptr<WordCache> cache) {
-  const std::lock_guard lock(mutex_);
-  idle_.push_back(std::move(cache));
 }
 
 }  // namespace kvbench::text

@@ -5,8 +5,6 @@
 #include <array>
 #include <cstdint>
 #include <functional>
-#include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -56,6 +54,11 @@ class Bpe {
   int32_t token_id(std::string_view token) const;  // -1: not in the vocabulary
   const TokenIds& vocabulary() const { return vocabulary_; }
 
+  // No token of a word lies across the start of a word mark (U+2581) that stands behind another
+  // character, so that a word cut there has the ids of its two parts: no merge joins the two, no
+  // character is dropped between marks, and no whole word is looked up.
+  bool keeps_word_marks_apart() const;
+
   // Appends the ids of one word. Time O(n log n) in its length. Thread-safe.
   // Throws InputError for a character that needs an unknown token which the vocabulary lacks.
   void encode_word(std::string_view word, std::vector<int32_t>& ids) const;
@@ -80,30 +83,10 @@ class Bpe {
   std::string unknown_token_;  // "" = characters without token are dropped
   bool fuse_unknown_ = false;
   bool byte_fallback_ = false;
+  bool joins_at_word_marks_ = false;  // some merge does
   int32_t unknown_id_ = -1;
   std::array<int32_t, 256> byte_ids_{};  // of <0x00> to <0xFF>, -1 = not in the vocabulary
   bool ignore_merges_ = false;           // a word that is a token needs no merges
-};
-
-// Ids of words seen before. Not thread-safe; WordCaches hands them out.
-class WordCache {
- public:
-  // The word's ids out of the cache, or from `bpe`, appended to `ids`.
-  void encode(const Bpe& bpe, std::string_view word, std::vector<int32_t>& ids);
-
- private:
-  std::unordered_map<std::string, std::vector<int32_t>, TextHash, std::equal_to<>> words_;
-};
-
-// Caches that are not in use at the moment: one for each thread that encodes at the same time.
-class WordCaches {
- public:
-  std::unique_ptr<WordCache> take();
-  void put_back(std::unique_ptr<WordCache> cache);
-
- private:
-  std::mutex mutex_;
-  std::vector<std::unique_ptr<WordCache>> idle_;
 };
 
 }  // namespace kvbench::text

@@ -165,6 +165,69 @@ void run(const Metaspace& step, Piece&& piece, Spans& spans, Pieces& out) {
   cut(std::move(piece), spans, out);
 }
 
+// The spans of one step that cuts a text and changes nothing in it.
+void find_step_spans(const Split& step, std::string_view text, Spans& spans) {
+  step.pattern.find_spans(text, spans);
+}
+void find_step_spans(const Digits& step, std::string_view text, Spans& spans) {
+  find_characters(text, is_numeric, spans);
+  if (!step.individual) apply_behavior(SplitBehavior::kContiguous, spans);
+}
+void find_step_spans(const ByteLevel& step, std::string_view text, Spans& spans) {
+  if (step.use_regex) return gpt2_regex().find_spans(text, spans);
+  spans.assign(1, {0, text.size(), false});
+}
+
+// Those of them that stay however the text goes on, and what is behind them.
+Regex::Rest find_settled(const Split& step, std::string_view text, Spans& spans) {
+  return step.pattern.find_settled_spans(text, spans);
+}
+Regex::Rest find_settled(const Digits& step, std::string_view text, Spans& spans) {
+  find_step_spans(step, text, spans);
+  // A digit may join others, and what is no digit is a gap.
+  if (spans.empty()) return Regex::Rest::kUndecided;
+  const bool gap = !spans.back().match;
+  spans.pop_back();
+  return gap ? Regex::Rest::kGap : Regex::Rest::kUndecided;
+}
+Regex::Rest find_settled(const ByteLevel& step, std::string_view text, Spans& spans) {
+  if (step.use_regex) return gpt2_regex().find_settled_spans(text, spans);
+  spans.clear();
+  return Regex::Rest::kGap;
+}
+
+// A text cut by the steps so far: spans that stay, and from `rest` on what is still open.
+struct Settled {
+  Spans spans;
+  size_t rest = 0;
+  bool open = true;  // the rest is the start of one piece; else nothing is known of it
+};
+
+// One more step. False: `end` lies within a match, and the text behind `end` alone may have others.
+template <class Step>
+bool settle(const Step& step, std::string_view text, size_t end, Settled& settled) {
+  Spans cut, found;
+  const auto append = [&](size_t offset) {
+    for (const auto& span : found) {
+      if (span.match && offset + span.begin < end && end < offset + span.end) return false;
+      cut.push_back({offset + span.begin, offset + span.end, span.match});
+    }
+    return true;
+  };
+  for (const auto& piece : settled.spans) {
+    find_step_spans(step, text.substr(piece.begin, piece.end - piece.begin), found);
+    if (!append(piece.begin)) return false;
+  }
+  if (settled.open) {
+    const size_t offset = settled.rest;
+    settled.open = find_settled(step, text.substr(offset), found) == Regex::Rest::kGap;
+    if (!append(offset)) return false;
+    if (!found.empty()) settled.rest = offset + found.back().end;
+  }
+  settled.spans = std::move(cut);
+  return true;
+}
+
 SplitBehavior parse_behavior(const JsonView& part) {
   constexpr std::array<std::pair<const char*, SplitBehavior>, 5> kNames = {{
       {"Removed", SplitBehavior::kRemoved},
@@ -203,7 +266,70 @@ Metaspace Metaspace::parse(const JsonView& part) {
   return out;
 }
 
-PreTokenizer::PreTokenizer(const JsonView& part) { add(part, 0); }
+PreTokenizer::PreTokenizer(const JsonView& part) {
+  add(part, 0);
+  cuts_ = find_cuts();
+}
+
+PreTokenizer::Cuts PreTokenizer::find_cuts() const {
+  if (steps_.size() == 1) {
+    const auto* mark = std::get_if<Metaspace>(&steps_[0]);
+    if (mark != nullptr && mark->replacement == kWordMark) {
+      return mark->split ? Cuts::kMetaspaceWords : Cuts::kMetaspace;
+    }
+    // Gemma: blanks are word marks by then, so that nothing is left to split at.
+    const auto* split = std::get_if<Split>(&steps_[0]);
+    if (split != nullptr && split->pattern.is_literal(" ")) return Cuts::kWordMarks;
+  }
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    const auto* split = std::get_if<Split>(&steps_[i]);
+    const auto* bytes = std::get_if<ByteLevel>(&steps_[i]);
+    const bool known = (split != nullptr && split->behavior == SplitBehavior::kIsolated &&
+                        split->pattern.forgets()) ||
+                       (bytes != nullptr && !bytes->add_prefix_space && i + 1 == steps_.size()) ||
+                       std::holds_alternative<Digits>(steps_[i]);
+    if (!known) return Cuts::kNone;
+  }
+  return steps_.empty() ? Cuts::kWordMarks : Cuts::kSettled;
+}
+
+PreTokenizer::Cuts PreTokenizer::cuts(std::string_view text) const {
+  const bool splits_blanks = cuts_ == Cuts::kWordMarks && !steps_.empty();
+  return splits_blanks && text.find(' ') != text.npos ? Cuts::kNone : cuts_;
+}
+
+bool PreTokenizer::settled_words(std::string_view text, size_t end,
+                                 std::vector<Piece>& words) const {
+  Settled settled;
+  bool to_bytes = false;
+  for (const auto& step : steps_) {
+    const bool known = std::visit(
+        [&](const auto& s) {
+          using Step = std::decay_t<decltype(s)>;
+          to_bytes = std::is_same_v<Step, ByteLevel>;
+          if constexpr (std::is_same_v<Step, Split> || std::is_same_v<Step, Digits> ||
+                        std::is_same_v<Step, ByteLevel>) {
+            return settle(s, text, end, settled);
+          }
+          return false;
+        },
+        step);
+    if (!known) return false;
+  }
+  size_t covered = 0;
+  for (const auto& span : settled.spans) {
+    if (span.end > end) break;
+    covered = span.end;
+  }
+  if (covered != end) return false;
+  for (const auto& span : settled.spans) {
+    if (span.end > end) break;
+    if (span.begin == span.end) continue;
+    const std::string_view word = text.substr(span.begin, span.end - span.begin);
+    words.push_back({to_bytes ? to_byte_level(word) : std::string(word), false});
+  }
+  return true;
+}
 
 void PreTokenizer::add(const JsonView& part, int depth) {
   const std::string& type = part.at("type").text();

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -62,11 +63,33 @@ class PreTokenizer {
   // Replaces the pieces by their parts; texts are valid UTF-8. Thread-safe.
   void apply(std::vector<Piece>& pieces) const;
 
+  // Where a text may be cut into segments, so that their words in a row are its words.
+  enum class Cuts {
+    kNone,
+    // Where settled_words() says so: all steps cut at spans of expressions that forget what stands
+    // before them (Regex::forgets), or at classes of characters; ByteLevel may come last.
+    kSettled,
+    // Before a word mark (U+2581) behind another character, when BPE never joins across that: there
+    // are no steps for this text, it is one word.
+    kWordMarks,
+    // Before a blank behind another character, which Metaspace makes such a mark; when BPE never
+    // joins across it, or Metaspace cuts there anyway (kMetaspaceWords).
+    kMetaspace,
+    kMetaspaceWords
+  };
+  Cuts cuts(std::string_view text) const;
+
+  // With Cuts::kSettled: appends the words of `text` up to `end` and returns true if one ends there
+  // however the text goes on, and the words behind `end` are those of the rest alone.
+  bool settled_words(std::string_view text, size_t end, std::vector<Piece>& words) const;
+
  private:
+  Cuts find_cuts() const;
   void add(const JsonView& part, int depth);
 
   std::vector<std::variant<Split, Digits, WhitespaceSplit, Punctuation, ByteLevel, Metaspace>>
       steps_;
+  Cuts cuts_ = Cuts::kWordMarks;
 };
 
 }  // namespace kvbench::text

@@ -355,6 +355,32 @@ class Translator {
   std::string out_;
 };
 
+// PCRE2 counts \A as a look-behind, but not ^; the translation lets no other start anchor through,
+// and writes \^ for one that is no negation in a class.
+bool looks_only_ahead(const pcre2_code* code, std::string_view translated) {
+  uint32_t behind = 0, empty = 0;
+  pcre2_pattern_info(code, PCRE2_INFO_MAXLOOKBEHIND, &behind);
+  pcre2_pattern_info(code, PCRE2_INFO_MATCHEMPTY, &empty);
+  bool anchor = false, begins_class = false;
+  for (size_t i = 0; i < translated.size(); ++i) {
+    anchor = anchor || (translated[i] == '^' && !begins_class);
+    begins_class = translated[i] == '[';
+    if (translated[i] == '\\') ++i;
+  }
+  return behind == 0 && empty == 0 && !anchor;
+}
+
+void find_literal(std::string_view text, std::string_view wanted, std::vector<Regex::Span>& spans) {
+  spans.clear();
+  size_t previous = 0;
+  for (size_t at = text.find(wanted); at != text.npos; at = text.find(wanted, previous)) {
+    if (previous != at) spans.push_back({previous, at, false});
+    previous = at + wanted.size();
+    spans.push_back({at, previous, true});
+  }
+  if (previous != text.size()) spans.push_back({previous, text.size(), false});
+}
+
 // What a running match needs, one per thread: the compiled code is shared, this is not.
 struct Scratch {
   Scratch() {
@@ -378,6 +404,11 @@ struct Scratch {
   pcre2_jit_stack* stack = nullptr;
 };
 
+const Scratch& scratch() {
+  thread_local const Scratch of_this_thread;
+  return of_this_thread;
+}
+
 }  // namespace
 
 std::string translate_regex(std::string_view pattern, const std::string& where) {
@@ -392,7 +423,7 @@ Regex Regex::literal(const std::string& text, const std::string& where) {
 }
 
 Regex::Regex(const std::string& pattern, const std::string& where, bool literal)
-    : pattern_(pattern), where_(where) {
+    : pattern_(pattern), where_(where), literal_(literal && !pattern.empty()) {
   const std::string translated = literal ? pattern : translate_regex(pattern, where);
   const uint32_t options =
       literal ? PCRE2_UTF | PCRE2_LITERAL : PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C;
@@ -415,11 +446,12 @@ Regex::Regex(const std::string& pattern, const std::string& where, bool literal)
     pcre2_code_free(const_cast<pcre2_code*>(static_cast<const pcre2_code*>(p)));
   });
   // A refusal (no executable memory) leaves the interpreter, which gives the same matches.
-  pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);
+  pcre2_jit_compile(code, PCRE2_JIT_COMPLETE | PCRE2_JIT_PARTIAL_HARD);
+  forgets_ = looks_only_ahead(code, translated);
 }
 
 void Regex::find_spans(std::string_view text, std::vector<Span>& spans) const {
-  thread_local Scratch scratch;
+  if (literal_) return find_literal(text, pattern_, spans);
   spans.clear();
   if (text.empty()) return;
   const auto* code = static_cast<const pcre2_code*>(code_.get());
@@ -429,13 +461,13 @@ void Regex::find_spans(std::string_view text, std::vector<Span>& spans) const {
   while (from <= text.size()) {
     // NO_UTF_CHECK: the caller's text is valid, and a check per search would be quadratic.
     const int rc = pcre2_match(code, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), from,
-                               PCRE2_NO_UTF_CHECK, scratch.data, scratch.context);
+                               PCRE2_NO_UTF_CHECK, scratch().data, scratch().context);
     if (rc == PCRE2_ERROR_NOMATCH) break;
     if (rc < 0) {
       throw_input_error("{}: the regular expression {} needs too many steps on a text of {} bytes",
                         where_, pattern_, text.size());
     }
-    const PCRE2_SIZE* bounds = pcre2_get_ovector_pointer(scratch.data);
+    const PCRE2_SIZE* bounds = pcre2_get_ovector_pointer(scratch().data);
     const size_t begin = bounds[0], end = bounds[1];
     if (begin == end && end == last_match_end) {
       if (from >= text.size()) break;
@@ -447,6 +479,24 @@ void Regex::find_spans(std::string_view text, std::vector<Span>& spans) const {
     previous = from = last_match_end = end;
   }
   if (previous != text.size()) spans.push_back({previous, text.size(), false});
+}
+
+Regex::Rest Regex::find_settled_spans(std::string_view text, std::vector<Span>& spans) const {
+  KVB_CHECK(forgets_, "{} may look behind", pattern_);
+  spans.clear();
+  const auto* code = static_cast<const pcre2_code*>(code_.get());
+  for (size_t previous = 0; previous < text.size();) {
+    const int rc =
+        pcre2_match(code, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), previous,
+                    PCRE2_NO_UTF_CHECK | PCRE2_PARTIAL_HARD, scratch().data, scratch().context);
+    if (rc == PCRE2_ERROR_NOMATCH) return Rest::kGap;
+    if (rc < 0) break;  // partial, or too many steps
+    const PCRE2_SIZE* bounds = pcre2_get_ovector_pointer(scratch().data);
+    if (previous != bounds[0]) spans.push_back({previous, bounds[0], false});
+    spans.push_back({bounds[0], bounds[1], true});
+    previous = bounds[1];
+  }
+  return Rest::kUndecided;
 }
 
 }  // namespace kvbench::text

@@ -10,6 +10,7 @@
 #include "harness/text/detokenizer.h"
 #include "harness/text/normalizer.h"
 #include "harness/text/pretokenizer.h"
+#include "harness/text/segment_encoder.h"
 #include "harness/text/unicode.h"
 
 namespace kvbench {
@@ -17,11 +18,11 @@ namespace kvbench {
 using text::AddedTokens;
 using text::Bpe;
 using text::DeclaredTokens;
+using text::EncoderMemories;
+using text::EncoderMemory;
 using text::Normalizer;
-using text::Piece;
 using text::PreTokenizer;
-using text::WordCache;
-using text::WordCaches;
+using text::SegmentEncoder;
 
 namespace {
 
@@ -43,7 +44,8 @@ struct Tokenizer::Impl {
         normalizer(parse_optional<Normalizer>(root, "normalizer")),
         pre_tokenizer(parse_optional<PreTokenizer>(root, "pre_tokenizer")),
         decoder(parse_optional<text::Decoder>(root, "decoder")),
-        bpe(root.at("model")) {
+        bpe(root.at("model")),
+        segments(pre_tokenizer, bpe) {
     if (const auto version = root.find("version"); version && version->text() != "1.0") {
       version->fail("expected \"1.0\"");
     }
@@ -65,25 +67,17 @@ struct Tokenizer::Impl {
     known[index] = true;
   }
 
-  // Text without added tokens, normalized.
-  void encode_text(std::string_view text, bool starts_input, WordCache& cache,
-                   std::vector<int32_t>& ids) const {
-    std::vector<Piece> pieces;
-    pieces.push_back({std::string(text), starts_input});
-    pre_tokenizer.apply(pieces);
-    for (const Piece& piece : pieces) cache.encode(bpe, piece.text, ids);
-  }
-
   std::string file;
   Normalizer normalizer;
   PreTokenizer pre_tokenizer;
   text::Decoder decoder;
   Bpe bpe;
+  SegmentEncoder segments;
   AddedTokens added;
   int32_t eos_id = -1;
   std::vector<std::string> texts;  // by id
   std::vector<bool> known;         // ids may have holes
-  mutable WordCaches caches;
+  mutable EncoderMemories memories;
 };
 
 Tokenizer::Tokenizer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -112,7 +106,7 @@ std::vector<int32_t> Tokenizer::encode(std::string_view text) const {
   std::string storage;
   text = kvbench::text::valid_utf8(text, storage);
   std::vector<int32_t> ids;
-  std::unique_ptr<WordCache> cache = impl_->caches.take();
+  std::unique_ptr<EncoderMemory> memory = impl_->memories.take();
   for (const auto& part : impl_->added.split(text, /*normalized=*/false)) {
     if (part.id >= 0) {
       ids.push_back(part.id);
@@ -125,11 +119,12 @@ std::vector<int32_t> Tokenizer::encode(std::string_view text) const {
         ids.push_back(inner.id);
         continue;
       }
-      impl_->encode_text(std::string_view(normalized).substr(inner.begin, inner.end - inner.begin),
-                         part.begin == 0 && inner.begin == 0, *cache, ids);
+      impl_->segments.encode(
+          std::string_view(normalized).substr(inner.begin, inner.end - inner.begin),
+          part.begin == 0 && inner.begin == 0, *memory, ids);
     }
   }
-  impl_->caches.put_back(std::move(cache));
+  impl_->memories.put_back(std::move(memory));
   return ids;
 }
 

@@ -28,11 +28,12 @@ class Tokenizer {
 
   // Equal to `tokenizers.Tokenizer.encode(text, add_special_tokens=False).ids`. Special tokens
   // written in the text are recognised. Settings for truncation and padding in the file are not
-  // applied (transformers resets them too). Invalid UTF-8 is read as U+FFFD, one for each maximal
-  // ill-formed part. Thread-safe.
-  // Throws InputError for a text above 256 MiB, for one on which a regular expression of the file
-  // needs too many steps, and for a character without a token when the file names an unknown token
-  // that its vocabulary lacks.
+  // applied (transformers resets them too). Segments of earlier texts are remembered
+  // (segment_encoder.h), so that a text which repeats them takes few nanoseconds a token. Invalid
+  // UTF-8 is read as U+FFFD, one for each maximal ill-formed part. Thread-safe. Throws InputError
+  // for a text above 256 MiB, for one on which a regular expression of the file needs too many
+  // steps, and for a character without a token when the file names an unknown token that its
+  // vocabulary lacks.
   std::vector<int32_t> encode(std::string_view text) const;
 
   // Equal to `decode(ids, skip_special_tokens)`; invalid UTF-8 becomes U+FFFD as there.

@@ -3,6 +3,8 @@
 #include <unicode/uchar.h>
 #include <unicode/utf8.h>
 
+#include <cstring>
+
 #include "harness/base/error.h"
 
 namespace kvbench::text {
@@ -10,6 +12,16 @@ namespace {
 
 // ICU's UTF-8 macros take int32 offsets; texts beyond that are read in a window.
 constexpr size_t kWindow = 8;
+
+// Bytes of ASCII that the text begins with, in steps of a machine word.
+size_t ascii_run(std::string_view text) {
+  size_t length = 0;
+  for (uint64_t word = 0; length + sizeof word <= text.size(); length += sizeof word) {
+    std::memcpy(&word, text.data() + length, sizeof word);
+    if ((word & 0x8080808080808080) != 0) break;
+  }
+  return length;
+}
 
 const uint8_t* bytes(std::string_view text) {
   return reinterpret_cast<const uint8_t*>(text.data());
@@ -21,6 +33,8 @@ std::string_view valid_utf8(std::string_view text, std::string& storage) {
   size_t position = 0;
   Utf8Part part{0, true};
   for (; position < text.size(); position += part.length) {
+    position += ascii_run(text.substr(position));
+    if (position == text.size()) break;
     part = utf8_part(text, position);
     if (!part.valid) break;
   }

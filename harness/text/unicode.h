@@ -10,6 +10,9 @@
 
 namespace kvbench::text {
 
+// How SentencePiece writes a blank: U+2581.
+inline constexpr std::string_view kWordMark = "\xE2\x96\x81";
+
 // The text itself when it is valid UTF-8, else a copy in `storage` with U+FFFD for every maximal
 // ill-formed part: what Python's errors="replace" and Rust's from_utf8_lossy give.
 std::string_view valid_utf8(std::string_view text, std::string& storage);
