@@ -1,10 +1,10 @@
 // LongBench's metrics by hand; harness/golden compares them with the official code's numbers.
 #include "tasks/metrics.h"
-#include "tasks/test_samples.h"
 
 #include <gtest/gtest.h>
 
 #include "harness/base/error.h"
+#include "tasks/test_samples.h"
 
 namespace kvbench {
 namespace {
