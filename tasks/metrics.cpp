@@ -4,9 +4,12 @@ namespace kvbench {
 
 std::vector<std::string> metric_names() { return Registry<Metric>::instance().names(); }
 
-double grade_share(const std::string& metric, const Answered& answered) {
-  Params defaults("metric " + metric, "", {});
-  return Registry<Metric>::instance().find(metric).make(defaults)->share(answered);
+double grade_share(const std::string& metric, const Answered& answered,
+                   const std::vector<Params::Given>& given) {
+  Params params("metric " + metric, "", given);
+  const auto made = Registry<Metric>::instance().find(metric).make(params);
+  params.finish();
+  return made->share(answered);
 }
 
 double grade(const std::string& metric, const std::string& prediction,
