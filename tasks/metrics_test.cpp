@@ -70,7 +70,9 @@ TEST(Metrics, ExactMatchIgnoresNothingButTheEnds) {
 }
 
 TEST(Metrics, ParametersAreCheckedByTheMetric) {
-  EXPECT_EQ(grade_share("code_sim_score", {"abxcd", {"cdabx"}}, {{"backend", "levenshtein"}}), 0.6);
+  EXPECT_EQ(
+      grade_share("code_sim_score", {"abx1y2z3w4", {"1-2-3-4-abx"}}, {{"backend", "levenshtein"}}),
+      0.38);
   const auto graded_with = [](const char* key, const char* value) {
     return error_of([&] { grade_share("code_sim_score", {"a", {"a"}}, {{key, value}}); });
   };

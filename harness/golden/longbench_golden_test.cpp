@@ -8,6 +8,7 @@
 #include "harness/base/json_view.h"
 #include "harness/base/paths.h"
 #include "harness/golden/golden.h"
+#include "tasks/longbench/data_file.h"
 #include "tasks/longbench/jieba.h"
 #include "tasks/longbench/scores.h"
 #include "tasks/longbench/sets.h"
@@ -162,6 +163,20 @@ TEST(LongBenchGolden, GenerationLengths) {
   KVB_REFERENCE_OR_SKIP("dataset2maxlen.json");
   for (const LongBenchSet& set : load_longbench_sets()) {
     EXPECT_EQ(set.max_new_tokens, content.at(set.name).get<int64_t>()) << set.name;
+  }
+}
+
+// Files in the official format, of any number of sets (like/NAME.jsonl).
+TEST(LongBenchGolden, ItemsAreRead) {
+  const auto files = golden::files_below(golden::reference_root() / "longbench/like", ".jsonl");
+  if (files.empty()) GTEST_SKIP() << "this reference folder has no items";
+  for (const LongBenchSet& set : load_longbench_sets()) {
+    const auto file = std::find_if(files.begin(), files.end(),
+                                   [&](const auto& path) { return path.stem() == set.name; });
+    if (file == files.end()) continue;
+    for (const LongBenchItem& item : read_longbench_file(*file, set)) {
+      EXPECT_TRUE(item.length.has_value()) << *file << " line " << item.line;
+    }
   }
 }
 

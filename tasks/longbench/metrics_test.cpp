@@ -58,7 +58,9 @@ TEST(LongBenchMetrics, TheFirstLineOfCode) {
   EXPECT_EQ(grade("code_sim_score", "\n\n# a\nx = 1\ny", {"x = 1"}), 100.0);
   EXPECT_EQ(grade("code_sim_score", "# only a comment", {""}), 100.0);
   EXPECT_EQ(grade("code_sim_score", "abcd", {"bcde"}), 75.0);
-  EXPECT_EQ(grade_share("code_sim_score", {"abxcd", {"cdabx"}}, {{"backend", "levenshtein"}}), 0.6);
+  EXPECT_EQ(
+      grade_share("code_sim_score", {"abx1y2z3w4", {"1-2-3-4-abx"}}, {{"backend", "levenshtein"}}),
+      0.38);
   EXPECT_THROW(grade_share("code_sim_score", {"a", {"a"}}, {{"backend", "edlib"}}), InputError);
 }
 
