@@ -17,6 +17,7 @@ namespace kvbench {
 namespace {
 
 using ruler::RulerGenerator;
+using ruler::SampleSource;
 
 class RulerTask : public Task {
  public:
@@ -27,42 +28,66 @@ class RulerTask : public Task {
 
   std::vector<Sample> samples(const TaskRequest& request,
                               const TokenCounter& count_tokens) const override {
-    const std::vector<RulerRecord> records =
-        request.file.empty() ? generate(request.length, request.samples, request.seed, count_tokens)
-                             : read_ruler_file(request.file, request.samples);
     std::vector<Sample> all;
-    for (const RulerRecord& record : records) {
-      const std::string place = request.file.empty()
-                                    ? fmt::format("{}: sample {}", name_, record.line)
-                                    : fmt::format("{}:{}", request.file.string(), record.line + 1);
-      ruler::PromptParts parts = ruler::split_prompt(family_, record.prompt(), place);
-      all.push_back({record.line, std::move(parts.context), std::move(parts.question),
-                     std::move(parts.answer_prefix), record.outputs, tokens_to_generate_,
-                     record.length.value_or(0)});
+    if (!request.file.empty()) {
+      for (const RulerRecord& record : read_ruler_file(request.file, request.samples)) {
+        all.push_back(
+            to_sample(record, fmt::format("{}:{}", request.file.string(), record.line + 1)));
+      }
+      return all;
+    }
+    const auto source = start(request.length, request.samples, request.seed, count_tokens);
+    for (int64_t i = 0; i < request.samples; ++i) {
+      all.push_back(to_sample(source->sample(i), fmt::format("{}: sample {}", name_, i)));
     }
     return all;
   }
 
+  // The samples one by one: RulerTask keeps none of them.
+  std::unique_ptr<SampleSource> start(int64_t length, int64_t samples, uint64_t seed,
+                                      const TokenCounter& count_tokens) const {
+    return generator().start(generate_request(length, samples, seed), count_tokens);
+  }
+
   std::vector<RulerRecord> generate(int64_t length, int64_t samples, uint64_t seed,
                                     const TokenCounter& count_tokens) const {
-    if (!generator_) {
-      throw_input_error(
-          "{}: cannot be generated, there is no generator for {} (there are: {}); give an official "
-          "file instead",
-          name_, family_, join(Registry<RulerGenerator>::instance().names(), ", "));
-    }
-    if (length < 1) throw_input_error("{}: length: expected at least 1, got {}", name_, length);
-    if (samples < 1) throw_input_error("{}: samples: expected at least 1, got {}", name_, samples);
-    return generator_->generate({.task = name_,
-                                 .length = length,
-                                 .samples = samples,
-                                 .tokens_to_generate = tokens_to_generate_,
-                                 .seed = seed,
-                                 .data = deps_dir() / "data"},
-                                count_tokens);
+    return generator().generate(generate_request(length, samples, seed), count_tokens);
   }
 
  private:
+  const RulerGenerator& generator() const {
+    if (generator_) return *generator_;
+    throw_input_error(
+        "{}: cannot be generated, there is no generator for {} (there are: {}); give an official "
+        "file instead",
+        name_, family_, join(Registry<RulerGenerator>::instance().names(), ", "));
+  }
+
+  ruler::GenerateRequest generate_request(int64_t length, int64_t samples, uint64_t seed) const {
+    if (length < 1) throw_input_error("{}: length: expected at least 1, got {}", name_, length);
+    if (samples < 1) throw_input_error("{}: samples: expected at least 1, got {}", name_, samples);
+    return {.task = name_,
+            .length = length,
+            .samples = samples,
+            .tokens_to_generate = tokens_to_generate_,
+            .seed = seed,
+            .data = deps_dir() / "data"};
+  }
+
+  // `place` names the sample in errors. With answer_prefix off the prompt is RULER's `input` alone.
+  Sample to_sample(const RulerRecord& record, const std::string& place,
+                   bool answer_prefix = true) const {
+    ruler::PromptParts parts = ruler::split_prompt(family_, record.prompt(), place);
+    if (!answer_prefix) parts = ruler::without_answer_prefix(std::move(parts));
+    return {record.line,
+            std::move(parts.context),
+            std::move(parts.question),
+            std::move(parts.answer_prefix),
+            record.outputs,
+            tokens_to_generate_,
+            record.length.value_or(0)};
+  }
+
   std::string name_, family_, metric_;
   int64_t tokens_to_generate_ = 0;
   std::unique_ptr<RulerGenerator> generator_;  // null: this family is read from files only
