@@ -46,23 +46,15 @@ class RulerTask : public Task {
   // The samples one by one: RulerTask keeps none of them.
   std::unique_ptr<SampleSource> start(int64_t length, int64_t samples, uint64_t seed,
                                       const TokenCounter& count_tokens) const {
-    return generator().start(generate_request(length, samples, seed), count_tokens);
+    return generator_->start(generate_request(length, samples, seed), count_tokens);
   }
 
   std::vector<RulerRecord> generate(int64_t length, int64_t samples, uint64_t seed,
                                     const TokenCounter& count_tokens) const {
-    return generator().generate(generate_request(length, samples, seed), count_tokens);
+    return generator_->generate(generate_request(length, samples, seed), count_tokens);
   }
 
  private:
-  const RulerGenerator& generator() const {
-    if (generator_) return *generator_;
-    throw_input_error(
-        "{}: cannot be generated, there is no generator for {} (there are: {}); give an official "
-        "file instead",
-        name_, family_, join(Registry<RulerGenerator>::instance().names(), ", "));
-  }
-
   ruler::GenerateRequest generate_request(int64_t length, int64_t samples, uint64_t seed) const {
     if (length < 1) throw_input_error("{}: length: expected at least 1, got {}", name_, length);
     if (samples < 1) throw_input_error("{}: samples: expected at least 1, got {}", name_, samples);
@@ -90,7 +82,7 @@ class RulerTask : public Task {
 
   std::string name_, family_, metric_;
   int64_t tokens_to_generate_ = 0;
-  std::unique_ptr<RulerGenerator> generator_;  // null: this family is read from files only
+  std::unique_ptr<RulerGenerator> generator_;
 };
 
 std::vector<Params::Given> read_parameters(const YamlNode& map) {
@@ -113,23 +105,28 @@ RulerTask::RulerTask(std::string name, const std::filesystem::path& file) : name
   check_range(map.require("tokens_to_generate"), "tokens_to_generate", tokens_to_generate_, 1,
               INT32_MAX);
   const YamlNode* given = map.find("parameters");
-  const auto& generators = Registry<RulerGenerator>::instance();
-  const auto known = generators.names();
-  if (std::find(known.begin(), known.end(), family_) != known.end()) {
-    Params params(family_, file.string(),
-                  given == nullptr ? std::vector<Params::Given>() : read_parameters(*given));
-    generator_ = generators.find(family_).make(params);
-    params.finish();
-  }
+  Params params(family_, file.string(),
+                given == nullptr ? std::vector<Params::Given>() : read_parameters(*given));
+  generator_ = Registry<RulerGenerator>::instance().find(family_).make(params);
+  params.finish();
+}
+
+const RulerTask& find_ruler_task(const std::string& name) {
+  const auto* task = dynamic_cast<const RulerTask*>(&find_task(name));
+  if (task == nullptr) throw_input_error("{}: is no RULER task", name);
+  return *task;
 }
 
 }  // namespace
 
+std::unique_ptr<SampleSource> start_ruler(const std::string& task, int64_t length, int64_t samples,
+                                          uint64_t seed, const TokenCounter& count_tokens) {
+  return find_ruler_task(task).start(length, samples, seed, count_tokens);
+}
+
 std::vector<RulerRecord> generate_ruler(const std::string& task, int64_t length, int64_t samples,
                                         uint64_t seed, const TokenCounter& count_tokens) {
-  const auto* ruler_task = dynamic_cast<const RulerTask*>(&find_task(task));
-  if (ruler_task == nullptr) throw_input_error("{}: is no RULER task", task);
-  return ruler_task->generate(length, samples, seed, count_tokens);
+  return find_ruler_task(task).generate(length, samples, seed, count_tokens);
 }
 
 std::unique_ptr<Task> load_ruler_task(const std::string& name, const std::filesystem::path& file) {
