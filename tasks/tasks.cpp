@@ -32,7 +32,8 @@ std::vector<std::unique_ptr<Task>> one_task(const std::filesystem::path& file) {
 const std::map<std::string, Loader>& benchmarks() {
   static const std::map<std::string, Loader> all = {{"longbench", load_longbench_tasks},
                                                     {"own", one_task<load_own_task>},
-                                                    {"ruler", one_task<load_ruler_task>}};
+                                                    {"ruler", one_task<load_ruler_task>},
+                                                    {"ruler2", one_task<load_ruler_task>}};
   return all;
 }
 

@@ -4,15 +4,18 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <set>
 
+#include "harness/base/files.h"
 #include "harness/base/json_view.h"
 #include "harness/base/paths.h"
 #include "harness/golden/golden.h"
-#include "tasks/longbench/data_file.h"
+#include "tasks/grading.h"
 #include "tasks/longbench/jieba.h"
 #include "tasks/longbench/scores.h"
 #include "tasks/longbench/sets.h"
 #include "tasks/metrics.h"
+#include "tasks/test_samples.h"
 #include "tasks/text.h"
 
 namespace kvbench {
@@ -171,12 +174,12 @@ TEST(LongBenchGolden, GenerationLengths) {
 TEST(LongBenchGolden, PromptsOfItems) {
   const auto folder = golden::reference_root() / "longbench";
   const auto files = golden::files_below(folder / "like", ".jsonl");
-  if (files.empty() || !fs::exists(folder / "dataset2prompt.json") ||
-      !fs::exists(folder / "kvpress_split.json")) {
+  if (files.empty() || !std::filesystem::exists(folder / "dataset2prompt.json") ||
+      !std::filesystem::exists(folder / "kvpress_split.json")) {
     GTEST_SKIP() << "this reference folder has no items or no templates";
   }
-  const Json whole = Json::parse(read_file(folder / "dataset2prompt.json"));
-  const Json split = Json::parse(read_file(folder / "kvpress_split.json")).at("templates");
+  const json whole = json::parse(read_file(folder / "dataset2prompt.json"));
+  const json split = json::parse(read_file(folder / "kvpress_split.json")).at("templates");
   for (const auto& file : files) {
     SCOPED_TRACE(file.string());
     const std::string set = file.stem().string();
@@ -194,7 +197,7 @@ TEST(LongBenchGolden, PromptsOfItems) {
       };
       EXPECT_EQ(official.at(i).context + official[i].question + official[i].answer_prefix,
                 filled(whole.at(set).get<std::string>()));
-      const Json& parts = split.at(set);
+      const json& parts = split.at(set);
       const auto prefix = parts.at("answer_prefix").get<std::string>();
       const std::set<std::string> with_prefix_in_input = {"trec", "triviaqa", "samsum"};
       if (with_prefix_in_input.contains(set) && input.ends_with(prefix)) {
