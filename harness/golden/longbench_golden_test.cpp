@@ -113,7 +113,8 @@ void expect_scores(const JsonView& item, const LongBenchSet& set) {
     if (const auto classes = rows[i].find("all_classes")) answered.classes = classes->texts();
     answered.prediction = graded_part({.metric = "", .first_line = set.first_line}, prediction);
     official.push_back(grade_share(set.metric, answered));
-    answered.prediction = graded_part({.metric = "", .strip_start = true, .first_line = set.first_line}, prediction);
+    answered.prediction =
+        graded_part({.metric = "", .strip_start = true, .first_line = set.first_line}, prediction);
     kvpress.push_back(grade_share(set.metric, answered));
     lengths.push_back(rows[i].at("length").integer(0, INT64_MAX));
   }
@@ -169,8 +170,8 @@ TEST(LongBenchGolden, GenerationLengths) {
   }
 }
 
-// Files in the official format, of any number of sets (like/NAME.jsonl), asked by each protocol: the
-// pieces are those of the reference's own templates.
+// Files in the official format, of any number of sets (like/NAME.jsonl), asked by each protocol:
+// the pieces are those of the reference's own templates.
 TEST(LongBenchGolden, PromptsOfItems) {
   const auto folder = golden::reference_root() / "longbench";
   const auto files = golden::files_below(folder / "like", ".jsonl");
