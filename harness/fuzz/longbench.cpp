@@ -42,8 +42,10 @@ std::vector<Target> longbench_targets() {
         R"({"input": "", "context": "\ud83d\ude00", "answers": ["Paragraph 2", "Paragraph 10"]})"};
   };
   const auto read_items = [](const Folder& folder) {
-    longbench::read_longbench_file(folder / "items.jsonl",
-                                   {.name = "own", .metric = "retrieval_score"});
+    longbench::LongBenchSet set;
+    set.name = "own";
+    set.metric = "retrieval_score";
+    longbench::read_longbench_file(folder / "items.jsonl", set);
   };
   const auto sets = [](const Folder&) {
     return read_project_files({"tasks/longbench/trec.yaml", "tasks/longbench/lcc.yaml"});
