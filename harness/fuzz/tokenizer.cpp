@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "harness/base/error.h"
 #include "harness/fuzz/files.h"
 #include "harness/fuzz/target.h"
 
@@ -17,7 +18,9 @@ void use_tokenizer(const std::filesystem::path& folder) {
       "<|im_start|>user\nCafe\xcc\x81 na\xc3\xafve \xe4\xbd\xa0\xe5\xa5\xbd \xf0\x9f\x99\x82</s>",
       "\xff\xfe broken \xe4\xbd", std::string(300, 'a') + std::string(300, ' ')};
   for (const std::string& text : texts) {
-    tokenizer.decode(tokenizer.encode(text), /*skip_special_tokens=*/false);
+    const auto ids = tokenizer.encode(text);
+    tokenizer.decode(ids, /*skip_special_tokens=*/false);
+    KVB_CHECK(tokenizer.encode(text) == ids, "segments are remembered wrongly");
   }
   tokenizer.token_id("</s>");
   std::vector<int32_t> ids(static_cast<size_t>(std::min<int64_t>(tokenizer.vocab_size(), 1000)));

@@ -99,6 +99,45 @@ TEST(Regex, CutsAsThePythonPackageDoes) {
   }
 }
 
+// Of every start of a text, what is settled stands in the spans of the whole.
+TEST(Regex, SettledSpansAreThoseOfTheWholeText) {
+  const auto expected =
+      read_json(std::filesystem::path(KVBENCH_TEST_ROOT) / "harness/text/testdata/regexes.json");
+  size_t n_patterns = 0, n_settled = 0;
+  for (const auto& row : expected.at("patterns")) {
+    const Regex regex(row.at("pattern").get<std::string>(), "test");
+    if (!regex.forgets()) continue;
+    ++n_patterns;
+    for (const auto& item : expected.at("texts")) {
+      const auto text = item.get<std::string>();
+      std::vector<Regex::Span> whole, settled;
+      regex.find_spans(text, whole);
+      for (size_t end = 0; end <= text.size(); ++end) {
+        if (end < text.size() && (text[end] & 0xC0) == 0x80) continue;
+        regex.find_settled_spans(std::string_view(text).substr(0, end), settled);
+        n_settled += settled.size();
+        ASSERT_LE(settled.size(), whole.size());
+        for (size_t i = 0; i < settled.size(); ++i) {
+          EXPECT_TRUE(settled[i].begin == whole[i].begin && settled[i].end == whole[i].end &&
+                      settled[i].match == whole[i].match)
+              << row.at("pattern") << " on " << item << " up to " << end << ", span " << i;
+        }
+      }
+    }
+  }
+  EXPECT_GE(n_patterns, 20u);
+  EXPECT_GE(n_settled, 1000u);
+}
+
+TEST(Regex, WhatForgets) {
+  for (const char* pattern : {"a", "[^a]+", R"(\^a)", R"([a^])", R"(\s+(?!\S))", "a$"}) {
+    EXPECT_TRUE(Regex(pattern, "test").forgets()) << pattern;
+  }
+  for (const char* pattern : {"^a", "b|^a", R"(\Aa)", R"(\[^a)", R"(\ba)", "(?<=b)a", "a*", "a|"}) {
+    EXPECT_FALSE(Regex(pattern, "test").forgets()) << pattern;
+  }
+}
+
 TEST(Regex, DeeplyNestedClassesAreRefused) {
   EXPECT_THROW(Regex(std::string(100000, '['), "test"), InputError);
   EXPECT_THROW(Regex("[" + std::string(20, '[') + "a" + std::string(21, ']'), "test"), InputError);
