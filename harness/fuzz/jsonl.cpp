@@ -1,9 +1,11 @@
-// Files with one JSON object a line: samples of tasks, contexts of profiles.
+// Files with one JSON object a line: samples of tasks, contexts of profiles; and the sets of
+// questions that samples are made from.
 #include <fstream>
 
 #include "harness/fuzz/files.h"
 #include "harness/fuzz/target.h"
 #include "harness/profile/contexts.h"
+#include "tasks/ruler/qa_data.h"
 #include "tasks/task.h"
 
 namespace kvbench::fuzz {
@@ -40,13 +42,30 @@ Target contexts_target() {
   return {"contexts_jsonl", "contexts.jsonl", {.text = true}, prepare, read};
 }
 
+Target qa_target(const std::string& name, const std::string& good,
+                 ruler::QaData (*read)(const std::filesystem::path&)) {
+  return {name,
+          "set.json",
+          {.text = true},
+          [good](const std::filesystem::path&) { return std::vector<std::string>{good}; },
+          [read](const std::filesystem::path& folder) { read(folder / "set.json"); }};
+}
+
+constexpr const char* kSquad =
+    R"({"version": "v2.0", "data": [{"title": "t", "paragraphs": [{"context": "The year is 1912.",)"
+    R"( "qas": [{"question": "When?", "is_impossible": false, "answers": [{"text": "1912"}]},)"
+    R"( {"question": "Who?", "is_impossible": true, "answers": []}]}]}]})";
+constexpr const char* kHotpotQa =
+    R"([{"question": "Who?", "answer": "yes", "context": [["A", ["One. ", "Two."]], ["B", []]]}])";
+
 }  // namespace
 
 std::vector<Target> jsonl_targets() {
   const std::string ruler = "harness/golden/reference/ruler/1024/";
   return {task_target("ruler_jsonl", "ruler/vt", first_lines(ruler + "vt.jsonl", 2)),
           task_target("own_jsonl", "own/contains_all", read_project_file("configs/own_data.jsonl")),
-          contexts_target()};
+          contexts_target(), qa_target("squad_json", kSquad, ruler::read_squad),
+          qa_target("hotpotqa_json", kHotpotQa, ruler::read_hotpotqa)};
 }
 
 }  // namespace kvbench::fuzz

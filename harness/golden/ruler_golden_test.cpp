@@ -6,12 +6,17 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "harness/base/hash.h"
 #include "harness/golden/golden.h"
+#include "harness/text/tokenizer.h"
+#include "tasks/metrics.h"
+#include "tasks/ruler/aggregation_check.h"
 #include "tasks/ruler/ruler_file.h"
+#include "tasks/ruler/ruler_task.h"
 #include "tasks/ruler/string_match.h"
 #include "tasks/ruler/structure_check.h"
 #include "tasks/test_samples.h"
@@ -172,6 +177,78 @@ TEST(RulerGolden, VariableTrackingStructure) {
     EXPECT_EQ(example_lines.size(), 1u) << "the example is made once";
   }
   if (!any) GTEST_SKIP() << "no vt files below " << reference();
+}
+
+TEST(RulerGolden, CommonWordsStructure) {
+  bool any = false;
+  for (const auto& file : sample_files(reference())) {
+    if (file.stem() != "cwe") continue;
+    any = true;
+    const int64_t length = std::stoll(file.parent_path().filename());
+    std::set<std::vector<std::vector<size_t>>> examples;
+    std::map<size_t, std::set<std::vector<std::vector<size_t>>>> places;
+    for (const RulerRecord& record : read_ruler_file(file)) {
+      SCOPED_TRACE(fmt::format("{}:{}", file.string(), record.line + 1));
+      const auto check = ruler::check_common_words(record, length);
+      examples.insert(check.example);
+      places[check.distinct].insert(check.places);
+    }
+    EXPECT_EQ(examples.size(), 1u) << "a fixed shuffle";
+    for (const auto& [distinct, fixed] : places) EXPECT_EQ(fixed.size(), 1u) << distinct;
+  }
+  if (!any) GTEST_SKIP() << "no cwe files below " << reference();
+}
+
+TEST(RulerGolden, FrequentWordsStructure) {
+  bool any = false;
+  for (const auto& file : sample_files(reference())) {
+    if (file.stem() != "fwe") continue;
+    any = true;
+    const int64_t length = std::stoll(file.parent_path().filename());
+    std::map<int64_t, std::set<std::vector<size_t>>> patterns;
+    for (const RulerRecord& record : read_ruler_file(file)) {
+      SCOPED_TRACE(fmt::format("{}:{}", file.string(), record.line + 1));
+      const auto check = ruler::check_frequent_words(record, length);
+      patterns[check.words].insert(check.pattern);
+    }
+    for (const auto& [words, fixed] : patterns) EXPECT_EQ(fixed.size(), 1u) << "a fixed shuffle";
+  }
+  if (!any) GTEST_SKIP() << "no fwe files below " << reference();
+}
+
+// The share of the token budget that samples use, by the official files' tokenizer. A short essay
+// sample is 500 words below a full one, and how many are is a matter of the search's last draw.
+TEST(RulerGolden, GeneratedSamplesUseTheBudgetAsTheOfficialOnesDo) {
+  const auto file = golden::model_dir() / "tokenizer.json";
+  if (!std::filesystem::exists(file)) GTEST_SKIP() << file << " is absent";
+  const Tokenizer tokenizer = Tokenizer::load(file);
+  const auto count = [&](std::string_view text) {
+    return static_cast<int64_t>(tokenizer.encode(text).size());
+  };
+  struct Budget {
+    double least, most;
+  };
+  const std::map<std::string, Budget> budgets = {{"niah_single_1", {0.96, 1}},
+                                                 {"niah_single_2", {0.84, 1}},
+                                                 {"niah_multikey_1", {0.84, 1}},
+                                                 {"niah_multikey_2", {0.93, 1}},
+                                                 {"niah_multikey_3", {0.93, 1}},
+                                                 {"niah_multiquery", {0.84, 1}},
+                                                 {"niah_multivalue", {0.84, 1}},
+                                                 {"vt", {0.93, 1}},
+                                                 {"cwe", {0.93, 1}},
+                                                 {"fwe", {0.85, 0.98}}};
+  for (const auto& [task, budget] : budgets) {
+    double sum = 0;
+    const auto records = generate_ruler("ruler/" + task, 4096, 10, 42, count);
+    for (const RulerRecord& record : records) {
+      EXPECT_LE(*record.length, 4096);
+      sum += static_cast<double>(*record.length) / 4096 / 10;
+    }
+    EXPECT_GE(sum, budget.least) << task;
+    EXPECT_LE(sum, budget.most) << task;
+    RecordProperty(task, std::to_string(sum));
+  }
 }
 
 }  // namespace

@@ -49,8 +49,9 @@ RulerRecord read_ruler_record(const JsonView& fields, int64_t line) {
   RulerRecord record;
   record.line = line;
   record.index = integer("index");
-  record.input = fields.at("input").text();
-  const JsonView outputs = fields.at("outputs");
+  const bool is_ruler2 = fields.find("question") && !fields.find("input");
+  record.input = fields.at(is_ruler2 ? "question" : "input").text();
+  const JsonView outputs = fields.at(is_ruler2 ? "expected_answer" : "outputs");
   record.outputs = outputs.texts();
   if (record.outputs.empty()) outputs.fail_type("a list of at least one string");
   record.length = integer("length");

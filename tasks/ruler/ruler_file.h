@@ -1,4 +1,5 @@
-// RULER's own files: one JSON object per line, <dir>/<task>/validation.jsonl.
+// RULER's own files: one JSON object per line, <dir>/<task>/validation.jsonl. RULERv2's are read too
+// (test.jsonl); there `input` is called `question` and `outputs` `expected_answer`.
 #pragma once
 
 #include <cstdint>

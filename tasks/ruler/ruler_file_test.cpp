@@ -44,6 +44,21 @@ TEST(RulerFile, CutsAtNewlinesOnlyAndCountsBlankLines) {
   EXPECT_EQ(read_ruler_file(file, 1).size(), 1u);
 }
 
+TEST(RulerFile, Ruler2NamesItsFieldsOtherwise) {
+  const TemporaryFolder folder;
+  const auto file = folder.write(
+      "f", R"({"index": 0, "question": "q", "expected_answer": ["1", "2"], "length": 9})");
+  RulerRecord expected;
+  expected.index = 0;
+  expected.input = "q";
+  expected.outputs = {"1", "2"};
+  expected.length = 9;
+  EXPECT_EQ(read_ruler_file(file), std::vector<RulerRecord>{expected});
+  const auto bad = folder.write("g", R"({"question": "q"})");
+  EXPECT_EQ(input_error([&] { read_ruler_file(bad); }),
+            bad.string() + ":1: \"expected_answer\" is missing");
+}
+
 TEST(RulerFile, MalformedLinesAreNamed) {
   const TemporaryFolder folder;
   const auto complaint = [&](const std::string& line) {
