@@ -49,7 +49,7 @@ TEST(Includes, GoOneWay) {
       {text, {base}},
       {config, {base, policies, tasks}},
       {results, {base}},
-      {report, {base, results}},
+      {report, {base, tasks, results}},
       {cache, {base, kernels, policies}},
       {model, {base, kernels, policies, tasks, text, config, cache}},
       {engine, {base, policies, config, cache, model}},

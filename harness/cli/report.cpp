@@ -18,6 +18,7 @@ namespace {
 struct Options {
   std::vector<std::string> files;
   std::string table, against, format = "text", plots;
+  bool regrade = false;
 };
 
 void plot(const std::string& script, const std::string& folder,
@@ -47,7 +48,8 @@ std::string write_cells(const std::string& folder, const std::vector<std::string
 }
 
 void report_results(const Options& options, const std::vector<std::string>& files) {
-  const ReportOptions what{options.table, parse_format(options.format), options.against};
+  const ReportOptions what{options.table, parse_format(options.format), options.against,
+                           options.regrade};
   const Report made = report({files.begin(), files.end()}, what);
   fmt::print("{}", made.text);
   if (what.format == Format::kCsv) {  // the other forms carry them at the top
@@ -79,10 +81,13 @@ void add_report(CLI::App& app) {
   auto* verb = app.add_subcommand("report", "tables and plots out of results files");
   auto options = std::make_shared<Options>();
   verb->add_option("files", options->files, "results files or profiles, HDF5")->required();
-  verb->add_option("--table", options->table, "summary, cells, samples, latency, memory or paired");
+  verb->add_option("--table", options->table,
+                   "summary, cells, samples, latency, memory, paired, longbench or longbench_e");
   verb->add_option("--against", options->against,
                    "policy that the others are compared with, sample by sample (--table paired)");
   verb->add_option("--format", options->format, "text, md, csv or latex");
+  verb->add_flag("--regrade", options->regrade,
+                 "grade the stored predictions anew, without the model; files stay as they are");
   verb->add_option("--plots", options->plots,
                    "folder to draw plots into (PNG and SVG), with their cells.csv");
   verb->callback([options] {

@@ -14,7 +14,9 @@
 #include "harness/report/failures.h"
 #include "harness/report/join.h"
 #include "harness/report/latency_table.h"
+#include "harness/report/longbench_table.h"
 #include "harness/report/paired.h"
+#include "harness/report/regrade.h"
 #include "harness/report/summary.h"
 #include "harness/results/results_file.h"
 
@@ -67,6 +69,8 @@ Grid data_grid(const ReportOptions& options, const Joined& joined,
   if (table == "latency") return latency_table(joined).for_programs();
   if (table == "memory") return memory_table(joined).for_programs();
   if (table == "paired") return paired_table(blocks, options.against).for_programs();
+  if (table == "longbench") return longbench_table(blocks).for_programs();
+  if (table == "longbench_e") return longbench_e_table(blocks).for_programs();
   return cell_data(blocks).for_programs();
 }
 
@@ -78,6 +82,8 @@ std::vector<Grid> grids(const ReportOptions& options, const Joined& joined,
     std::move(more.begin(), more.end(), std::back_inserter(all));
   };
   if (table.empty() || table == "summary") add(summary_grids(blocks));
+  if (table.empty() || table == "longbench") add(longbench_table(blocks).for_people());
+  if (table.empty() || table == "longbench_e") add(longbench_e_table(blocks).for_people());
   if (table.empty() || table == "cells") add(cell_table(blocks).for_people());
   if (table.empty()) {
     Grid failed = failures(joined);
@@ -99,8 +105,8 @@ std::string remarks(const std::vector<std::string>& lines, Format format) {
 }
 
 void check(const ReportOptions& options) {
-  const std::vector<std::string> known = {"summary", "cells",  "samples",
-                                          "latency", "memory", "paired"};
+  const std::vector<std::string> known = {"summary", "cells",  "samples",   "latency",
+                                          "memory",  "paired", "longbench", "longbench_e"};
   if (!options.table.empty() &&
       std::find(known.begin(), known.end(), options.table) == known.end()) {
     throw_input_error("--table: {}", unknown_name("table", options.table, known));
@@ -115,15 +121,20 @@ void check(const ReportOptions& options) {
 Report report(const std::vector<std::filesystem::path>& files, const ReportOptions& options) {
   check(options);
   std::vector<Results> all;
-  std::vector<std::string> origins;
+  std::vector<std::string> origins, regraded;
   for (const auto& file : files) {
     all.push_back(read(file));
     origins.push_back(origin(all.back()));
+    if (!options.regrade) continue;
+    const Regraded done = regrade(all.back());
+    regraded.push_back(fmt::format("{}: {} rows graded anew, {} scores are not the stored ones",
+                                   file.string(), done.n_rows, done.n_changed));
   }
   Joined joined = join(std::move(all));
   const auto blocks = blocks_of(joined);
   Report made;
   made.warnings = std::move(joined.warnings);
+  made.warnings.insert(made.warnings.end(), regraded.begin(), regraded.end());
   const bool is_data = options.format == Format::kCsv;
   Grid data;
   std::vector<Grid> shown;

@@ -76,6 +76,7 @@ struct CellRow : Cell {
   int64_t n = 0, n_errors = 0;  // graded samples; failed ones
   int64_t n_contexts = 0;       // contexts of the graded samples: what the interval resamples
   double mean = NAN, ci_low = NAN, ci_high = NAN;
+  double exact = NAN;  // mean strict match; nan where the set has none
   double kept_ratio = NAN;
   double kv_bytes_full = NAN, kv_bytes_logical = NAN, kv_bytes_allocated = NAN;
   double prefill_ms = NAN, score_ms = NAN, compact_ms = NAN, decode_ms = NAN;  // medians
@@ -169,6 +170,7 @@ void visit_columns(Row& row, Visit&& visit) {
   visit("mean", row.mean);
   visit("ci_low", row.ci_low);
   visit("ci_high", row.ci_high);
+  visit("exact", row.exact);
   visit("kept_ratio", row.kept_ratio);
   visit("kv_bytes_full", row.kv_bytes_full);
   visit("kv_bytes_logical", row.kv_bytes_logical);

@@ -56,7 +56,7 @@ double mean_of(const std::vector<Cluster>& clusters) {
 
 struct Samples {
   Stratum scores;
-  std::vector<double> kept_ratio, full, logical, allocated;
+  std::vector<double> exact, kept_ratio, full, logical, allocated;
   std::vector<double> prefill_ms, score_ms, compact_ms, decode_ms;
   int64_t errors = 0;
 
@@ -67,6 +67,7 @@ struct Samples {
     }
     scores.values.push_back(row.score);
     scores.contexts.push_back(row.context_id);
+    if (!std::isnan(row.exact)) exact.push_back(row.exact);
     kept_ratio.push_back(row.kept_ratio);
     full.push_back(static_cast<double>(row.kv_bytes_full));
     logical.push_back(static_cast<double>(row.kv_bytes_logical));
@@ -140,6 +141,7 @@ std::vector<CellRow> derive_cells(const std::vector<CellRow>& cells,
     cell.mean = score.mean;
     cell.ci_low = score.low;
     cell.ci_high = score.high;
+    cell.exact = mean_of(samples.exact);
     cell.kept_ratio = mean_of(samples.kept_ratio);
     cell.kv_bytes_full = mean_of(samples.full);
     cell.kv_bytes_logical = mean_of(samples.logical);

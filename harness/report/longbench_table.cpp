@@ -1,0 +1,132 @@
+#include "harness/report/longbench_table.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "tasks/longbench/scores.h"
+
+namespace kvbench {
+namespace {
+
+constexpr std::string_view kBenchmark = "longbench/";
+
+// The name of the set, "" for another benchmark's task.
+std::string set_of(const CellRow& cell) {
+  return cell.task.starts_with(kBenchmark) ? cell.task.substr(kBenchmark.size()) : "";
+}
+
+// The rows that have a score, in the file's order.
+std::vector<const SampleRow*> graded(const Measured& measured) {
+  std::vector<const SampleRow*> rows;
+  for (const SampleRow& row : measured.rows) {
+    if (row.error.empty()) rows.push_back(&row);
+  }
+  std::sort(rows.begin(), rows.end(),
+            [](const auto* a, const auto* b) { return a->sample_id < b->sample_id; });
+  return rows;
+}
+
+std::vector<double> shares_of(const std::vector<const SampleRow*>& rows) {
+  std::vector<double> shares;
+  for (const SampleRow* row : rows) shares.push_back(row->score / 100);
+  return shares;
+}
+
+double or_nan(const std::optional<double>& value) { return value.value_or(NAN); }
+
+using PolicyAtRatio = std::pair<std::string, std::string>;
+
+// What the table shows of one policy at one ratio.
+struct Line {
+  std::string policy;
+  double ratio;
+  std::map<std::string, double> scores;  // of the sets
+};
+
+std::vector<Line> lines_of(const Block& block) {
+  std::vector<Line> lines;
+  std::map<PolicyAtRatio, size_t> line_at;
+  for (const Measured* measured : block.cells) {
+    const std::string set = set_of(measured->cell);
+    const auto rows = graded(*measured);
+    if (set.empty() || set.ends_with("_e") || rows.empty()) continue;
+    const PolicyAtRatio key{measured->cell.policy, ratio_text(measured->cell.ratio)};
+    const auto [it, is_new] = line_at.try_emplace(key, lines.size());
+    if (is_new) lines.push_back({measured->cell.policy, measured->cell.ratio, {}});
+    lines[it->second].scores[set] = longbench::set_score(shares_of(rows));
+  }
+  return lines;
+}
+
+}  // namespace
+
+Table longbench_table(const std::vector<Block>& blocks) {
+  const auto& names = longbench::longbench_set_names();
+  Table table;
+  table.columns = {{"policy", "policy", Style::kText}, {"ratio", "ratio", Style::kNumber}};
+  for (const auto& name : names) table.columns.push_back({name, name, Style::kNumber, true});
+  for (const char* average : {"avg_16", "avg_categories", "avg_categories_zh"}) {
+    table.columns.push_back({average, average, Style::kScore, true});
+  }
+  for (const char* column : {"protocol", "compress"}) table.columns.push_back({"", column});
+  std::vector<longbench::LongBenchSet> sets;
+  for (const Block& block : blocks) {
+    const auto lines = lines_of(block);
+    if (lines.empty()) continue;
+    if (sets.empty()) sets = longbench::load_longbench_sets();
+    auto& section = table.sections.emplace_back();
+    section.title = "LongBench, " + block.title + ": set scores as eval.py rounds them";
+    for (const Line& line : lines) {
+      auto& values = section.rows.emplace_back();
+      values = {line.policy, line.ratio};
+      for (const auto& name : names) {
+        const auto score = line.scores.find(name);
+        values.emplace_back(score == line.scores.end() ? NAN : score->second);
+      }
+      const auto averages = longbench::averages(line.scores, sets);
+      for (const auto& average :
+           {averages.avg_16, averages.avg_categories, averages.avg_categories_zh}) {
+        values.emplace_back(or_nan(average));
+      }
+      const CellRow& cell = block.cells[0]->cell;
+      values.emplace_back(cell.protocol);
+      values.emplace_back(cell.compress);
+    }
+  }
+  return table;
+}
+
+Table longbench_e_table(const std::vector<Block>& blocks) {
+  Table table;
+  table.columns = {{"set", "set", Style::kText},
+                   {"policy", "policy", Style::kText},
+                   {"ratio", "ratio", Style::kNumber}};
+  for (const char* bucket : longbench::kBuckets) {
+    table.columns.push_back({bucket, bucket, Style::kNumber});
+  }
+  for (const char* column : {"protocol", "compress"}) table.columns.push_back({"", column});
+  for (const Block& block : blocks) {
+    Table::Section section;
+    section.title = "LongBench-E, " + block.title + ": means by length of the item";
+    for (const Measured* measured : block.cells) {
+      const CellRow& cell = measured->cell;
+      const std::string set = set_of(cell);
+      const auto rows = graded(*measured);
+      if (!set.ends_with("_e") || rows.empty()) continue;
+      std::vector<int64_t> lengths;
+      for (const SampleRow* row : rows) lengths.push_back(row->words);
+      auto& values = section.rows.emplace_back();
+      values = {set, cell.policy, cell.ratio};
+      for (const auto& score : longbench::bucket_scores(shares_of(rows), lengths)) {
+        values.emplace_back(or_nan(score));
+      }
+      values.emplace_back(cell.protocol);
+      values.emplace_back(cell.compress);
+    }
+    if (!section.rows.empty()) table.sections.push_back(std::move(section));
+  }
+  return table;
+}
+
+}  // namespace kvbench
