@@ -12,7 +12,7 @@ namespace kvbench {
 struct ReportOptions {
   // summary, cells, samples, latency, memory, paired, longbench or longbench_e; empty = all but
   // samples and paired, and what failed (CSV: cells)
-  std::string table;
+  std::string table = {};
   Format format = Format::kText;
   std::string against = {};  // paired: the policy that the others are compared with
   bool regrade = false;      // scores are made anew from the stored predictions (regrade.h)

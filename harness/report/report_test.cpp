@@ -171,6 +171,11 @@ TEST(Report, FilesOfEarlierSchemasAreReportedAsBefore) {
           .text;
   EXPECT_TRUE(contains(v1, "streaming_llm    0.5  10        10   50.0       -50.0   -80.0   -20.0"))
       << v1;
+  const auto v3 = root / "harness/results/testdata/schema_v3.h5";
+  const Report regraded = report({v3}, {.regrade = true});
+  EXPECT_TRUE(contains(regraded.text, "snapkv    0.5   50.0 %    4.11")) << regraded.text;
+  ASSERT_EQ(regraded.warnings.size(), 1u);
+  EXPECT_TRUE(contains(regraded.warnings[0], "4 rows graded anew, 0 scores are not the stored"));
 }
 
 TEST(Report, UnknownNamesGetNearMatches) {
