@@ -38,6 +38,19 @@ TEST(Tasks, AnswerToTheirNameAndHaveAMetric) {
   EXPECT_EQ(find_task("ruler/qa_2").metric(), "string_match_part");
 }
 
+TEST(Tasks, GroupsAreTheBenchmarksTables) {
+  EXPECT_EQ(tasks_of("ruler/all").size(), 13u);
+  EXPECT_EQ(tasks_of("ruler/niah").size(), 8u);
+  EXPECT_EQ(tasks_of("longbench/all").size(), 16u);
+  EXPECT_EQ(tasks_of("longbench/zh").size(), 5u);
+  EXPECT_EQ(tasks_of("longbench/e").size(), 13u);
+  EXPECT_EQ(tasks_of("ruler/vt"), std::vector<std::string>{"ruler/vt"});
+  EXPECT_THROW(tasks_of("ruler/al"), InputError);
+  for (const auto& group : task_group_names()) {
+    for (const auto& name : tasks_of(group)) EXPECT_EQ(find_task(name).name(), name);
+  }
+}
+
 TEST(Tasks, UnknownNamesGetNearMatches) {
   try {
     find_task("ruler/niah_singel_1");

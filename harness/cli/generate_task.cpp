@@ -50,8 +50,8 @@ void generate_task(const Options& options) {
   ensure_model(spec);
   const PromptFormat format(spec.path, ChatTemplateUse::kNo);
   const auto records =
-      generate_ruler("ruler/" + options.task, options.length, options.samples, options.seed,
-                     [&](std::string_view text) {
+      generate_ruler(options.benchmark + "/" + options.task, options.length, options.samples,
+                     options.seed, [&](std::string_view text) {
                        return static_cast<int64_t>(format.tokenizer().encode(text).size());
                      });
   write_or_compare(options.output, records);
@@ -63,9 +63,9 @@ void generate_task(const Options& options) {
 void add_generate_task(CLI::App& app) {
   auto* verb = app.add_subcommand("generate-task", "write a task file in the official format");
   auto options = std::make_shared<Options>();
-  verb->add_option("benchmark", options->benchmark, "ruler")
+  verb->add_option("benchmark", options->benchmark, "ruler or ruler2")
       ->required()
-      ->check(CLI::IsMember({"ruler"}));
+      ->check(CLI::IsMember({"ruler", "ruler2"}));
   verb->add_option("task", options->task, "as in `list tasks`, without the benchmark's name")
       ->required();
   verb->add_option("--length", options->length, "max_seq_length, tokens")->required();

@@ -96,5 +96,18 @@ TEST(Generate, EndTokensStopBehindTheFewestTokens) {
   }
 }
 
+TEST(Generate, EarlyEndTokensCanBeExcluded) {
+  const auto free = said_alone(11, {5, 6, 7});
+  GenerateOptions options{8, {free[0]}, 1};
+  options.exclude_early_ends = true;
+  const auto said = generate(tiny_model(), {context(11).growing()}, {5, 6, 7}, options)[0].tokens;
+  ASSERT_FALSE(said.empty());
+  EXPECT_NE(said[0], free[0]);
+  // Where no end token is likely, nothing changes.
+  options.end_tokens = {free[1]};
+  const auto same = generate(tiny_model(), {context(11).growing()}, {5, 6, 7}, options)[0].tokens;
+  EXPECT_EQ(same, std::vector<int32_t>(free.begin(), free.begin() + 2));
+}
+
 }  // namespace
 }  // namespace kvbench

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "tasks/longbench/scores.h"
@@ -33,8 +34,6 @@ std::vector<double> shares_of(const std::vector<const SampleRow*>& rows) {
   return shares;
 }
 
-double or_nan(const std::optional<double>& value) { return value.value_or(NAN); }
-
 using PolicyAtRatio = std::pair<std::string, std::string>;
 
 // What the table shows of one policy at one ratio.
@@ -62,34 +61,41 @@ std::vector<Line> lines_of(const Block& block) {
 }  // namespace
 
 Table longbench_table(const std::vector<Block>& blocks) {
-  const auto& names = longbench::longbench_set_names();
+  std::vector<std::vector<Line>> lines;  // of each block
+  std::set<std::string> measured;
+  for (const Block& block : blocks) {
+    for (const Line& line : lines.emplace_back(lines_of(block))) {
+      for (const auto& [set, score] : line.scores) measured.insert(set);
+    }
+  }
   Table table;
+  if (measured.empty()) return table;
+  const std::vector<longbench::LongBenchSet> sets = longbench::load_longbench_sets();
   table.columns = {{"policy", "policy", Style::kText}, {"ratio", "ratio", Style::kNumber}};
-  for (const auto& name : names) table.columns.push_back({name, name, Style::kNumber, true});
+  for (const auto& set : sets) {
+    if (measured.contains(set.name)) table.columns.push_back({set.name, set.name, Style::kNumber});
+  }
   for (const char* average : {"avg_16", "avg_categories", "avg_categories_zh"}) {
     table.columns.push_back({average, average, Style::kScore, true});
   }
   for (const char* column : {"protocol", "compress"}) table.columns.push_back({"", column});
-  std::vector<longbench::LongBenchSet> sets;
-  for (const Block& block : blocks) {
-    const auto lines = lines_of(block);
-    if (lines.empty()) continue;
-    if (sets.empty()) sets = longbench::load_longbench_sets();
+  for (size_t i = 0; i < blocks.size(); ++i) {
     auto& section = table.sections.emplace_back();
-    section.title = "LongBench, " + block.title + ": set scores as eval.py rounds them";
-    for (const Line& line : lines) {
+    section.title = "LongBench, " + blocks[i].title + ": set scores as eval.py rounds them";
+    const CellRow& cell = blocks[i].cells[0]->cell;
+    for (const Line& line : lines[i]) {
       auto& values = section.rows.emplace_back();
       values = {line.policy, line.ratio};
-      for (const auto& name : names) {
-        const auto score = line.scores.find(name);
+      for (const auto& set : sets) {
+        if (!measured.contains(set.name)) continue;
+        const auto score = line.scores.find(set.name);
         values.emplace_back(score == line.scores.end() ? NAN : score->second);
       }
       const auto averages = longbench::averages(line.scores, sets);
       for (const auto& average :
            {averages.avg_16, averages.avg_categories, averages.avg_categories_zh}) {
-        values.emplace_back(or_nan(average));
+        values.emplace_back(average.value_or(NAN));
       }
-      const CellRow& cell = block.cells[0]->cell;
       values.emplace_back(cell.protocol);
       values.emplace_back(cell.compress);
     }
@@ -119,7 +125,7 @@ Table longbench_e_table(const std::vector<Block>& blocks) {
       auto& values = section.rows.emplace_back();
       values = {set, cell.policy, cell.ratio};
       for (const auto& score : longbench::bucket_scores(shares_of(rows), lengths)) {
-        values.emplace_back(or_nan(score));
+        values.emplace_back(score.value_or(NAN));
       }
       values.emplace_back(cell.protocol);
       values.emplace_back(cell.compress);
