@@ -10,14 +10,16 @@
 #include "harness/base/paths.h"
 #include "harness/base/process.h"
 #include "harness/cli/verbs.h"
+#include "harness/config/yaml_files.h"
 #include "harness/profile/gap_report.h"
+#include "tasks/task.h"
 
 namespace kvbench {
 namespace {
 
 struct Options {
   std::vector<std::string> files;
-  std::string table, against, format = "text", plots;
+  std::string table, against, targets, format = "text", plots;
 };
 
 void plot(const std::string& script, const std::string& folder,
@@ -47,7 +49,11 @@ std::string write_cells(const std::string& folder, const std::vector<std::string
 }
 
 void report_results(const Options& options, const std::vector<std::string>& files) {
-  const ReportOptions what{options.table, parse_format(options.format), options.against};
+  ReportOptions what{options.table, parse_format(options.format), options.against};
+  if (!options.targets.empty()) {
+    what.targets = parse_targets(load_yaml(options.targets), tasks_of);
+    if (what.table.empty()) what.table = "targets";
+  }
   const Report made = report({files.begin(), files.end()}, what);
   fmt::print("{}", made.text);
   if (what.format == Format::kCsv) {  // the other forms carry them at the top
@@ -79,9 +85,13 @@ void add_report(CLI::App& app) {
   auto* verb = app.add_subcommand("report", "tables and plots out of results files");
   auto options = std::make_shared<Options>();
   verb->add_option("files", options->files, "results files or profiles, HDF5")->required();
-  verb->add_option("--table", options->table, "summary, cells, samples, latency, memory or paired");
+  verb->add_option("--table", options->table,
+                   "summary, cells, samples, latency, memory, paired or targets");
   verb->add_option("--against", options->against,
                    "policy that the others are compared with, sample by sample (--table paired)");
+  verb->add_option("--targets", options->targets,
+                   "a table's published figures (configs/paper/*.targets.yaml), to judge the "
+                   "results by");
   verb->add_option("--format", options->format, "text, md, csv or latex");
   verb->add_option("--plots", options->plots,
                    "folder to draw plots into (PNG and SVG), with their cells.csv");

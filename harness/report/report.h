@@ -6,15 +6,17 @@
 #include <vector>
 
 #include "harness/report/grid.h"
+#include "harness/report/targets.h"
 
 namespace kvbench {
 
 struct ReportOptions {
-  // summary, cells, samples, latency, memory or paired; empty = all but samples and paired, and
-  // what failed (CSV: cells)
+  // summary, cells, samples, latency, memory, paired or targets; empty = all but samples, paired
+  // and targets, and what failed (CSV: cells)
   std::string table;
   Format format = Format::kText;
-  std::string against = {};  // paired: the policy that the others are compared with
+  std::string against = {};          // paired: the policy that the others are compared with
+  std::vector<Target> targets = {};  // targets: what the results are held against (verdicts.h)
 };
 
 struct Report {
