@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "harness/base/error.h"
+#include "harness/base/test_util.h"
 #include "tasks/ruler/string_match.h"
 #include "tasks/test_samples.h"
 
@@ -60,6 +60,26 @@ TEST(Metrics, TaskScoreIsRoundedFromTheBinaryValue) {
   samples[1].prediction = samples[2].prediction = "Needle";
   EXPECT_EQ(ruler::task_score("string_match_all", samples), "9.38");
   EXPECT_EQ(ruler::empty_predictions({{" \t\n", {"a"}}, {"a", {"a"}}}), "1/2");
+}
+
+TEST(Metrics, ExactMatchIgnoresNothingButTheEnds) {
+  EXPECT_EQ(grade("exact_match", "\u3000Paragraph 3\n", {"Paragraph 4", "Paragraph 3"}), 100.0);
+  EXPECT_EQ(grade("exact_match", "Paragraph 3.", {"Paragraph 3"}), 0.0);
+  EXPECT_EQ(grade("exact_match", "paragraph 3", {"Paragraph 3"}), 0.0);
+  EXPECT_EQ(grade("exact_match", "Paragraph  3", {"Paragraph 3"}), 0.0);
+  EXPECT_EQ(grade("exact_match", "", {}), 0.0);
+}
+
+TEST(Metrics, ParametersAreCheckedByTheMetric) {
+  EXPECT_EQ(
+      grade_share("code_sim_score", {"abx1y2z3w4", {"1-2-3-4-abx"}}, {{"backend", "levenshtein"}}),
+      0.38);
+  const auto graded_with = [](const char* key, const char* value) {
+    return error_of([&] { grade_share("code_sim_score", {"a", {"a"}}, {{key, value}}); });
+  };
+  EXPECT_NE(graded_with("backend", "edlib").find("difflib"), std::string::npos);
+  EXPECT_NE(graded_with("bakend", "difflib").find("did you mean backend"), std::string::npos)
+      << graded_with("bakend", "difflib");
 }
 
 TEST(Metrics, WrongRequestsSayWhatIsWrong) {

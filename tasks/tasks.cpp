@@ -8,6 +8,7 @@
 #include "harness/base/paths.h"
 #include "harness/base/yaml.h"
 #include "harness/base/yaml_map.h"
+#include "tasks/longbench/longbench_task.h"
 #include "tasks/own/own_task.h"
 #include "tasks/ruler/ruler_task.h"
 #include "tasks/task.h"
@@ -16,13 +17,23 @@ namespace kvbench {
 namespace {
 
 using Tasks = std::map<std::string, std::unique_ptr<Task>>;
-using Loader = std::unique_ptr<Task> (*)(const std::string& name,
-                                         const std::filesystem::path& file);
+using Loader = std::vector<std::unique_ptr<Task>> (*)(const std::filesystem::path& file);
+
+// Most benchmarks have one task a file, named by the file.
+template <std::unique_ptr<Task> (*load)(const std::string& name, const std::filesystem::path& file)>
+std::vector<std::unique_ptr<Task>> one_task(const std::filesystem::path& file) {
+  const std::string benchmark = file.parent_path().filename().string();
+  std::vector<std::unique_ptr<Task>> tasks;
+  tasks.push_back(load(benchmark + "/" + file.stem().string(), file));
+  return tasks;
+}
 
 // The folder below tasks/ says which benchmark reads the YAML file.
 const std::map<std::string, Loader>& benchmarks() {
-  static const std::map<std::string, Loader> all = {{"own", load_own_task},
-                                                    {"ruler", load_ruler_task}};
+  static const std::map<std::string, Loader> all = {{"longbench", load_longbench_tasks},
+                                                    {"own", one_task<load_own_task>},
+                                                    {"ruler", one_task<load_ruler_task>},
+                                                    {"ruler2", one_task<load_ruler_task>}};
   return all;
 }
 
@@ -36,8 +47,7 @@ Tasks load_tasks() {
     }
     for (const auto& entry : std::filesystem::directory_iterator(folder)) {
       if (entry.path().extension() != ".yaml") continue;
-      const std::string name = benchmark + "/" + entry.path().stem().string();
-      tasks.emplace(name, load(name, entry.path()));
+      for (auto& task : load(entry.path())) tasks.emplace(task->name(), std::move(task));
     }
   }
   return tasks;

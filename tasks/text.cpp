@@ -47,6 +47,13 @@ std::u32string python_lower(std::string_view text) {
   return code_points_of(from_utf8(text).toLower(icu::Locale::getRoot()));
 }
 
+std::u32string_view strip_spaces(std::u32string_view text) {
+  const auto is_space = [](char32_t c) { return is_python_space(static_cast<int32_t>(c)); };
+  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
+  return text;
+}
+
 std::vector<std::u32string> split_at_spaces(std::u32string_view text) {
   std::vector<std::u32string> parts;
   size_t begin = 0;

@@ -22,6 +22,9 @@ std::string to_utf8(std::u32string_view text);
 // Lower case by the full Unicode mapping, without a locale: str.lower.
 std::u32string python_lower(std::string_view text);
 
+// str.strip(): without whitespace at both ends.
+std::u32string_view strip_spaces(std::u32string_view text);
+
 // str.split(): the parts between runs of whitespace.
 std::vector<std::u32string> split_at_spaces(std::u32string_view text);
 

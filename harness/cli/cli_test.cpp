@@ -117,6 +117,48 @@ TEST(Grade, MetricCases) {
   EXPECT_EQ(outcome.out, "0.5\n0.66666666666666663\n1\n");
 }
 
+TEST(Grade, ParametersOfMetrics) {
+  const test_run::Folder folder;
+  write_bytes(folder / "cases.json", R"([
+      {"metric": "code_sim_score", "prediction": "abx1y2z3w4", "ground_truths": ["1-2-3-4-abx"]},
+      {"metric": "code_sim_score", "prediction": "abx1y2z3w4", "ground_truths": ["1-2-3-4-abx"],
+       "params": {"backend": "levenshtein"}}])");
+  const Outcome outcome = kvbench(folder / "", {"grade", "cases.json"});
+  expect_done(outcome);
+  EXPECT_EQ(outcome.out, "0.28999999999999998\n0.38\n");
+}
+
+// The Chinese sets need an outside dictionary; harness/golden has them all.
+TEST(Grade, LongBenchSetsAsTheOfficialCode) {
+  const auto file = fs::path(KVBENCH_TEST_ROOT) / "harness/golden/reference/longbench/scorer.json";
+  json sets = json::array();
+  for (const json& set : json::parse(read_bytes(file)).at("datasets")) {
+    if (set.at("dataset") != "dureader" && set.at("dataset") != "vcsum" &&
+        set.at("dataset") != "multifieldqa_zh") {
+      sets.push_back(set);
+    }
+  }
+  const test_run::Folder folder;
+  write_bytes(folder / "sets.json", json({{"datasets", sets}}).dump());
+  const Outcome outcome = kvbench(folder / "", {"grade", "sets.json"});
+  expect_done(outcome);
+  const auto lines = lines_of(outcome.out);
+  ASSERT_EQ(lines.size(), sets.size() + 1);
+  double sum = 0;
+  for (size_t i = 0; i < sets.size(); ++i) {
+    const json graded = json::parse(lines[i]);
+    for (const char* key : {"dataset", "score", "score_kvpress", "score_e"}) {
+      EXPECT_EQ(graded.at(key), sets[i].at(key)) << lines[i];
+    }
+    const std::string name = graded.at("dataset");
+    if (name != "lsht" && name != "passage_retrieval_zh") sum += graded.at("score").get<double>();
+  }
+  const json averages = json::parse(lines.back());
+  EXPECT_NEAR(averages.at("avg_16").get<double>(), sum / 16, 1e-12);
+  EXPECT_TRUE(averages.at("avg_categories").is_number());
+  EXPECT_TRUE(averages.at("avg_categories_zh").is_null());
+}
+
 // Runs `inspect` on the tiny model and 40 ids; returns the file.
 class InspectTest : public testing::Test {
  protected:

@@ -83,6 +83,10 @@ class RefusedTest : public testing::TestWithParam<BadInput> {
     write_bytes(folder / "broken.json", "{\"cases\": [\n");
     write_bytes(folder / "second_bad.json",
                 R"([{"samples": [{"pred": "a", "refs": ["a"]}]}, {"samples": [{"pred": "a"}]}])");
+    write_bytes(folder / "unknown_set.json", R"({"datasets": [{"dataset": "qaspr", "rows": []}]})");
+    write_bytes(folder / "unknown_parameter.json",
+                R"([{"metric": "code_sim_score", "prediction": "a", "ground_truths": ["a"],
+                     "params": {"bakend": "difflib"}}])");
     write_bytes(folder / "unknown_metric.json",
                 R"([{"metric": "string_match_al", "prediction": "a", "ground_truths": ["a"]}])");
   }

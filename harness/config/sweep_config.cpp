@@ -69,7 +69,12 @@ void read_source(const YamlMap& map, const std::string& place, TaskSpec& task) {
                         known.can_generate() ? "lengths (to generate samples) or " : "");
     }
   }
-  const std::filesystem::path folder = data.empty() ? map.path("folder") : data_folder(data);
+  std::filesystem::path folder = map.path("folder");
+  try {
+    if (!data.empty()) folder = data_folder(data);
+  } catch (const InputError& e) {
+    throw_input_error("{}: {}: {}", place, task.task, e.what());
+  }
   task.file = known.file_in(folder);
   task.file_as_written =
       fmt::format("{}/{}", data.empty() ? map.required<std::string>("folder") : data,

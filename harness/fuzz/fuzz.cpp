@@ -14,9 +14,9 @@ namespace {
 
 std::vector<Target> all_targets() {
   std::vector<Target> all;
-  for (const auto& some :
-       {safetensors_targets(), config_targets(), tokenizer_targets(), chat_template_targets(),
-        jsonl_targets(), npy_targets(), profile_targets(), results_targets(), yaml_targets()}) {
+  for (const auto& some : {safetensors_targets(), config_targets(), tokenizer_targets(),
+                           chat_template_targets(), jsonl_targets(), longbench_targets(),
+                           npy_targets(), profile_targets(), results_targets(), yaml_targets()}) {
     all.insert(all.end(), some.begin(), some.end());
   }
   return all;

@@ -29,6 +29,7 @@ std::vector<Target> config_targets();
 std::vector<Target> tokenizer_targets();
 std::vector<Target> chat_template_targets();
 std::vector<Target> jsonl_targets();
+std::vector<Target> longbench_targets();
 std::vector<Target> npy_targets();
 std::vector<Target> profile_targets();
 std::vector<Target> results_targets();

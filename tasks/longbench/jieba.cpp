@@ -82,7 +82,8 @@ void for_each_line(const std::filesystem::path& file, Use&& use) {
     if (!is_valid_utf8(line)) read.fail("UTF-8");
     use(read);
   }
-  if (number == 0) throw_input_error("{}: expected a line at least, got an empty file", file.string());
+  if (number == 0)
+    throw_input_error("{}: expected a line at least, got an empty file", file.string());
 }
 
 }  // namespace

@@ -119,12 +119,13 @@ class LongBenchTask : public Task {
     return std::make_unique<FileSource>(
         request.file, request.samples, protocol,
         [this, name = protocol.name, with_prefix](const JsonView& record, int64_t line) {
-          return sample(read_item(record), name, with_prefix, line);
+          return sample(read_longbench_item(record, set_, line), name, with_prefix, line);
         });
   }
 
  private:
-  Sample sample(DataItem item, const std::string& protocol, bool with_prefix, int64_t line) const {
+  Sample sample(LongBenchItem item, const std::string& protocol, bool with_prefix,
+                int64_t line) const {
     constexpr int64_t kMoreOfKvpress = 20;
     Pieces pieces = pieces_of(set_, protocol, {std::move(item.context), std::move(item.input)});
     if (!with_prefix) pieces.answer_prefix = "";
@@ -133,9 +134,9 @@ class LongBenchTask : public Task {
             .question = std::move(pieces.question),
             .answer_prefix = std::move(pieces.answer_prefix),
             .references = std::move(item.answers),
-            .classes = std::move(item.all_classes),
+            .classes = std::move(item.classes),
             .max_new_tokens = set_.max_new_tokens + (protocol == "official" ? 0 : kMoreOfKvpress),
-            .words = item.length};
+            .words = item.length.value_or(0)};
   }
 
   LongBenchSet set_;

@@ -19,7 +19,8 @@ namespace kvbench {
 //   kvpress   NVIDIA/kvpress's benchmark: the context part is compressed, question and answer
 //             prefix follow the chat template's end of turn, the end of a long context is cut off,
 //             20 new tokens more, the prediction loses its leading white space
-//   lukv      the LU-KV authors' scripts: as kvpress, but the answer prefix stands in the user turn,
+//   lukv      the LU-KV authors' scripts: as kvpress, but the answer prefix stands in the user
+//   turn,
 //             few-shot and code sets have neither template nor BOS, nothing is cut, and the
 //             official scorer counts
 // `answer_prefix: false` (lukv only) leaves triviaqa's trailing "Answer:" away and every set's

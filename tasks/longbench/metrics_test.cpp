@@ -1,21 +1,13 @@
 // LongBench's metrics by hand; harness/golden compares them with the official code's numbers.
 #include "tasks/metrics.h"
-#include "tasks/test_samples.h"
 
 #include <gtest/gtest.h>
 
 #include "harness/base/error.h"
+#include "tasks/test_samples.h"
 
 namespace kvbench {
 namespace {
-
-double with(const std::string& metric, const std::string& key, const std::string& value,
-            const Answered& answered) {
-  Params params("metric " + metric, "", {{key, value}});
-  const auto made = Registry<Metric>::instance().find(metric).make(params);
-  params.finish();
-  return made->share(answered);
-}
 
 TEST(LongBenchMetrics, TheBestReferenceCountsAndNoneIsZero) {
   EXPECT_EQ(grade("qa_f1_score", "the cat", {"dog", "a cat"}), 100.0);
@@ -40,7 +32,8 @@ TEST(LongBenchMetrics, RougeTooDeepForPythonIsZeroUnlessToldOtherwise) {
   std::string words;
   for (int i = 0; i < 991; ++i) words += std::to_string(i) + " ";
   EXPECT_EQ(grade("rouge_score", words, {words}), 0.0);
-  EXPECT_EQ(with("rouge_score", "recursion_limit", "none", {words, {words}}), 0.999999995);
+  EXPECT_EQ(grade_share("rouge_score", {words, {words}}, {{"recursion_limit", "none"}}),
+            0.999999995);
   words.resize(words.size() - 4);
   EXPECT_EQ(grade_share("rouge_score", {words, {words}}), 0.999999995);
 }
@@ -66,8 +59,10 @@ TEST(LongBenchMetrics, TheFirstLineOfCode) {
   EXPECT_EQ(grade("code_sim_score", "\n\n# a\nx = 1\ny", {"x = 1"}), 100.0);
   EXPECT_EQ(grade("code_sim_score", "# only a comment", {""}), 100.0);
   EXPECT_EQ(grade("code_sim_score", "abcd", {"bcde"}), 75.0);
-  EXPECT_EQ(with("code_sim_score", "backend", "levenshtein", {"abxcd", {"cdabx"}}), 0.6);
-  EXPECT_THROW(with("code_sim_score", "backend", "edlib", {"a", {"a"}}), InputError);
+  EXPECT_EQ(
+      grade_share("code_sim_score", {"abx1y2z3w4", {"1-2-3-4-abx"}}, {{"backend", "levenshtein"}}),
+      0.38);
+  EXPECT_THROW(grade_share("code_sim_score", {"a", {"a"}}, {{"backend", "edlib"}}), InputError);
 }
 
 }  // namespace

@@ -1,9 +1,11 @@
 // ROUGE-L at summary level as the package `rouge` 1.0.1 computes it (rouge/rouge_score.py,
 // rouge_l_summary_level), with its quirks: sentences end at "." alone, words are counted once, and
-// a walk that is too deep for Python's recursion limit counts as 0.
+// a walk that is too deep for Python's recursion limit counts as 0 (LongBench metrics.py,
+// rouge_score and rouge_zh_score).
 #include <set>
 #include <utility>
 
+#include "tasks/longbench/jieba.h"
 #include "tasks/metric.h"
 #include "tasks/text.h"
 
@@ -62,22 +64,25 @@ int64_t add_common(const Words& answer, const Words& prediction, std::set<std::s
 
 class Rouge : public BestReference {
  public:
-  explicit Rouge(Params& p) {
+  explicit Rouge(Params& p) : Rouge(p, 990) {}
+
+ protected:
+  // `most_steps`: frames that the official program, run as eval.py, has left for a walk under
+  // Python's limit of 1000.
+  Rouge(Params& p, int64_t most_steps) : most_steps_(most_steps) {
     p.choice("recursion_limit", limited_, {{"official", true}, {"none", false}},
              "whether too deep a walk counts as 0, as in the official program");
   }
 
  private:
-  // Frames that the official program has left for a walk under Python's limit of 1000.
-  static constexpr int64_t kMostSteps = 990;
-
   double score(const Answered& answered, const std::string& reference) const override {
-    const auto predicted = sentences_of(answered.prediction), wanted = sentences_of(reference);
+    const auto predicted = sentences_of(split_words(answered.prediction));
+    const auto wanted = sentences_of(split_words(reference));
     if (predicted.empty() || wanted.empty()) return 0;  // the package raises, its caller says 0
     std::set<std::string> common;
     for (const auto& answer : wanted) {
       for (const auto& sentence : predicted) {
-        if (add_common(answer, sentence, common) > kMostSteps && limited_) return 0;
+        if (add_common(answer, sentence, common) > most_steps_ && limited_) return 0;
       }
     }
     const auto size = [](const auto& set) { return static_cast<double>(set.size()); };
@@ -86,10 +91,30 @@ class Rouge : public BestReference {
     return 2.0 * ((precision * recall) / (precision + recall + 1e-8));
   }
 
+  // The text with blanks between its words.
+  virtual std::string split_words(const std::string& text) const { return text; }
+
+  int64_t most_steps_;
   bool limited_ = true;
 };
 
+class RougeZh : public Rouge {
+ public:
+  explicit RougeZh(Params& p) : Rouge(p, 989) {}
+
+ private:
+  std::string split_words(const std::string& text) const override {
+    std::u32string out;
+    for (const auto& token : jieba().segment(code_points(text))) {
+      if (!out.empty()) out += U' ';
+      out += token;
+    }
+    return to_utf8(out);
+  }
+};
+
 KVB_REGISTER_METRIC("rouge_score", Rouge, "LongBench: ROUGE-L of summaries, English");
+KVB_REGISTER_METRIC("rouge_zh_score", RougeZh, "LongBench: ROUGE-L of summaries, Chinese");
 
 }  // namespace
 }  // namespace kvbench::longbench

@@ -32,8 +32,7 @@ std::string read_lines(const YamlMap& map, const std::string& key) {
 void check_placeholders(const YamlMap& map, const std::string& key, const std::string& text) {
   for (size_t open = text.find('{'); open != text.npos; open = text.find('{', open + 1)) {
     const size_t close = text.find('}', open);
-    const std::string name =
-        text.substr(open, close == text.npos ? close : close + 1 - open);
+    const std::string name = text.substr(open, close == text.npos ? close : close + 1 - open);
     if (name == "{context}" || name == "{input}") continue;
     map.fail(key, fmt::format("expected {{context}} or {{input}}, got \"{}\"", name));
   }
@@ -48,13 +47,27 @@ const std::vector<std::string>& category_names() {
 }
 
 const std::vector<std::string>& longbench_set_names() {
-  static const std::vector<std::string> names = {
-      "narrativeqa", "qasper",        "multifieldqa_en",      "multifieldqa_zh",
-      "hotpotqa",    "2wikimqa",      "musique",              "dureader",
-      "gov_report",  "qmsum",         "multi_news",           "vcsum",
-      "trec",        "triviaqa",      "samsum",               "lsht",
-      "passage_count", "passage_retrieval_en", "passage_retrieval_zh", "lcc",
-      "repobench-p"};
+  static const std::vector<std::string> names = {"narrativeqa",
+                                                 "qasper",
+                                                 "multifieldqa_en",
+                                                 "multifieldqa_zh",
+                                                 "hotpotqa",
+                                                 "2wikimqa",
+                                                 "musique",
+                                                 "dureader",
+                                                 "gov_report",
+                                                 "qmsum",
+                                                 "multi_news",
+                                                 "vcsum",
+                                                 "trec",
+                                                 "triviaqa",
+                                                 "samsum",
+                                                 "lsht",
+                                                 "passage_count",
+                                                 "passage_retrieval_en",
+                                                 "passage_retrieval_zh",
+                                                 "lcc",
+                                                 "repobench-p"};
   return names;
 }
 
@@ -86,10 +99,11 @@ LongBenchSet read_longbench_set(const std::filesystem::path& file) {
     set.official_template =
         set.context + set.question + (set.prefix_in_input ? "" : set.answer_prefix);
   }
-  for (const auto& [key, text] : {std::pair<const char*, const std::string&>("context", set.context),
-                                  {"question", set.question},
-                                  {"answer_prefix", set.answer_prefix},
-                                  {"official_template", set.official_template}}) {
+  for (const auto& [key, text] :
+       {std::pair<const char*, const std::string&>("context", set.context),
+        {"question", set.question},
+        {"answer_prefix", set.answer_prefix},
+        {"official_template", set.official_template}}) {
     check_placeholders(map, key, text);
   }
   if (set.context.find("{context}") == set.context.npos) {
@@ -101,8 +115,7 @@ LongBenchSet read_longbench_set(const std::filesystem::path& file) {
 std::vector<LongBenchSet> load_longbench_sets() {
   std::vector<LongBenchSet> sets;
   for (const std::string& name : longbench_set_names()) {
-    sets.push_back(
-        read_longbench_set(project_root() / "tasks/longbench" / (name + ".yaml")));
+    sets.push_back(read_longbench_set(project_root() / "tasks/longbench" / (name + ".yaml")));
   }
   return sets;
 }

@@ -10,16 +10,16 @@ namespace kvbench::longbench {
 
 // One set. Texts hold {context} and {input}, which stand for an item's fields.
 struct LongBenchSet {
-  std::string name;      // "qasper": the file's name
-  std::string category;  // a name of category_names()
-  std::string language;  // en, zh or code
-  std::string metric;    // a name of metric_names()
-  int64_t max_new_tokens = 0;   // dataset2maxlen.json
-  bool chat_template = true;    // official protocol: wrapped as one user turn (pred.py)
-  bool first_line = false;      // only the prediction's first line is graded (eval.py)
-  bool newline_ends = false;    // official protocol: a newline ends the answer, not its first token
-  bool paper = false;           // among the 16 sets that papers report
-  bool e = false;               // also in LongBench-E
+  std::string name;            // "qasper": the file's name
+  std::string category;        // a name of category_names()
+  std::string language;        // en, zh or code
+  std::string metric;          // a name of metric_names()
+  int64_t max_new_tokens = 0;  // dataset2maxlen.json
+  bool chat_template = true;   // official protocol: wrapped as one user turn (pred.py)
+  bool first_line = false;     // only the prediction's first line is graded (eval.py)
+  bool newline_ends = false;   // official protocol: a newline ends the answer, not its first token
+  bool paper = false;          // among the 16 sets that papers report
+  bool e = false;              // also in LongBench-E
 
   // The template cut where kvpress cuts it: only the context part is compressed, the answer prefix
   // may move behind the chat template.

@@ -25,14 +25,15 @@ int64_t probe_tokens(const FitRule& rule, int64_t size, const Drawer& draw,
 
 int64_t fit_size(const FitRule& rule, const Drawer& draw, const TokenCounter& count_tokens,
                  int64_t extra_tokens) {
+  const int64_t probe = std::min(rule.probe == 0 ? rule.step : rule.probe, rule.most);
   const double tokens_per_unit =
-      static_cast<double>(probe_tokens(rule, rule.step, draw, count_tokens)) /
-      static_cast<double>(rule.step);
+      static_cast<double>(probe_tokens(rule, probe, draw, count_tokens)) /
+      static_cast<double>(probe);
   KVB_CHECK(tokens_per_unit > 0, "{}: the tokenizer made no tokens of a prompt", rule.task);
-  const auto estimate =
-      static_cast<int64_t>(static_cast<double>(rule.max_length) / tokens_per_unit * 3);
   int64_t low = rule.step;
-  int64_t high = std::max(estimate, 2 * rule.step);
+  int64_t high = std::min(
+      std::max(rule.bound(static_cast<double>(rule.max_length) / tokens_per_unit), 2 * rule.step),
+      rule.most);
   int64_t fitted = rule.step;
   while (low <= high) {
     const int64_t middle = (low + high) / 2;
@@ -65,10 +66,15 @@ FittedDraw fit_draw(const FitRule& rule, int64_t size, const Drawer& draw,
     throw_input_error("{}: {} units of haystack cannot hold what its parameters hide in them",
                       rule.task, size);
   }
+  throw_too_short(rule.task, rule.max_length, *shortest, tokens_to_generate);
+}
+
+void throw_too_short(const std::string& task, int64_t max_length, int64_t shortest,
+                     int64_t tokens_to_generate) {
   throw_input_error(
       "{}: length {} is too small: the shortest sample drawn needs {} tokens, {} of them for the "
       "answer",
-      rule.task, rule.max_length, *shortest, tokens_to_generate);
+      task, max_length, shortest, tokens_to_generate);
 }
 
 }  // namespace kvbench::ruler

@@ -31,6 +31,22 @@ TEST(Fit, SearchEndsAtThreeTimesTheEstimate) {
   EXPECT_EQ(fit_size({.task = "t", .max_length = 500, .step = 10}, saturating, bytes, 0), 150);
 }
 
+// As cwe has it: estimated by a probe of its own, twice the whole units that fill the task, and no
+// more than there are.
+TEST(Fit, ProbeBoundAndMost) {
+  std::vector<int64_t> sizes;
+  const Drawer small = [&](int64_t size) {
+    sizes.push_back(size);
+    return Draw{"x", {}};
+  };
+  FitRule rule = {.task = "t", .max_length = 3, .step = 1, .probe = 2};
+  rule.bound = [](double units) { return 2 * static_cast<int64_t>(units); };
+  EXPECT_EQ(fit_size(rule, small, bytes, 0), 12);  // 3 / (1 / 2) = 6
+  EXPECT_EQ(sizes[0], 2);
+  rule.most = 9;
+  EXPECT_EQ(fit_size(rule, small, bytes, 0), 9);
+}
+
 TEST(Fit, ALongDrawShrinksByOneStep) {
   std::vector<int64_t> sizes;
   const Drawer unlucky = [&](int64_t size) {

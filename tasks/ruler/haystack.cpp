@@ -29,6 +29,18 @@ size_t sentence_end(std::string_view text, size_t at) {
 
 }  // namespace
 
+std::string join_views(const std::vector<std::string_view>& parts, std::string_view separator) {
+  size_t size = 0;
+  for (const std::string_view part : parts) size += part.size() + separator.size();
+  std::string out;
+  out.reserve(size);
+  for (size_t i = 0; i < parts.size(); ++i) {
+    if (i > 0) out.append(separator);
+    out.append(parts[i]);
+  }
+  return out;
+}
+
 Essay::Essay(std::string_view text) : text_(collapse_spaces(text)) {
   for (size_t at = text_.find(' '); at != text_.npos; at = text_.find(' ', at + 1)) {
     ends_.push_back(at);

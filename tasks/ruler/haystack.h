@@ -15,6 +15,8 @@ namespace kvbench::ruler {
 inline constexpr std::string_view kNoiseLine =
     "The grass is green. The sky is blue. The sun is yellow. Here we go. There and back again.";
 
+std::string join_views(const std::vector<std::string_view>& parts, std::string_view separator);
+
 // A long text of which a sample takes the first words.
 class Essay {
  public:

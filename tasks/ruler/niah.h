@@ -3,8 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "harness/base/params.h"
@@ -21,9 +24,10 @@ struct NiahParameters {
   HaystackType haystack = HaystackType::kEssay;
   NeedleType keys = NeedleType::kWords;
   NeedleType values = NeedleType::kNumbers;
-  int64_t num_keys = 1;     // num_needle_k; RULER uses max(num_needle_k, num_needle_q)
-  int64_t num_values = 1;   // num_needle_v, of each key
-  int64_t num_queries = 1;  // num_needle_q
+  int64_t num_keys = 1;      // num_needle_k; RULER uses max(num_needle_k, num_needle_q)
+  int64_t num_values = 1;    // num_needle_v, of each key
+  int64_t num_queries = 1;   // num_needle_q
+  int64_t value_digits = 7;  // of a value of type numbers
 };
 
 // "One of the special magic numbers for KEY is: VALUE.", always in the plural.
@@ -36,22 +40,49 @@ std::string niah_query(const std::vector<std::string>& keys);
 std::string niah_prompt(const NiahParameters& parameters, const std::string& context,
                         const std::string& query);
 
+// "numbers", "words", "uuids".
+const char* plural(NeedleType type);
+
+// Reads the two word lists when keys or values are words.
+WordLists load_needle_words(const NiahParameters& parameters, const std::filesystem::path& folder);
+
+std::string draw_key(const NiahParameters& parameters, const WordLists& words, Random& random);
+std::string draw_value(const NiahParameters& parameters, const WordLists& words, Random& random);
+
+// What a sample hides.
+struct Hidden {
+  std::vector<std::string> keys;
+  std::vector<std::vector<std::string>> values;  // of each key
+  std::vector<std::string> needles;              // in the order in which they are put into the text
+};
+Hidden draw_hidden(const NiahParameters& parameters, const WordLists& words, uint64_t seed,
+                   Random& random);
+
+// Random keys to ask for, and all their values in that order.
+struct Asked {
+  std::string query;
+  std::vector<std::string> answers;
+};
+Asked draw_asked(const NiahParameters& parameters, const Hidden& hidden, Random& random);
+
+// The lines joined by newlines, with each needle before a line of its own; the first needle goes
+// before the line of the largest drawn index, so a needle is never the last line. Nothing when
+// there are fewer lines than needles.
+std::optional<std::string> hide_between_lines(std::vector<std::string_view> lines,
+                                              const std::vector<std::string>& needles,
+                                              Random& random);
+
+// The parameters that all versions have.
+void read_needle_types(Params& p, NiahParameters& parameters);
+
 class Niah : public RulerGenerator {
  public:
   explicit Niah(Params& p);
 
-  std::vector<RulerRecord> generate(const GenerateRequest& request,
-                                    const TokenCounter& count_tokens) const override;
-
-  const NiahParameters& parameters() const { return parameters_; }
+  std::unique_ptr<RecordSource> start(const GenerateRequest& request,
+                                      const TokenCounter& count_tokens) const override;
 
  private:
-  struct Data;
-
-  std::optional<Draw> draw(int64_t size, const Data& data, uint64_t seed, Random& random) const;
-  std::optional<std::string> context(int64_t size, const std::vector<std::string>& needles,
-                                     const Data& data, Random& random) const;
-
   NiahParameters parameters_;
 };
 

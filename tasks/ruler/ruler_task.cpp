@@ -26,7 +26,7 @@ class RulerTask : public Task {
   const std::string& name() const override { return name_; }
   std::string metric() const override { return metric_; }
 
-  bool can_generate() const override { return generator_ != nullptr; }
+  bool can_generate() const override { return true; }
   std::filesystem::path file_in(const std::filesystem::path& folder) const override {
     return folder / name_.substr(name_.find('/') + 1) / "validation.jsonl";
   }
@@ -36,33 +36,32 @@ class RulerTask : public Task {
 
   std::vector<RulerRecord> generate(int64_t length, int64_t samples, uint64_t seed,
                                     const TokenCounter& count_tokens) const {
-    if (!generator_) {
-      throw_input_error(
-          "{}: cannot be generated, there is no generator for {} (there are: {}); give an official "
-          "file instead",
-          name_, family_, join(Registry<RulerGenerator>::instance().names(), ", "));
-    }
-    if (length < 1) throw_input_error("{}: length: expected at least 1, got {}", name_, length);
-    if (samples < 1) throw_input_error("{}: samples: expected at least 1, got {}", name_, samples);
-    return generator_->generate({.task = name_,
-                                 .length = length,
-                                 .samples = samples,
-                                 .tokens_to_generate = tokens_to_generate_,
-                                 .seed = seed,
-                                 .data = deps_dir() / "data"},
-                                count_tokens);
+    return generator_->generate(generate_request(length, samples, seed), count_tokens);
   }
 
  private:
   class Generated;
 
-  // Official runs of January 2025 to July 2026 lost the answer prefix: the model saw `input` alone.
-  Sample sample(const RulerRecord& record, bool with_prefix, const std::string& place) const {
+  ruler::GenerateRequest generate_request(int64_t length, int64_t samples, uint64_t seed) const {
+    if (length < 1) throw_input_error("{}: length: expected at least 1, got {}", name_, length);
+    if (samples < 1) throw_input_error("{}: samples: expected at least 1, got {}", name_, samples);
+    return {.task = name_,
+            .length = length,
+            .samples = samples,
+            .tokens_to_generate = tokens_to_generate_,
+            .seed = seed,
+            .data = deps_dir() / "data"};
+  }
+
+  // `place` names the sample in errors. Without the answer prefix the prompt is RULER's `input`
+  // alone.
+  Sample to_sample(const RulerRecord& record, const std::string& place, bool answer_prefix) const {
     ruler::PromptParts parts = ruler::split_prompt(family_, record.prompt(), place);
+    if (!answer_prefix) parts = ruler::without_answer_prefix(std::move(parts));
     return {.id = record.line,
             .context = std::move(parts.context),
             .question = std::move(parts.question),
-            .answer_prefix = with_prefix ? std::move(parts.answer_prefix) : "",
+            .answer_prefix = std::move(parts.answer_prefix),
             .references = record.outputs,
             .max_new_tokens = tokens_to_generate_,
             .length = record.length.value_or(0)};
@@ -70,40 +69,53 @@ class RulerTask : public Task {
 
   std::string name_, family_, metric_;
   int64_t tokens_to_generate_ = 0;
-  std::unique_ptr<RulerGenerator> generator_;  // null: this family is read from files only
+  std::unique_ptr<RulerGenerator> generator_;
 };
 
+// No sample is kept.
 class RulerTask::Generated : public SampleSource {
  public:
-  Generated(const RulerTask& task, Protocol protocol, std::vector<RulerRecord> records)
-      : task_(task), protocol_(std::move(protocol)), records_(std::move(records)) {}
+  Generated(const RulerTask& task, Protocol protocol, const TaskRequest& request,
+            const TokenCounter& count_tokens)
+      : task_(task),
+        protocol_(std::move(protocol)),
+        size_(request.samples),
+        answer_prefix_(request.answer_prefix),
+        records_(task.generator_->start(
+            task.generate_request(request.length, request.samples, request.seed), count_tokens)) {}
 
   const Protocol& protocol() const override { return protocol_; }
-  int64_t size() const override { return static_cast<int64_t>(records_.size()); }
+  int64_t size() const override { return size_; }
   Sample sample(int64_t i) const override {
-    return task_.sample(records_.at(static_cast<size_t>(i)), protocol_.name == "official",
-                        fmt::format("{}: sample {}", task_.name(), i));
+    return task_.to_sample(records_->sample(i), fmt::format("{}: sample {}", task_.name(), i),
+                           answer_prefix_);
   }
 
  private:
   const RulerTask& task_;
   Protocol protocol_;
-  std::vector<RulerRecord> records_;
+  int64_t size_;
+  bool answer_prefix_;
+  std::unique_ptr<ruler::RecordSource> records_;
 };
 
 std::unique_ptr<SampleSource> RulerTask::open(const TaskRequest& request,
                                               const TokenCounter& count_tokens) const {
-  const bool with_prefix = request.answer_prefix;
   Protocol protocol;
-  protocol.name = with_prefix ? "official" : "official, no answer prefix";
+  if (!request.answer_prefix) protocol.name += ", no answer prefix";
   protocol.stop.first = StopRule::First::kIgnored;
   protocol.grading.metric = metric_;
-  if (request.file.empty()) {
-    return std::make_unique<Generated>(
-        *this, protocol, generate(request.length, request.samples, request.seed, count_tokens));
+  protocol.prompt.second_bos = request.second_bos;
+  if (request.max_length > 0) {
+    protocol.prompt.cut = PromptRule::Cut::kEnd;
+    protocol.prompt.max_length = request.max_length;
   }
-  const auto read = [this, with_prefix](const JsonView& line, int64_t number) {
-    return sample(read_ruler_record(line, number), with_prefix, line.file());
+  if (request.file.empty()) {
+    return std::make_unique<Generated>(*this, protocol, request, count_tokens);
+  }
+  const auto read = [this, with_prefix = request.answer_prefix](const JsonView& line,
+                                                                int64_t number) {
+    return to_sample(read_ruler_record(line, number), line.file(), with_prefix);
   };
   return std::make_unique<FileSource>(request.file, request.samples, protocol, read);
 }
@@ -128,23 +140,23 @@ RulerTask::RulerTask(std::string name, const std::filesystem::path& file) : name
   check_range(map.require("tokens_to_generate"), "tokens_to_generate", tokens_to_generate_, 1,
               INT32_MAX);
   const YamlNode* given = map.find("parameters");
-  const auto& generators = Registry<RulerGenerator>::instance();
-  const auto known = generators.names();
-  if (std::find(known.begin(), known.end(), family_) != known.end()) {
-    Params params(family_, file.string(),
-                  given == nullptr ? std::vector<Params::Given>() : read_parameters(*given));
-    generator_ = generators.find(family_).make(params);
-    params.finish();
-  }
+  Params params(family_, file.string(),
+                given == nullptr ? std::vector<Params::Given>() : read_parameters(*given));
+  generator_ = Registry<RulerGenerator>::instance().find(family_).make(params);
+  params.finish();
+}
+
+const RulerTask& find_ruler_task(const std::string& name) {
+  const auto* task = dynamic_cast<const RulerTask*>(&find_task(name));
+  if (task == nullptr) throw_input_error("{}: is no RULER task", name);
+  return *task;
 }
 
 }  // namespace
 
 std::vector<RulerRecord> generate_ruler(const std::string& task, int64_t length, int64_t samples,
                                         uint64_t seed, const TokenCounter& count_tokens) {
-  const auto* ruler_task = dynamic_cast<const RulerTask*>(&find_task(task));
-  if (ruler_task == nullptr) throw_input_error("{}: is no RULER task", task);
-  return ruler_task->generate(length, samples, seed, count_tokens);
+  return find_ruler_task(task).generate(length, samples, seed, count_tokens);
 }
 
 std::unique_ptr<Task> load_ruler_task(const std::string& name, const std::filesystem::path& file) {

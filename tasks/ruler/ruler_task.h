@@ -13,9 +13,8 @@
 
 namespace kvbench {
 
-// Samples of a task ("ruler/vt") of at most `length` tokens, to be written by write_ruler_file.
-// Throws InputError for an unknown task, one without a generator, missing outside data, numbers
-// below 1 and a length that is too small.
+// All of them, to be written by write_ruler_file. Throws InputError also for a length that is too
+// small.
 std::vector<RulerRecord> generate_ruler(const std::string& task, int64_t length, int64_t samples,
                                         uint64_t seed, const TokenCounter& count_tokens);
 

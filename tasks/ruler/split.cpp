@@ -11,7 +11,7 @@ namespace {
 
 struct Patterns {
   std::vector<std::string> question;  // the last match of any of them
-  std::string prefix;
+  std::string prefix;                 // empty: none
 };
 
 const std::map<std::string, Patterns>& patterns() {
@@ -21,6 +21,7 @@ const std::map<std::string, Patterns>& patterns() {
       {"freq_words_extraction", {{"Question: Do not provide any explanation."}, "Answer:"}},
       {"niah",
        {{"What is the special magic", "What are all the special magic"}, "The special magic"}},
+      {"niah_ruler2", {{"What is the special magic", "What are all the special magic"}, ""}},
       {"qa", {{"Answer the question based on the given documents."}, "Answer:"}},
       {"variable_tracking",
        {{"Question: Find all variables that are assigned the value"}, "Answer:"}},
@@ -49,7 +50,8 @@ PromptParts split_prompt(const std::string& family, std::string_view prompt,
                       join(pattern.question, "\" or \""));
   }
   if (question == 0) throw_input_error("{}: the context before the question is empty", place);
-  const size_t prefix = prompt.find(pattern.prefix, question);
+  const size_t prefix =
+      pattern.prefix.empty() ? prompt.size() : prompt.find(pattern.prefix, question);
   if (prefix == prompt.npos) {
     throw_input_error("{}: no answer prefix after the question, expected \"{}\"", place,
                       pattern.prefix);
@@ -57,6 +59,13 @@ PromptParts split_prompt(const std::string& family, std::string_view prompt,
   return {std::string(prompt.substr(0, question)),
           std::string(prompt.substr(question, prefix - question)),
           std::string(prompt.substr(prefix))};
+}
+
+PromptParts without_answer_prefix(PromptParts parts) {
+  if (parts.answer_prefix.empty()) return parts;
+  parts.answer_prefix.clear();
+  if (parts.question.ends_with(' ')) parts.question.pop_back();
+  return parts;
 }
 
 }  // namespace kvbench::ruler

@@ -38,6 +38,27 @@ TEST(Split, QaRepeatsItsInstruction) {
   EXPECT_EQ(parts.answer_prefix, "Answer:");
 }
 
+TEST(Split, WithoutAnswerPrefixTheInputIsLeft) {
+  const std::string input = "text\nWhat is the special magic number for x mentioned?";
+  const auto parts =
+      without_answer_prefix(split_prompt("niah", input + " The special magic number is", "f"));
+  EXPECT_EQ(parts.context + parts.question, input);
+  EXPECT_EQ(parts.answer_prefix, "");
+}
+
+TEST(Split, Ruler2HasNoAnswerPrefix) {
+  const std::string question =
+      "What is the special magic number for x mentioned in the provided text? The special magic "
+      "number for x mentioned in the provided text is";
+  for (const auto& parts :
+       {split_prompt("niah_ruler2", "text\n" + question, "f"),
+        without_answer_prefix(split_prompt("niah_ruler2", "text\n" + question, "f"))}) {
+    EXPECT_EQ(parts.context, "text\n");
+    EXPECT_EQ(parts.question, question);
+    EXPECT_EQ(parts.answer_prefix, "");
+  }
+}
+
 TEST(Split, PromptsOfAnotherTaskAreRefused) {
   EXPECT_EQ(input_error([] { split_prompt("niah", "text", "f:3"); }),
             "f:3: no question in the prompt, expected \"What is the special magic\" or \"What are "

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iterator>
 
 #include "harness/base/error.h"
 #include "harness/base/names.h"
@@ -13,23 +12,17 @@
 namespace kvbench::ruler {
 namespace {
 
-std::u32string strip(const std::u32string& text) {
-  const auto is_space = [](char32_t c) { return is_python_space(static_cast<int32_t>(c)); };
-  const auto begin = std::find_if_not(text.begin(), text.end(), is_space);
-  const auto end = std::find_if_not(text.rbegin(), std::make_reverse_iterator(begin), is_space);
-  return {begin, end.base()};
-}
-
 std::u32string clean(ControlCharacters control, const std::string& prediction) {
   std::u32string out;
-  for (const char32_t c : strip(code_points(prediction))) {
+  const std::u32string text = code_points(prediction);
+  for (const char32_t c : strip_spaces(text)) {
     if (c > 0x1f) {
       out += c;
     } else if (control == ControlCharacters::kNewline) {
       out += U'\n';
     }
   }
-  return strip(out);
+  return std::u32string(strip_spaces(out));
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -23,21 +24,10 @@ class VariableTracking : public RulerGenerator {
  public:
   explicit VariableTracking(Params& p);
 
-  std::vector<RulerRecord> generate(const GenerateRequest& request,
-                                    const TokenCounter& count_tokens) const override;
+  std::unique_ptr<RecordSource> start(const GenerateRequest& request,
+                                      const TokenCounter& count_tokens) const override;
 
  private:
-  // What distinguishes the solved example from the task proper.
-  struct Shape {
-    size_t letters;           // of a variable name
-    std::string first_value;  // empty = random
-  };
-
-  std::optional<Draw> draw(int64_t lines, const Shape& shape, Random& random) const;
-  std::string example(const GenerateRequest& request, const TokenCounter& count_tokens,
-                      Random& random) const;
-  std::string relabelled(std::string example, Random& random) const;
-
   int64_t num_chains_ = 1;
   int64_t num_hops_ = 4;
 };

@@ -4,10 +4,17 @@
 
 #include "harness/base/error.h"
 #include "harness/base/files.h"
+#include "harness/base/json_view.h"
 #include "tasks/text.h"
 
 namespace kvbench::ruler {
 namespace {
+
+std::vector<std::string> distinct(std::vector<std::string> words) {
+  std::sort(words.begin(), words.end());
+  words.erase(std::unique(words.begin(), words.end()), words.end());
+  return words;
+}
 
 std::vector<std::string> load_list(const std::filesystem::path& file) {
   const std::string bytes = read_data_file(file);
@@ -17,9 +24,7 @@ std::vector<std::string> load_list(const std::filesystem::path& file) {
     if (!line.empty()) words.emplace_back(line);
   }
   if (words.empty()) throw_input_error("{}: expected one word a line, got none", file.string());
-  std::sort(words.begin(), words.end());
-  words.erase(std::unique(words.begin(), words.end()), words.end());
-  return words;
+  return distinct(std::move(words));
 }
 
 }  // namespace
@@ -42,6 +47,25 @@ std::string WordLists::draw(Random& random) const {
 
 WordLists load_words(const std::filesystem::path& folder) {
   return {load_list(folder / "adjectivelist.txt"), load_list(folder / "nounlist.txt")};
+}
+
+std::vector<std::string> load_all_words(const std::filesystem::path& folder) {
+  std::vector<std::string> words;
+  for (const char* name : {"nounlist.txt", "adjectivelist.txt", "verblist.txt"}) {
+    const std::vector<std::string> list = load_list(folder / name);
+    words.insert(words.end(), list.begin(), list.end());
+  }
+  return distinct(std::move(words));
+}
+
+std::vector<std::string> load_more_words(const std::filesystem::path& file) {
+  if (!std::filesystem::exists(file)) return {};
+  const nlohmann::json list = read_json(file);
+  const JsonView view(list, file.string());
+  if (!list.is_object()) view.fail_type("an object of numbers and words");
+  std::vector<std::string> words;
+  for (const auto& [number, word] : list.items()) words.push_back(view.at(number).text());
+  return distinct(std::move(words));
 }
 
 }  // namespace kvbench::ruler

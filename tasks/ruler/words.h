@@ -27,4 +27,11 @@ struct WordLists {
 // Reads adjectivelist.txt and nounlist.txt of the folder, one word a line.
 WordLists load_words(const std::filesystem::path& folder);
 
+// nounlist.txt, adjectivelist.txt and verblist.txt together, distinct and sorted.
+std::vector<std::string> load_all_words(const std::filesystem::path& folder);
+
+// RULER's english_words.json, a map from a number to a word: the distinct words, sorted; empty when
+// there is no such file.
+std::vector<std::string> load_more_words(const std::filesystem::path& file);
+
 }  // namespace kvbench::ruler
