@@ -100,10 +100,9 @@ Judged judge_one(const Block& block, const Target& target) {
   return judged;
 }
 
-std::string words(const Target& target) {
-  if (target.sign == Target::Sign::kBelow) return "below " + target.against;
-  if (target.sign == Target::Sign::kAbove) return "above " + target.against;
-  return std::isnan(target.value) ? "" : fmt::format("{}", target.value);
+std::string sign_text(const Target& target) {
+  if (target.sign == Target::Sign::kNone) return "";
+  return target.sign == Target::Sign::kBelow ? "below" : "above";
 }
 
 std::vector<Column> columns() {
@@ -111,7 +110,10 @@ std::vector<Column> columns() {
   const std::vector<Column> more = {{"policy", "policy"},
                                     {"ratio", "ratio", Style::kNumber},
                                     {"task", "task"},
-                                    {"target", "target", Style::kNumber},
+                                    {"target", "", Style::kNumber},  // a figure or a sign
+                                    {"", "target", Style::kNumber},
+                                    {"", "sign"},
+                                    {"", "against"},
                                     {"+-", "tolerance", Style::kNumber, true},
                                     {"", "target_n", Style::kNumber},
                                     {"run", "measured", Style::kScore},
@@ -130,12 +132,14 @@ std::vector<Column> columns() {
 
 std::vector<Value> row_of(std::vector<Value> row, const Judged& judged) {
   const Target& target = *judged.target;
-  const bool has_value = !std::isnan(target.value);
-  row.insert(row.end(),
-             {target.policy, target.ratio, target.task, words(target),
-              has_value ? target.tolerance : NAN, target.n > 0 ? Value(target.n) : Value(""),
-              judged.run.mean, judged.run.low, judged.run.high, judged.n, judged.n_contexts,
-              judged.verdict, judged.why, target.grade, target.source, target.place});
+  const std::string sign = sign_text(target);
+  const Value shown = sign.empty() ? Value(target.value) : Value(sign + " " + target.against);
+  const double tolerance = std::isnan(target.value) ? NAN : target.tolerance;
+  const Value target_n = target.n > 0 ? Value(target.n) : Value("");
+  row.insert(row.end(), {target.policy, target.ratio, target.task, shown, target.value, sign,
+                         target.against, tolerance, target_n, judged.run.mean, judged.run.low,
+                         judged.run.high, judged.n, judged.n_contexts, judged.verdict, judged.why,
+                         target.grade, target.source, target.place});
   return row;
 }
 

@@ -204,7 +204,9 @@ TEST(Judge, ASignIsTakenOnTheSamplesOfBoth) {
                      sign("x", "y", below), sign("u", "x", above)});
   EXPECT_EQ(column(made, "verdict"), (Texts{"agrees", "differs", "agrees", "agrees", "not run"}));
   EXPECT_EQ(column(made, "measured"), (Texts{"-30", "-30", "-50", "30", ""}));
-  EXPECT_EQ(column(made, "target")[0], "below u");
+  EXPECT_EQ(column(made, "sign")[0], "below");
+  EXPECT_EQ(column(made, "against")[0], "u");
+  EXPECT_EQ(made.table.for_people().at(0).rows.at(0).at(3), "below u");
 }
 
 TEST(Judge, APolicyWithItsOwnBudgetHasNoRatio) {
