@@ -233,10 +233,9 @@ std::string verdict(const Interval& run, const Target& target) {
 }
 
 Interval with_unseen(const Interval& interval, int64_t n_contexts, double least, double most) {
-  if (interval.low != interval.high) return interval;  // nan too
-  const double unseen = std::min(1.0, 3.0 / static_cast<double>(n_contexts));
-  return {interval.mean, interval.mean - unseen * (interval.mean - least),
-          interval.mean + unseen * (most - interval.mean)};
+  const double unseen = std::min(1.0, 3.0 / static_cast<double>(n_contexts)), mean = interval.mean;
+  return {mean, std::min(interval.low, mean - unseen * (mean - least)),
+          std::max(interval.high, mean + unseen * (most - mean))};
 }
 
 Verdicts judge(const std::vector<Block>& blocks, const std::vector<Target>& targets) {

@@ -22,8 +22,10 @@ namespace kvbench {
 // of 0, "differs" where it lies on the other.
 std::string verdict(const Interval& run, const Target& target);
 
-// The bootstrap knows no spread where all answers scored the same; among n contexts a share 3 / n
-// of others may still be unseen (the rule of three), and score anything within [least, most].
+// The bootstrap knows only what it saw, which of few contexts is too little (nothing at all where
+// all scored the same). Beside n contexts a share 3 / n of others may be unseen (the rule of three)
+// and score anything within [least, most]: the interval holds at least what they would make of the
+// mean. Of hundreds of contexts that is less than the bootstrap's own width. nan stays.
 Interval with_unseen(const Interval& interval, int64_t n_contexts, double least, double most);
 
 struct Verdicts {

@@ -90,7 +90,7 @@ TEST(Verdict, OfASignIsTheSideOfZero) {
   EXPECT_EQ(verdict({9, 6, 12}, sign("x", "u", Target::Sign::kAbove)), "agrees");
 }
 
-TEST(Verdict, TwoEqualAnswersProveNothing) {
+TEST(Verdict, AFewAnswersProveNothing) {
   const Interval few = with_unseen({100, 100, 100}, 2, 0, 100);
   EXPECT_EQ(few.low, 0);
   EXPECT_EQ(few.high, 100);
@@ -99,7 +99,13 @@ TEST(Verdict, TwoEqualAnswersProveNothing) {
   const Interval difference = with_unseen({-20, -20, -20}, 30, -100, 100);
   EXPECT_DOUBLE_EQ(difference.low, -28);
   EXPECT_DOUBLE_EQ(difference.high, -8);
-  EXPECT_EQ(with_unseen({50, 40, 60}, 2, 0, 100).low, 40);
+  const Interval wide = with_unseen({50, 40, 60}, 100, 0, 100);
+  EXPECT_EQ(wide.low, 40);
+  EXPECT_EQ(wide.high, 60);
+  const Interval narrow = with_unseen({50, 49, 51}, 10, 0, 100);
+  EXPECT_EQ(narrow.low, 35);
+  EXPECT_EQ(narrow.high, 65);
+  EXPECT_TRUE(std::isnan(with_unseen({50, NAN, NAN}, 1, 0, 100).low));
 }
 
 TEST(Judge, GivesEveryVerdict) {
