@@ -14,9 +14,9 @@ namespace {
 
 constexpr int64_t kMost = 1'000'000'000;
 
-const std::vector<std::string> kForAll = {"model",  "protocol",  "compress", "length",
-                                          "task",   "tolerance", "n",        "same_samples",
-                                          "source", "grade"};
+const std::vector<std::string> kForAll = {"model",        "protocol", "compress",  "length",
+                                          "data",         "task",     "tolerance", "n",
+                                          "same_samples", "source",   "grade"};
 
 std::vector<std::string> with_for_all(std::vector<std::string> keys) {
   keys.insert(keys.end(), kForAll.begin(), kForAll.end());
@@ -58,6 +58,7 @@ Target read_for_all(const YamlMap& map, Target target, const TasksOf& tasks_of) 
   target.protocol = map.optional("protocol", target.protocol);
   target.compress = map.choice("compress", target.compress, {"context", "prompt"});
   target.length = map.integer("length", target.length, 1, kMost);
+  target.data = map.optional("data", target.data);
   if (const YamlNode* node = map.find("task")) read_task(*node, tasks_of, target);
   if (const YamlNode* node = map.find("tolerance")) {
     target.tolerance = read_within(*node, "tolerance", 0, 100);

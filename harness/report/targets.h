@@ -19,6 +19,7 @@ struct Target {
   std::string model;               // as results name it (ModelSpec::name)
   std::string protocol, compress;  // as CellRow
   int64_t length = 0;              // tokens; 0 = any: the samples say none
+  std::string data;    // a data set (configs/data) of that length, whose files do not say it
   std::string policy;  // its name in the sweep; "full" is the full cache's whatever its name
   double ratio = NAN;  // nan: full, and policies with a budget of their own
   std::string task;    // a task or a group, as written
@@ -42,12 +43,12 @@ using TasksOf = std::function<std::vector<std::string>(const std::string&)>;
 //   {policy: P, ratio: R, task: T, value: V}                a figure, null where it is not known
 //   {policy: P, ratio: R, values: [V, ...]}                 one for each of `columns`
 //   {policy: P, ratio: R, task: T, against: Q, sign: below} P is below (or above) Q
-// with model, protocol (official), compress (context), length, task, tolerance, n, same_samples,
-// source and grade each said here, or at the top of the file for all. `columns`, also at the top,
-// is {task: [T, ...]}, with n: [...] where tasks differ in it, or {ratio: [R, ...]}. A grade is A
-// (two independent sources, or the authors' own text), B (one source that cites the table), C (a
-// loose one) or own (a run of kvbench). Throws InputError: one line with file, line, and near
-// matches.
+// with model, protocol (official), compress (context), length, data, task, tolerance, n,
+// same_samples, source and grade each said here, or at the top of the file for all. `columns`, also
+// at the top, is {task: [T, ...]}, with n: [...] where tasks differ in it, or {ratio: [R, ...]}. A
+// grade is A (two independent sources, or the authors' own text), B (one source that cites the
+// table), C (a loose one) or own (a run of kvbench). Throws InputError: one line with file, line,
+// and near matches.
 std::vector<Target> parse_targets(const YamlNode& root, const TasksOf& tasks_of);
 
 }  // namespace kvbench

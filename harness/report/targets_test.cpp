@@ -35,7 +35,8 @@ TEST(Targets, TheTopSpeaksForAllAndATargetForItself) {
       "n: 10\ntask: g/all\ntargets:\n"
       "  - {policy: full, value: 90}\n"
       "  - {policy: x, ratio: 0.5, value: null, task: g/a, n: 20, tolerance: 3, compress: prompt,\n"
-      "     protocol: lukv, length: 4096, same_samples: true, grade: A, source: there, model: "
+      "     protocol: lukv, length: 4096, data: d, same_samples: true, grade: A, source: there, "
+      "model: "
       "o}\n");
   ASSERT_EQ(all.size(), 2U);
   EXPECT_EQ(all[0].model, "m");
@@ -55,6 +56,7 @@ TEST(Targets, TheTopSpeaksForAllAndATargetForItself) {
   EXPECT_EQ(all[1].protocol, "lukv");
   EXPECT_EQ(all[1].compress, "prompt");
   EXPECT_EQ(all[1].length, 4096);
+  EXPECT_EQ(all[1].data, "d");
   EXPECT_EQ(all[1].ratio, 0.5);
   EXPECT_EQ(all[1].tasks, std::vector<std::string>{"g/a"});
   EXPECT_TRUE(std::isnan(all[1].value));

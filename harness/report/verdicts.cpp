@@ -36,16 +36,21 @@ std::string fact(const Block& block, const std::string& name) {
 
 bool is_about(const Target& target, const Block& block) {
   return target.model == fact(block, "model") && target.protocol == fact(block, "protocol") &&
-         target.compress == fact(block, "compress") &&
-         (target.length == 0 || fmt::format("{}", target.length) == fact(block, "length"));
+         target.compress == fact(block, "compress");
 }
 
-// Where `ratio` is nan, what does not depend on it: the full cache, a policy with its own budget.
+bool has_length(const Target& target, const Block& block, const CellRow& cell) {
+  return target.length == 0 || fmt::format("{}", target.length) == fact(block, "length") ||
+         (!target.data.empty() && cell.source.starts_with(target.data + "/"));
+}
+
+// A cell of the target's length. Where `ratio` is nan, of what does not depend on it: the full
+// cache, a policy with its own budget.
 const Measured* find_cell(const Block& block, const std::string& task, const std::string& policy,
-                          double ratio) {
+                          double ratio, const Target& target) {
   for (const Measured* measured : block.cells) {
     const CellRow& cell = measured->cell;
-    if (cell.task != task) continue;
+    if (cell.task != task || !has_length(target, block, cell)) continue;
     if (policy == "full" ? !is_full(cell) : cell.policy != policy) continue;
     const bool is_own = std::isnan(cell.ratio) || cell.ratio == 0;
     if (ratio_text(cell.ratio) == ratio_text(ratio) || (std::isnan(ratio) && is_own)) {
@@ -67,11 +72,11 @@ Stratum scores_of(const Measured& measured) {
 
 // The scores of one task, or of a sign the differences; empty where it did not run.
 Stratum stratum_of(const Block& block, const std::string& task, const Target& target) {
-  const Measured* mine = find_cell(block, task, target.policy, target.ratio);
+  const Measured* mine = find_cell(block, task, target.policy, target.ratio, target);
   if (mine == nullptr) return {};
   if (target.sign == Target::Sign::kNone) return scores_of(*mine);
-  const Measured* theirs = find_cell(block, task, target.against, target.ratio);
-  if (theirs == nullptr) theirs = find_cell(block, task, target.against, NAN);
+  const Measured* theirs = find_cell(block, task, target.against, target.ratio, target);
+  if (theirs == nullptr) theirs = find_cell(block, task, target.against, NAN, target);
   return theirs == nullptr ? Stratum{} : pair_up(*mine, *theirs).differences;
 }
 

@@ -199,6 +199,21 @@ TEST(Judge, NeverMixesProtocolsLengthsModesOrModels) {
   EXPECT_EQ(made.remarks.back(), "1 targets are about large; the results are of tiny");
 }
 
+TEST(Judge, ADataSetsNameStandsForItsLength) {
+  Results a = file("a.h5");
+  CellRow read = cell("vt", "x", 0.5);
+  read.source = "ruler-2048/vt/validation.jsonl";
+  read.max_length = 0;
+  add(a, read, shares(1000, 500));
+  Target longer = target("x", 0.5, 50);
+  longer.length = 2048;
+  EXPECT_EQ(column(verdicts({a}, {longer}), "verdict"), Texts{"not run"});
+  longer.data = "ruler-204";
+  EXPECT_EQ(column(verdicts({a}, {longer}), "verdict"), Texts{"not run"});
+  longer.data = "ruler-2048";
+  EXPECT_EQ(column(verdicts({a}, {longer}), "verdict"), Texts{"agrees"});
+}
+
 TEST(Judge, ASignIsTakenOnTheSamplesOfBoth) {
   Results a = file("a.h5");
   add(a, cell("vt", "full", 0), shares(200, 200));
