@@ -10,14 +10,16 @@
 #include "harness/base/paths.h"
 #include "harness/base/process.h"
 #include "harness/cli/verbs.h"
+#include "harness/config/yaml_files.h"
 #include "harness/profile/gap_report.h"
+#include "tasks/task.h"
 
 namespace kvbench {
 namespace {
 
 struct Options {
   std::vector<std::string> files;
-  std::string table, against, format = "text", plots;
+  std::string table, against, targets, format = "text", plots;
   bool regrade = false;
 };
 
@@ -48,8 +50,12 @@ std::string write_cells(const std::string& folder, const std::vector<std::string
 }
 
 void report_results(const Options& options, const std::vector<std::string>& files) {
-  const ReportOptions what{options.table, parse_format(options.format), options.against,
-                           options.regrade};
+  ReportOptions what{options.table, parse_format(options.format), options.against};
+  what.regrade = options.regrade;
+  if (!options.targets.empty()) {
+    what.targets = parse_targets(load_yaml(options.targets), tasks_of);
+    if (what.table.empty()) what.table = "targets";
+  }
   const Report made = report({files.begin(), files.end()}, what);
   fmt::print("{}", made.text);
   if (what.format == Format::kCsv) {  // the other forms carry them at the top
@@ -82,9 +88,13 @@ void add_report(CLI::App& app) {
   auto options = std::make_shared<Options>();
   verb->add_option("files", options->files, "results files or profiles, HDF5")->required();
   verb->add_option("--table", options->table,
-                   "summary, cells, samples, latency, memory, paired, longbench or longbench_e");
+                   "summary, cells, samples, latency, memory, paired, longbench, longbench_e or "
+                   "targets");
   verb->add_option("--against", options->against,
                    "policy that the others are compared with, sample by sample (--table paired)");
+  verb->add_option("--targets", options->targets,
+                   "a table's published figures (configs/paper/*.targets.yaml), to judge the "
+                   "results by");
   verb->add_option("--format", options->format, "text, md, csv or latex");
   verb->add_flag("--regrade", options->regrade,
                  "grade the stored predictions anew, without the model; files stay as they are");

@@ -10,7 +10,6 @@
 
 #include "harness/base/error.h"
 #include "harness/base/names.h"
-#include "harness/results/stats.h"
 
 namespace kvbench {
 namespace {
@@ -19,10 +18,7 @@ using Line = std::pair<std::string, std::string>;  // policy, ratio as text
 
 Line line_of(const CellRow& cell) { return {cell.policy, ratio_text(cell.ratio)}; }
 
-// What one line scored beside the other policy on one task.
-struct Pairs {
-  Stratum scores, differences;
-};
+}  // namespace
 
 Pairs pair_up(const Measured& mine, const Measured& theirs) {
   std::map<std::pair<std::string, int64_t>, double> others;
@@ -41,6 +37,8 @@ Pairs pair_up(const Measured& mine, const Measured& theirs) {
   }
   return pairs;
 }
+
+namespace {
 
 // The cells of a block by task and line, and its lines in order.
 struct Lookup {

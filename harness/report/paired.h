@@ -5,8 +5,16 @@
 #include <vector>
 
 #include "harness/report/blocks.h"
+#include "harness/results/stats.h"
 
 namespace kvbench {
+
+// What a cell scored, and how far that is from another cell's score, on the samples that both
+// answered.
+struct Pairs {
+  Stratum scores, differences;
+};
+Pairs pair_up(const Measured& mine, const Measured& theirs);
 
 // How far every policy's score is from that of policy `against` at the same ratio (or its only one:
 // that of the full cache, or of a policy with a budget of its own), over the samples that both

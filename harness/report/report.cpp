@@ -18,6 +18,7 @@
 #include "harness/report/paired.h"
 #include "harness/report/regrade.h"
 #include "harness/report/summary.h"
+#include "harness/report/verdicts.h"
 #include "harness/results/results_file.h"
 
 namespace kvbench {
@@ -61,8 +62,8 @@ Grid failures(const Joined& joined) {
   return failure_table(samples, latency);
 }
 
-Grid data_grid(const ReportOptions& options, const Joined& joined,
-               const std::vector<Block>& blocks) {
+Grid data_grid(const ReportOptions& options, const Joined& joined, const std::vector<Block>& blocks,
+               const Table& verdicts) {
   const std::string& table = options.table;
   if (table == "summary") return summary_table(blocks).for_programs();
   if (table == "samples") return sample_data(blocks).for_programs();
@@ -71,11 +72,12 @@ Grid data_grid(const ReportOptions& options, const Joined& joined,
   if (table == "paired") return paired_table(blocks, options.against).for_programs();
   if (table == "longbench") return longbench_table(blocks).for_programs();
   if (table == "longbench_e") return longbench_e_table(blocks).for_programs();
+  if (table == "targets") return verdicts.for_programs();
   return cell_data(blocks).for_programs();
 }
 
 std::vector<Grid> grids(const ReportOptions& options, const Joined& joined,
-                        const std::vector<Block>& blocks) {
+                        const std::vector<Block>& blocks, const Table& verdicts) {
   const std::string& table = options.table;
   std::vector<Grid> all;
   const auto add = [&](std::vector<Grid> more) {
@@ -93,6 +95,7 @@ std::vector<Grid> grids(const ReportOptions& options, const Joined& joined,
   if (table.empty() || table == "latency") add(latency_table(joined).for_people());
   if (table.empty() || table == "memory") add(memory_table(joined).for_people());
   if (table == "paired") add(paired_table(blocks, options.against).for_people());
+  if (table == "targets") add(verdicts.for_people());
   return all;
 }
 
@@ -105,14 +108,18 @@ std::string remarks(const std::vector<std::string>& lines, Format format) {
 }
 
 void check(const ReportOptions& options) {
-  const std::vector<std::string> known = {"summary", "cells",  "samples",   "latency",
-                                          "memory",  "paired", "longbench", "longbench_e"};
+  const std::vector<std::string> known = {"summary",   "cells",       "samples",
+                                          "latency",   "memory",      "paired",
+                                          "longbench", "longbench_e", "targets"};
   if (!options.table.empty() &&
       std::find(known.begin(), known.end(), options.table) == known.end()) {
     throw_input_error("--table: {}", unknown_name("table", options.table, known));
   }
   if ((options.table == "paired") != !options.against.empty()) {
     throw InputError("--against POLICY and --table paired go together");
+  }
+  if ((options.table == "targets") != !options.targets.empty()) {
+    throw InputError("--table targets needs --targets FILE, which stands beside no other table");
   }
 }
 
@@ -135,13 +142,16 @@ Report report(const std::vector<std::filesystem::path>& files, const ReportOptio
   Report made;
   made.warnings = std::move(joined.warnings);
   made.warnings.insert(made.warnings.end(), regraded.begin(), regraded.end());
+  Verdicts verdicts;
+  if (options.table == "targets") verdicts = judge(blocks, options.targets);
+  made.warnings.insert(made.warnings.end(), verdicts.remarks.begin(), verdicts.remarks.end());
   const bool is_data = options.format == Format::kCsv;
   Grid data;
   std::vector<Grid> shown;
   if (is_data) {
-    data = data_grid(options, joined, blocks);
+    data = data_grid(options, joined, blocks, verdicts.table);
   } else {
-    shown = grids(options, joined, blocks);
+    shown = grids(options, joined, blocks, verdicts.table);
   }
   if (!options.table.empty() && (is_data ? data.rows.empty() : shown.empty())) {
     const bool is_isolated = options.table == "latency" || options.table == "memory";

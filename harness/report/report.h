@@ -6,16 +6,18 @@
 #include <vector>
 
 #include "harness/report/grid.h"
+#include "harness/report/targets.h"
 
 namespace kvbench {
 
 struct ReportOptions {
-  // summary, cells, samples, latency, memory, paired, longbench or longbench_e; empty = all but
-  // samples and paired, and what failed (CSV: cells)
+  // summary, cells, samples, latency, memory, paired, longbench, longbench_e or targets; empty =
+  // all but samples, paired and targets, and what failed (CSV: cells)
   std::string table = {};
   Format format = Format::kText;
-  std::string against = {};  // paired: the policy that the others are compared with
-  bool regrade = false;      // scores are made anew from the stored predictions (regrade.h)
+  std::string against = {};          // paired: the policy that the others are compared with
+  std::vector<Target> targets = {};  // targets: what the results are held against (verdicts.h)
+  bool regrade = false;              // scores are made anew from the stored predictions (regrade.h)
 };
 
 struct Report {

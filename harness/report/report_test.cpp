@@ -26,6 +26,23 @@ std::string refused(const std::vector<std::filesystem::path>& files, const Repor
   return "not refused";
 }
 
+// What a table says of the cells of test_run.
+Target target(const std::string& policy, double ratio) {
+  Target target;
+  target.place = "t.yaml:1";
+  target.model = test_run::info().model;
+  target.protocol = "official";
+  target.compress = "context";
+  target.policy = policy;
+  target.ratio = ratio;
+  target.task = "ruler/vt";
+  target.tasks = {"ruler/vt"};
+  target.value = 50;
+  target.tolerance = 1;
+  target.grade = "A";
+  return target;
+}
+
 TEST(Report, AnUnfinishedFileSaysSoAtTheTop) {
   const test_run::Folder folder;
   const auto path = folder / "run.h5";
@@ -135,10 +152,13 @@ TEST(Report, EveryCsvIsOneTableWithNumbersAsNumbers) {
       "numerics",    "task",   "source",     "protocol",   "metric",      "policy",
       "scorer",      "path",   "allocator",  "compress",   "against",     "verdict",
       "cell_id",     "error",  "group_id",   "policy_id",  "sample_hash", "context_id",
-      "prediction",  "device", "cpu_name",   "references", "gpu_name"};
-  for (const std::string table : {"summary", "cells", "samples", "latency", "memory", "paired"}) {
-    const std::string against = table == "paired" ? "full" : "";
-    const auto records = parse_csv(report({folder / "a.h5"}, {table, Format::kCsv, against}).text);
+      "prediction",  "device", "cpu_name",   "references", "gpu_name",    "sign",
+      "why",         "grade",  "place"};
+  for (const std::string table :
+       {"summary", "cells", "samples", "latency", "memory", "paired", "targets"}) {
+    ReportOptions options{table, Format::kCsv, table == "paired" ? "full" : ""};
+    if (table == "targets") options.targets = {target("full", NAN), target("absent", 0.5)};
+    const auto records = parse_csv(report({folder / "a.h5"}, options).text);
     ASSERT_GT(records.size(), 1U) << table;
     const auto& header = records[0];
     EXPECT_EQ(std::set<std::string>(header.begin(), header.end()).size(), header.size()) << table;
@@ -178,10 +198,27 @@ TEST(Report, FilesOfEarlierSchemasAreReportedAsBefore) {
   EXPECT_TRUE(contains(regraded.warnings[0], "4 rows graded anew, 0 scores are not the stored"));
 }
 
+TEST(Report, VerdictsAreCountedAtTheTop) {
+  const test_run::Folder folder;
+  test_run::work(folder / "a.h5", 4);
+  ReportOptions options{"targets"};
+  options.targets = {target("snapkv", 0.5), target("snapkv", 0.9)};
+  const Report made = report({folder / "a.h5"}, options);
+  EXPECT_TRUE(contains(made.text, "targets: cannot tell: 1, not run: 1\n")) << made.text;
+  EXPECT_TRUE(contains(made.text, "the full cache has no target")) << made.text;
+  EXPECT_TRUE(contains(made.text, "\nTargets, length 1024, compress context\n")) << made.text;
+  EXPECT_TRUE(contains(made.text, "\nTargets that were not run\n")) << made.text;
+  options.format = Format::kLatex;
+  EXPECT_TRUE(contains(report({folder / "a.h5"}, options).text, "% targets: cannot tell: 1"));
+}
+
 TEST(Report, UnknownNamesGetNearMatches) {
   EXPECT_TRUE(contains(refused({}, {"sumary", Format::kText}), "did you mean summary?"));
   EXPECT_NE(refused({}, {"paired", Format::kText}), "not refused");
   EXPECT_NE(refused({}, {"cells", Format::kText, "full"}), "not refused");
+  EXPECT_TRUE(contains(refused({}, {"targets"}), "needs --targets FILE"));
+  EXPECT_TRUE(contains(refused({}, {"cells", Format::kText, "", {target("full", NAN)}}),
+                       "stands beside no other table"));
 }
 
 TEST(Report, FilesOfAnotherKindAreRefusedInOneLine) {
