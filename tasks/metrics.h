@@ -16,4 +16,7 @@ std::vector<std::string> metric_names();
 double grade_share(const std::string& metric, const Answered& answered,
                    const std::vector<Params::Given>& parameters = {});
 
+// Throws InputError for parameters that the metric does not have or take.
+void check_metric(const std::string& metric, const std::vector<Params::Given>& parameters);
+
 }  // namespace kvbench

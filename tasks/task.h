@@ -31,7 +31,7 @@ struct Sample {
 
 // One `tasks:` entry of a sweep, resolved.
 struct TaskRequest {
-  std::string name;                 // "ruler/niah_single_1"
+  std::string name = {};            // "ruler/niah_single_1"
   std::filesystem::path file = {};  // official file; empty = generate
   int64_t length = 0;               // max_seq_length in tokens when generated; 0 with a file
   int64_t samples = 0;              // how many to take; 0 = all of the file
@@ -89,6 +89,10 @@ std::vector<std::string> task_group_names();
 
 // The tasks of a group in its order; of a task itself. Throws InputError with near matches.
 std::vector<std::string> tasks_of(const std::string& name_or_group);
+
+// Makes a task of a user's own description (own/own_task.h) known as "own/STEM" and returns it.
+// Throws InputError for a malformed file, and when another task has the name.
+const Task& add_task(const std::filesystem::path& file);
 
 // Throws InputError with near matches for an unknown name.
 const Task& find_task(const std::string& name);

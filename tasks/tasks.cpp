@@ -53,8 +53,8 @@ Tasks load_tasks() {
   return tasks;
 }
 
-const Tasks& all_tasks() {
-  static const Tasks tasks = load_tasks();
+Tasks& all_tasks() {
+  static Tasks tasks = load_tasks();
   return tasks;
 }
 
@@ -95,6 +95,20 @@ std::vector<std::string> task_group_names() {
 std::vector<std::string> tasks_of(const std::string& name_or_group) {
   const auto it = all_groups().find(name_or_group);
   return it == all_groups().end() ? std::vector{find_task(name_or_group).name()} : it->second;
+}
+
+const Task& add_task(const std::filesystem::path& file) {
+  static std::map<std::string, std::filesystem::path> added;
+  const std::string name = "own/" + file.stem().string();
+  const auto known = added.find(name);
+  if (known != added.end() && known->second == file) return *all_tasks().at(name);
+  if (all_tasks().contains(name)) {
+    throw_input_error("{}: a task {} is there already; give the file another name", file.string(),
+                      name);
+  }
+  auto task = load_own_task(name, file);
+  added[name] = file;
+  return *(all_tasks()[name] = std::move(task));
 }
 
 const Task& find_task(const std::string& name) {

@@ -88,9 +88,17 @@ std::vector<TaskSpec> read_entry(const YamlNode& node) {
   const YamlMap map(node, "the task",
                     {"task", "lengths", "file", "folder", "data", "samples", "seed", "protocol",
                      "max_length", "answer_prefix", "bos", "max_new_tokens"});
-  std::vector<std::string> known = task_names();
-  for (const auto& group : task_group_names()) known.push_back(group);
-  const std::string name = read_choice(map.require("task"), "task", known);
+  std::filesystem::path described_in;
+  const YamlNode& named = map.require("task");
+  std::string name;
+  if (named.kind == YamlNode::Kind::kScalar && named.text.ends_with(".yaml")) {
+    described_in = map.path("task");
+    name = add_task(described_in).name();
+  } else {
+    std::vector<std::string> known = task_names();
+    for (const auto& group : task_group_names()) known.push_back(group);
+    name = read_choice(named, "task", known);
+  }
   const std::vector<std::string> names = tasks_of(name);
   if (names.front() != name && map.find("file") != nullptr) {
     map.fail("file", fmt::format("{} is {} tasks; a folder holds their files", name, names.size()));
@@ -101,6 +109,7 @@ std::vector<TaskSpec> read_entry(const YamlNode& node) {
     task.origin = node.file;
     task.line = node.line;
     task.task = one;
+    task.described_in = described_in;
     task.samples = map.integer("samples", 0, 1, kMost);
     task.seed = map.optional("seed", task.seed);
     if (task.seed > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
@@ -120,7 +129,8 @@ std::vector<TaskSpec> read_entry(const YamlNode& node) {
 // What makes two requests the same work, whatever number of samples they take.
 std::string identity(const TaskSpec& task, const TaskRequest& request) {
   std::string text =
-      fmt::format("task: {}, {}, seed: {}, protocol: {}", yaml_text(task.task),
+      fmt::format("task: {}, {}, seed: {}, protocol: {}",
+                  yaml_text(task.described_in.empty() ? task.task : task.described_in.string()),
                   request.file.empty() ? fmt::format("lengths: [{}]", request.length)
                                        : fmt::format("file: {}", yaml_text(request.file.string())),
                   task.seed, task.protocol);

@@ -18,8 +18,9 @@ namespace kvbench {
 // One task of a `tasks:` entry: samples either generated, at each of `lengths`, or read from
 // `file`. An entry that names a group (tasks_of()) makes one for each of its tasks.
 struct TaskSpec {
-  std::string task;              // a name of task_names()
-  std::vector<int64_t> lengths;  // tokens; empty with a file
+  std::string task;                    // a name of task_names()
+  std::filesystem::path described_in;  // a user's own description of it; empty = one of ours
+  std::vector<int64_t> lengths;        // tokens; empty with a file
   // Exists; empty when generated. Given as `file`, as the task's file in `folder`, or in a data set
   // by name (`data`), which LongBench's tasks have where nothing is said.
   std::filesystem::path file;

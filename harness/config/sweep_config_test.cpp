@@ -304,6 +304,19 @@ TEST(Sweep, AGroupIsItsTasks) {
   EXPECT_NE(unknown.find("did you mean ruler-4096"), std::string::npos) << unknown;
 }
 
+TEST(Sweep, ATaskMayBeDescribedInAFileOfOnesOwn) {
+  const SweepConfig config = load_sweep(project_root() / "configs" / "own_task.yaml");
+  ASSERT_EQ(config.tasks.size(), 1u);
+  EXPECT_EQ(config.tasks[0].task, "own/own_task_rules");
+  const std::string resolved = resolved_yaml(config);
+  EXPECT_NE(resolved.find("task: " + (project_root() / "configs/own_task_rules.yaml").string()),
+            std::string::npos)
+      << resolved;
+  EXPECT_EQ(resolved_yaml(parse(resolved)), resolved);
+  const std::string missing = error_with("tasks: [{task: nowhere.yaml, file: a.jsonl}]");
+  EXPECT_NE(missing.find("nowhere.yaml"), std::string::npos) << missing;
+}
+
 TEST(Sweep, ResolvedLeavesOutWhatDoesNotMatter) {
   const std::string plain = resolved_yaml(parse(sweep_with("output: a.h5")));
   EXPECT_EQ(plain, resolved_yaml(parse(sweep_with("output: b.h5"))));

@@ -77,7 +77,7 @@ class Decoder {
   struct Projections {
     at::Tensor queries_prerope, queries, keys, values;
   };
-  using Attend = std::function<at::Tensor(int64_t layer, const Projections&)>;
+  using Attend = std::function<at::Tensor(int64_t layer, Projections)>;
 
   at::Tensor load_norm(const Weights& weights, const std::string& name, int64_t size) const;
   Linear load_linear(const Weights& weights, const std::vector<std::string>& names,

@@ -4,39 +4,14 @@
 #include "harness/base/paths.h"
 #include "harness/base/yaml_map.h"
 #include "tasks/metrics.h"
-#include "tasks/text.h"
+#include "tasks/prompt_texts.h"
 
 namespace kvbench::longbench {
 namespace {
 
 constexpr int64_t kMostTokens = 1'000'000;
 
-// A text with newlines: a list of its lines, which may be empty; or one line as it stands. "" when
-// the key is absent.
-std::string read_lines(const YamlMap& map, const std::string& key) {
-  const YamlNode* node = map.find(key);
-  if (node == nullptr) return "";
-  if (node->kind == YamlNode::Kind::kScalar) return node->text;
-  std::vector<std::string> lines;
-  for (const YamlNode& item : read_items(*node, key, "lines")) {
-    if (item.kind != YamlNode::Kind::kScalar) {
-      throw_input_error("{}: {}: expected a line of text, got {}", item.place(), key,
-                        describe(item));
-    }
-    lines.push_back(item.text);
-  }
-  return join(lines, "\n");
-}
-
-// Whatever else stands in braces would reach the model as it is.
-void check_placeholders(const YamlMap& map, const std::string& key, const std::string& text) {
-  for (size_t open = text.find('{'); open != text.npos; open = text.find('{', open + 1)) {
-    const size_t close = text.find('}', open);
-    const std::string name = text.substr(open, close == text.npos ? close : close + 1 - open);
-    if (name == "{context}" || name == "{input}") continue;
-    map.fail(key, fmt::format("expected {{context}} or {{input}}, got \"{}\"", name));
-  }
-}
+const std::vector<std::string> kPlaceholders = {"{context}", "{input}"};
 
 }  // namespace
 
@@ -90,21 +65,14 @@ LongBenchSet read_longbench_set(const std::filesystem::path& file) {
   set.paper = map.required<bool>("paper");
   set.e = map.required<bool>("e");
   map.require("context");
-  set.context = read_lines(map, "context");
-  set.question = read_lines(map, "question");
-  set.answer_prefix = read_lines(map, "answer_prefix");
+  set.context = read_prompt_text(map, "context", kPlaceholders);
+  set.question = read_prompt_text(map, "question", kPlaceholders);
+  set.answer_prefix = read_prompt_text(map, "answer_prefix", kPlaceholders);
   set.prefix_in_input = map.optional("prefix_in_input", false);
-  set.official_template = read_lines(map, "official_template");
+  set.official_template = read_prompt_text(map, "official_template", kPlaceholders);
   if (set.official_template.empty()) {
     set.official_template =
         set.context + set.question + (set.prefix_in_input ? "" : set.answer_prefix);
-  }
-  for (const auto& [key, text] :
-       {std::pair<const char*, const std::string&>("context", set.context),
-        {"question", set.question},
-        {"answer_prefix", set.answer_prefix},
-        {"official_template", set.official_template}}) {
-    check_placeholders(map, key, text);
   }
   if (set.context.find("{context}") == set.context.npos) {
     map.fail("context", "expected {context} in it");

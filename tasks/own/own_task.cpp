@@ -6,6 +6,8 @@
 #include "harness/base/yaml_map.h"
 #include "tasks/file_source.h"
 #include "tasks/metrics.h"
+#include "tasks/prompt_texts.h"
+#include "tasks/text.h"
 
 namespace kvbench {
 namespace {
@@ -19,39 +21,83 @@ std::string filled_text(const JsonView& record, const char* key) {
   return text;
 }
 
+std::vector<Params::Given> read_parameters(const YamlMap& map) {
+  std::vector<Params::Given> parameters;
+  const YamlNode* node = map.find("parameters");
+  if (node == nullptr) return parameters;
+  require_map(*node, "parameters");
+  for (size_t i = 0; i < node->keys.size(); ++i) {
+    std::string text;
+    read_value(node->items[i], node->keys[i].text, text);
+    parameters.push_back({node->keys[i].text, text, node->items[i].line, node->items[i].file});
+  }
+  return parameters;
+}
+
 class OwnTask : public Task {
  public:
   OwnTask(std::string name, const YamlNode& settings) : name_(std::move(name)) {
-    const YamlMap map(settings, "the task", {"metric", "max_new_tokens"});
-    metric_ = read_choice(map.require("metric"), "metric", metric_names());
+    const YamlMap map(settings, "the task",
+                      {"metric", "parameters", "max_new_tokens", "context", "question",
+                       "answer_prefix", "chat_template", "prefix_in_turn", "end", "first_token",
+                       "first_line", "strip_start", "exact"});
     max_new_tokens_ = map.integer("max_new_tokens", 0, 1, kMostTokens);
     if (max_new_tokens_ == 0) map.require("max_new_tokens");
+    if (map.find("context") != nullptr) context_ = read_prompt_text(map, "context", {"{context}"});
+    if (map.find("question") != nullptr) {
+      question_ = read_prompt_text(map, "question", {"{question}"});
+    }
+    answer_prefix_ = read_prompt_text(map, "answer_prefix", {});
+    read_rules(map);
   }
 
   const std::string& name() const override { return name_; }
-  std::string metric() const override { return metric_; }
+  std::string metric() const override { return protocol_.grading.metric; }
 
   std::unique_ptr<SampleSource> open(const TaskRequest& request,
                                      const TokenCounter&) const override {
     if (request.file.empty()) {
       throw_input_error("{}: expected file (JSON lines), lengths cannot be generated", name_);
     }
-    Protocol protocol;
-    protocol.stop.first = StopRule::First::kIgnored;
-    protocol.grading.metric = metric_;
+    Protocol protocol = protocol_;
+    protocol.prompt.second_bos = request.second_bos;
+    if (request.max_length > 0) {
+      protocol.prompt.cut = PromptRule::Cut::kEnd;
+      protocol.prompt.max_length = request.max_length;
+    }
     return std::make_unique<FileSource>(
         request.file, request.samples, protocol,
         [this](const JsonView& record, int64_t line) { return read_sample(record, line); });
   }
 
  private:
+  void read_rules(const YamlMap& map) {
+    Grading& grading = protocol_.grading;
+    grading.metric = read_choice(map.require("metric"), "metric", metric_names());
+    grading.parameters = read_parameters(map);
+    grading.first_line = map.optional("first_line", false);
+    grading.strip_start = map.optional("strip_start", false);
+    grading.exact_too = map.optional("exact", true);
+    check_metric(grading.metric, grading.parameters);
+    if (!map.optional("chat_template", true)) protocol_.prompt.frame = PromptRule::Frame::kPlain;
+    protocol_.prompt.prefix_in_turn = map.optional("prefix_in_turn", false);
+    if (map.choice("end", "model", {"model", "newline"}) == "newline") {
+      protocol_.stop.ends = StopRule::Ends::kEosOrNewline;
+    }
+    const std::string first = map.choice("first_token", "ignored", {"ends", "ignored", "excluded"});
+    protocol_.stop.first = first == "ends"      ? StopRule::First::kEnds
+                           : first == "ignored" ? StopRule::First::kIgnored
+                                                : StopRule::First::kExcluded;
+  }
+
   Sample read_sample(const JsonView& record, int64_t line) const {
-    record.allow_only({"context", "question", "answers", "answer_prefix", "max_new_tokens"});
+    record.allow_only(
+        {"context", "question", "answers", "answer_prefix", "max_new_tokens", "all_classes"});
     Sample sample;
     sample.id = line;
-    sample.context = filled_text(record, "context");
-    sample.question = "\n" + filled_text(record, "question");
-    sample.answer_prefix = record.text_or("answer_prefix", "");
+    sample.context = fill_template(context_, {{"context", filled_text(record, "context")}});
+    sample.question = fill_template(question_, {{"question", filled_text(record, "question")}});
+    sample.answer_prefix = record.text_or("answer_prefix", answer_prefix_);
     const JsonView answers = record.at("answers");
     sample.references = answers.texts();
     if (sample.references.empty()) answers.fail("expected at least one text, got an empty list");
@@ -59,12 +105,15 @@ class OwnTask : public Task {
       // An empty text is contained in every prediction.
       if (reference.empty()) answers.fail("expected texts that are not empty");
     }
+    if (const auto classes = record.find("all_classes")) sample.classes = classes->texts();
     sample.max_new_tokens = record.integer_or("max_new_tokens", 1, kMostTokens, max_new_tokens_);
     return sample;
   }
 
-  std::string name_, metric_;
+  std::string name_;
+  std::string context_ = "{context}", question_ = "\n{question}", answer_prefix_;
   int64_t max_new_tokens_ = 0;
+  Protocol protocol_;
 };
 
 }  // namespace

@@ -91,6 +91,56 @@ TEST_F(OwnTaskTest, TheExampleIsGood) {
   EXPECT_EQ(samples.size(), 3U);
 }
 
+// configs/own_task.yaml names configs/own_task_rules.yaml so.
+TEST_F(OwnTaskTest, RulesOfOnesOwn) {
+  const Task& task = add_task(project_root() / "configs/own_task_rules.yaml");
+  EXPECT_EQ(task.name(), "own/own_task_rules");
+  EXPECT_EQ(&add_task(project_root() / "configs/own_task_rules.yaml"), &task);
+  EXPECT_EQ(&find_task("own/own_task_rules"), &task);
+  const auto source = task.open({.file = project_root() / "configs/own_data.jsonl"}, {});
+  const Protocol& rules = source->protocol();
+  EXPECT_EQ(rules.grading.metric, "qa_f1_score");
+  EXPECT_TRUE(rules.grading.first_line);
+  EXPECT_EQ(rules.stop.ends, StopRule::Ends::kEosOrNewline);
+  const Sample sample = source->sample(0);
+  EXPECT_TRUE(sample.question.starts_with("\nQuestion: ")) << sample.question;
+  EXPECT_TRUE(sample.question.ends_with("\nAnswer in a few words.")) << sample.question;
+  EXPECT_EQ(sample.max_new_tokens, 16);
+  const std::string other = ruler::input_error([&] {
+    add_task(folder_.write("contains_all.yaml", "metric: qa_f1_score\nmax_new_tokens: 8\n"));
+  });
+  EXPECT_NE(other.find("a task own/contains_all is there already"), std::string::npos) << other;
+}
+
+TEST_F(OwnTaskTest, EveryRuleIsRead) {
+  const auto task = load_own_task(
+      "own/x", folder_.write("x.yaml",
+                             "metric: rouge_score\nparameters: {recursion_limit: none}\n"
+                             "max_new_tokens: 8\ncontext: \"Text: {context}\"\n"
+                             "chat_template: false\nprefix_in_turn: true\nend: newline\n"
+                             "first_token: excluded\nstrip_start: true\nexact: false\n"));
+  const auto source = task->open({.file = folder_.write("d.jsonl", kGood), .max_length = 50}, {});
+  const Protocol& rules = source->protocol();
+  EXPECT_EQ(describe(rules.prompt),
+            "no chat template, answer prefix before the end of the user turn, context and question "
+            "tokenised apart, context's end cut off above 50 tokens");
+  EXPECT_EQ(describe(rules.stop),
+            "ends at the tokenizer's EOS or a newline, which are never the first token");
+  EXPECT_EQ(describe(rules.grading),
+            "rouge_score recursion_limit=none, white space stripped at the start");
+  EXPECT_FALSE(rules.grading.exact_too);
+  EXPECT_EQ(source->sample(0).context, "Text: The sky is blue.");
+}
+
+TEST_F(OwnTaskTest, EqualContextsShareAKey) {
+  const std::string other = R"({"context": "Grass.", "question": "?", "answers": ["a"]})";
+  const auto source =
+      find_task("own/contains_all")
+          .open({.file = folder_.write("d.jsonl", kGood + "\n" + other + "\n" + kGood + "\n")}, {});
+  EXPECT_EQ(source->context_key(0), source->context_key(2));
+  EXPECT_NE(source->context_key(0), source->context_key(1));
+}
+
 TEST_F(OwnTaskTest, ATasksFileIsReadStrictly) {
   const auto refuse = [&](const std::string& yaml, const std::string& part) {
     const std::string what =
@@ -100,6 +150,11 @@ TEST_F(OwnTaskTest, ATasksFileIsReadStrictly) {
   refuse("metric: string_match_al\nmax_new_tokens: 8\n", "did you mean string_match_all");
   refuse("metric: string_match_all\n", "max_new_tokens");
   refuse("metrik: string_match_all\nmax_new_tokens: 8\n", "metric");
+  refuse("metric: rouge_score\nmax_new_tokens: 8\nparameters: {recursion: none}\n",
+         "recursion_limit");
+  refuse("metric: rouge_score\nmax_new_tokens: 8\nquestion: \"{context}?\"\n",
+         "x.yaml:3: question: expected {question}, got \"{context}\"");
+  refuse("metric: rouge_score\nmax_new_tokens: 8\nend: newlin\n", "did you mean newline");
 }
 
 }  // namespace
