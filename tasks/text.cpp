@@ -76,6 +76,17 @@ std::string strip_start(std::string_view text) {
   return std::string(text.substr(static_cast<size_t>(begin)));
 }
 
+std::string strip_end(std::string_view text) {
+  size_t end = text.size();
+  while (end > 0) {
+    size_t begin = end - 1;
+    while (begin > 0 && (static_cast<unsigned char>(text[begin]) & 0xC0) == 0x80) --begin;
+    if (!strip_start(text.substr(begin, end - begin)).empty()) break;
+    end = begin;
+  }
+  return std::string(text.substr(0, end));
+}
+
 std::string collapse_spaces(std::string_view text) {
   std::string out;
   out.reserve(text.size());

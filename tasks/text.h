@@ -28,8 +28,9 @@ std::u32string_view strip_spaces(std::u32string_view text);
 // str.split(): the parts between runs of whitespace.
 std::vector<std::u32string> split_at_spaces(std::u32string_view text);
 
-// str.lstrip().
+// str.lstrip() and str.rstrip().
 std::string strip_start(std::string_view text);
+std::string strip_end(std::string_view text);
 
 // Every run of whitespace becomes one blank: re.sub(r"\s+", " ", text).
 std::string collapse_spaces(std::string_view text);

@@ -29,5 +29,14 @@ TEST(Text, CutsAtTheSeparatorOnly) {
   EXPECT_TRUE(split_lines("").empty());
 }
 
+TEST(Text, StripsAsPythonDoes) {
+  EXPECT_EQ(strip_start(" \u3000\n\ta \n"), "a \n");
+  EXPECT_EQ(strip_end("\n a \t\u2029 "), "\n a");
+  EXPECT_EQ(strip_end(" \n"), "");
+  EXPECT_EQ(strip_start(""), "");
+  EXPECT_EQ(strip_end("a\u200b"), "a\u200b");  // no white space in Python
+  EXPECT_EQ(strip_end("a\xff"), "a\xff");
+}
+
 }  // namespace
 }  // namespace kvbench

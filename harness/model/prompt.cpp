@@ -4,6 +4,7 @@
 
 #include "harness/base/error.h"
 #include "harness/base/hash.h"
+#include "tasks/text.h"
 
 namespace kvbench {
 
@@ -47,6 +48,22 @@ int64_t PromptFormat::n_around() const {
                               tokenizer_.encode(suffix_).size());
 }
 
+namespace {
+
+// A template that trims the user's text does so to the pieces in the turn. Cut behind the context,
+// as kvpress cuts, it meets a mark there instead of the text's end: then only the start is trimmed.
+void trim_as(const ChatTemplate& used, bool is_one_text, std::string& context,
+             std::string& question, std::string& in_turn) {
+  if (used.trims_start) context = strip_start(context);
+  if (!used.trims_end || !is_one_text) return;
+  for (std::string* last : {&in_turn, &question, &context}) {
+    *last = strip_end(*last);
+    if (!last->empty()) return;
+  }
+}
+
+}  // namespace
+
 PromptFormat::Around PromptFormat::around(const PromptRule& rule) const {
   if (rule.frame == PromptRule::Frame::kBare) return {"", rule.plain_tail};
   if (rule.frame == PromptRule::Frame::kPlain || !chat_template_) return {bos_, rule.plain_tail};
@@ -88,6 +105,9 @@ Prompt PromptFormat::prompt(const Sample& sample, const PromptRule& rule, bool w
       context = is_whole ? turn.substr(0, turn.size() - asked.size()) : turn;
       if (!is_whole) question = in_turn = "";
     }
+  }
+  if (chat_template_ && rule.frame == PromptRule::Frame::kChat) {
+    trim_as(*chat_template_, rule.as_one_text, context, question, in_turn);
   }
   prompt.context_text = head + context + (whole_prompt ? question + in_turn : "");
   prompt.question_text = (whole_prompt ? "" : question + in_turn) + tail + behind;

@@ -142,6 +142,35 @@ TEST_F(PromptRules, TheContextsEndIsCutOff) {
   EXPECT_EQ(roomy.context.size() + roomy.question.size(), 100u);
 }
 
+// As Llama 3's template: `content | trim`.
+TEST_F(PromptRules, ATemplateThatTrims) {
+  std::ofstream(folder_ / "chat_template.jinja")
+      << "{{ bos_token }}<u>{{ messages[0].content | trim }}</u>A:";
+  const PromptFormat trims(folder_, ChatTemplateUse::kYes);
+  EXPECT_TRUE(trims.chat_template()->trims_start && trims.chat_template()->trims_end);
+  EXPECT_FALSE(format_->chat_template()->trims_start || format_->chat_template()->trims_end);
+  const Sample sample = {.context = "\n The sky is blue.\n",
+                         .question = "Which colour? ",
+                         .answer_prefix = "The answer is: ",
+                         .references = {"blue"}};
+  PromptRule rule;
+  EXPECT_EQ(text(trims.prompt(sample, rule, false, kRoom)),
+            "<|endoftext|><u>The sky is blue.\n|Which colour? </u>A:The answer is: ");
+  rule.prefix_in_turn = rule.as_one_text = true;
+  EXPECT_EQ(text(trims.prompt(sample, rule, false, kRoom)),
+            "<|endoftext|><u>The sky is blue.\n|Which colour? The answer is:</u>A:");
+  EXPECT_EQ(text(format_->prompt(sample, rule, false, kRoom)),
+            "<|endoftext|><u>\n The sky is blue.\n|Which colour? The answer is: </u>A:");
+  Sample empty = sample;
+  empty.question = empty.answer_prefix = "";
+  EXPECT_EQ(text(trims.prompt(empty, rule, false, kRoom)),
+            "<|endoftext|><u>The sky is blue.|</u>A:");
+  rule.frame = PromptRule::Frame::kPlain;
+  EXPECT_TRUE(text(trims.prompt(sample, rule, false, kRoom))
+                  .ends_with("The answer is: "
+                             "\n"));
+}
+
 TEST_F(PromptRules, EndTokens) {
   const ModelConfig model;
   const auto id = [&](const char* token) {

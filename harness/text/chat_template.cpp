@@ -114,7 +114,12 @@ std::optional<ChatTemplate> load_chat_template(const fs::path& model_dir) {
   }
   const text::Frame frame =
       text::render_template(source->text, tokens, (model_dir / source->file).string());
-  return ChatTemplate{source->file, frame.prefix, frame.suffix, frame.fixed_date};
+  return ChatTemplate{source->file,
+                      frame.prefix,
+                      frame.suffix,
+                      frame.fixed_date,
+                      frame.trims == "start" || frame.trims == "both",
+                      frame.trims == "end" || frame.trims == "both"};
 }
 
 std::string bos_text(const fs::path& model_dir) {

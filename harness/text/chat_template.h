@@ -13,6 +13,8 @@ struct ChatTemplate {
   std::string prefix;  // before the user's text: BOS and default system text, where it writes them
   std::string suffix;  // after it, generation prompt included
   bool fixed_date = false;  // it asked for today's date and got the one below
+  // It takes away white space at these ends of the user's text (Llama 2 and 3: at both).
+  bool trims_start = false, trims_end = false;
 };
 
 // Today, for templates that ask: runs of different days compare. Those of Llama 3.1 and 3.2 hold
@@ -27,9 +29,7 @@ inline constexpr const char* kTemplateDate = "26 Jul 2024";
 //
 // Jinja2 renders it in the private Python (toolchain/chat_template.py), once: what it writes is
 // kept below <deps>/cache/chat_templates, by a hash of template, named tokens, script and version.
-// Two deliberate limits:
-//   - strftime_now gives kTemplateDate, whatever the day
-//   - Llama 2 and 3 trim the user's text; the text here is not trimmed
+// A deliberate limit: strftime_now gives kTemplateDate, whatever the day.
 // Throws InputError naming the file, with Jinja's own words: for a template that does not render
 // within the script's limits, that changes, repeats or leaves out the user's text, or whose frame
 // depends on it; and when Jinja2 is not installed yet.

@@ -36,14 +36,14 @@ std::string key_of(const json& request) {
 }
 
 std::string checksum(const json& entry) {
-  return sha256_hex(
-      json({entry.at("key"), entry.at("prefix"), entry.at("suffix"), entry.at("fixed_date")})
-          .dump());
+  return sha256_hex(json({entry.at("key"), entry.at("prefix"), entry.at("suffix"),
+                          entry.at("fixed_date"), entry.at("trims")})
+                        .dump());
 }
 
 Frame frame_of(const json& entry) {
   return {entry.at("prefix").get<std::string>(), entry.at("suffix").get<std::string>(),
-          entry.at("fixed_date").get<bool>()};
+          entry.at("fixed_date").get<bool>(), entry.at("trims").get<std::string>()};
 }
 
 // nullopt: not there, or not whole.
@@ -58,7 +58,7 @@ std::optional<Frame> read_cached(const fs::path& file, const std::string& key) {
   return std::nullopt;
 }
 
-// The script's answer: prefix, suffix and fixed_date.
+// The script's answer: prefix, suffix, fixed_date and trims.
 json run_script(const json& request, const std::string& place) {
   const std::string python = (deps_dir() / "venv/bin/python").string();
   const std::string set_up = "; run harness/toolchain/setup.sh base";

@@ -11,6 +11,7 @@ namespace kvbench::text {
 struct Frame {
   std::string prefix, suffix;
   bool fixed_date = false;
+  std::string trims;  // "", "start", "end", "both"
 };
 
 // `tokens` are names and texts that the template can use; `place` begins every complaint. A frame

@@ -4,7 +4,8 @@ does it (utils/chat_template_utils.py), for one user turn with add_generation_pr
 enable_thinking=False, as kvpress asks for it.
 
 stdin   {"template": text, "tokens": {"bos_token": text, ...}, "jinja2": version}
-stdout  {"prefix": text, "suffix": text, "fixed_date": whether the template asked for today's date}
+stdout  {"prefix": text, "suffix": text, "fixed_date": whether the template asked for today's date,
+         "trims": which ends of the text lose their white space: "", "start", "end" or "both"}
         or {"refused": why, one line} or {"setup": what is wrong with this Python, one line}
 
 Several texts are rendered: what stands around them must be the same for all. A template may trim
@@ -74,16 +75,14 @@ def environment(jinja2, strftime_now):
     return env
 
 
-def is_around(rendered, prefix, text, suffix):
-    """The template may have trimmed the text."""
-    return any(
-        rendered == prefix + given + suffix
-        for given in (text, text.strip(), text.lstrip(), text.rstrip())
-    )
+def trimmed(rendered, prefix, text, suffix):
+    """How the template trims the text, or None when it does something else to it."""
+    ways = {"": text, "both": text.strip(), "start": text.lstrip(), "end": text.rstrip()}
+    return next((way for way, given in ways.items() if rendered == prefix + given + suffix), None)
 
 
 def frame(env, request):
-    """What stands before and after the text."""
+    """What stands before and after the text, and how it is trimmed."""
     template = env.from_string(request["template"])
 
     def render(text):
@@ -103,10 +102,13 @@ def frame(env, request):
     prefix, suffix = first.split(TEXTS[0])
     if len(prefix) + len(suffix) > LONGEST_FRAME:
         raise Refused(f"it writes {len(prefix) + len(suffix)} characters around the user's text")
+    trims = ""
     for text in TEXTS[1:]:
-        if not is_around(render(text), prefix, text, suffix):
+        way = trimmed(render(text), prefix, text, suffix)
+        if way is None:
             raise Refused("what it writes depends on the user's text")
-    return prefix, suffix
+        trims = trims or way  # only a text with white space at its ends tells
+    return prefix, suffix, trims
 
 
 def rendered(jinja2, request):
@@ -116,8 +118,8 @@ def rendered(jinja2, request):
         asked.append(form)
         return FIXED_DATE.strftime(form)
 
-    prefix, suffix = frame(environment(jinja2, strftime_now), request)
-    return {"prefix": prefix, "suffix": suffix, "fixed_date": bool(asked)}
+    prefix, suffix, trims = frame(environment(jinja2, strftime_now), request)
+    return {"prefix": prefix, "suffix": suffix, "fixed_date": bool(asked), "trims": trims}
 
 
 def complaint(jinja2, error):
