@@ -77,7 +77,8 @@ struct Protocol {
   Grading grading;
 };
 
-// "chat, prefix in turn, cut middle 7500, ...": the rules in words, equal only for equal rules.
+// The rules in words, equal only where they give equal prompts, ends and scores: what ids of results
+// are made of.
 std::string describe(const PromptRule& rule);
 std::string describe(const StopRule& rule);
 std::string describe(const Grading& grading);

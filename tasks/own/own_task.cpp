@@ -59,6 +59,10 @@ class OwnTask : public Task {
     if (request.file.empty()) {
       throw_input_error("{}: expected file (JSON lines), lengths cannot be generated", name_);
     }
+    if (!request.answer_prefix) {
+      throw_input_error("{}: answer_prefix: off is RULER's; the task's own file and lines say it",
+                        name_);
+    }
     Protocol protocol = protocol_;
     protocol.prompt.second_bos = request.second_bos;
     if (request.max_length > 0) {

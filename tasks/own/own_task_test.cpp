@@ -132,6 +132,13 @@ TEST_F(OwnTaskTest, EveryRuleIsRead) {
   EXPECT_EQ(source->sample(0).context, "Text: The sky is blue.");
 }
 
+TEST_F(OwnTaskTest, AnOptionOfAnotherBenchmarkIsRefused) {
+  const TaskRequest request = {
+      .name = "own/contains_all", .file = folder_.write("d.jsonl", kGood), .answer_prefix = false};
+  const std::string what = ruler::input_error([&] { all_samples(request); });
+  EXPECT_NE(what.find("answer_prefix: off"), std::string::npos) << what;
+}
+
 TEST_F(OwnTaskTest, EqualContextsShareAKey) {
   const std::string other = R"({"context": "Grass.", "question": "?", "answers": ["a"]})";
   const auto source =
