@@ -3,8 +3,18 @@
 #include <fmt/format.h>
 
 #include "harness/base/error.h"
+#include "tasks/task.h"
 
 namespace kvbench {
+
+PromptRule as_requested(PromptRule rule, const TaskRequest& request) {
+  rule.second_bos = request.second_bos;
+  rule.max_length = request.max_length;
+  if (request.max_length > 0 && rule.cut == PromptRule::Cut::kNever) {
+    rule.cut = PromptRule::Cut::kEnd;
+  }
+  return rule;
+}
 
 std::string describe(const PromptRule& rule) {
   std::string text;

@@ -77,8 +77,8 @@ struct Protocol {
   Grading grading;
 };
 
-// The rules in words, equal only where they give equal prompts, ends and scores: what ids of results
-// are made of.
+// The rules in words, equal only where they give equal prompts, ends and scores: what ids of
+// results are made of.
 std::string describe(const PromptRule& rule);
 std::string describe(const StopRule& rule);
 std::string describe(const Grading& grading);

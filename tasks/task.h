@@ -42,6 +42,10 @@ struct TaskRequest {
   bool second_bos = false;    // PromptRule::second_bos
 };
 
+// The rule with what a request says of it: BOS, and a limit, above which a rule that cuts nothing
+// cuts the context's end off.
+PromptRule as_requested(PromptRule rule, const TaskRequest& request);
+
 // The samples of one request. They are made when they are asked for, any of them at any time and
 // always the same, so that a large source is never in memory whole.
 class SampleSource {
@@ -62,7 +66,9 @@ class Task {
  public:
   virtual ~Task() = default;
   virtual const std::string& name() const = 0;
-  virtual std::string metric() const = 0;  // a name of metric_names()
+  // The rules of a request, which its source has too. Throws InputError for an option that the task
+  // or the protocol does not have.
+  virtual Protocol protocol(const TaskRequest& request) const = 0;
   // By which the task can be asked and graded, the default first.
   virtual std::vector<std::string> protocols() const { return {"official"}; }
   virtual bool can_generate() const { return false; }

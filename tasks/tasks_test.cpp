@@ -33,9 +33,11 @@ TEST(Tasks, AnswerToTheirNameAndHaveAMetric) {
   for (const std::string& name : task_names()) {
     const Task& task = find_task(name);
     EXPECT_EQ(task.name(), name);
-    EXPECT_NE(std::find(metrics.begin(), metrics.end(), task.metric()), metrics.end()) << name;
+    EXPECT_NE(std::find(metrics.begin(), metrics.end(), task.protocol({}).grading.metric),
+              metrics.end())
+        << name;
   }
-  EXPECT_EQ(find_task("ruler/qa_2").metric(), "string_match_part");
+  EXPECT_EQ(find_task("ruler/qa_2").protocol({}).grading.metric, "string_match_part");
 }
 
 TEST(Tasks, GroupsAreTheBenchmarksTables) {

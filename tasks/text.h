@@ -43,6 +43,9 @@ std::string replace_all(std::string_view text, std::string_view from, std::strin
 std::string fill_template(std::string_view text,
                           const std::vector<std::pair<std::string_view, std::string_view>>& values);
 
+// Sorted by bytes, each text once.
+void sort_distinct(std::vector<std::string>& texts);
+
 std::string join(const std::vector<std::string>& parts, std::string_view separator);
 
 // The text cut at `separator` only; a last line without it counts, an empty rest does not.

@@ -31,15 +31,7 @@ fs::path DataSet::folder() const { return deps_dir() / "data" / name; }
 
 std::string DataSet::fetch_command() const { return "./kvbench data fetch " + name; }
 
-std::vector<std::string> data_set_names() {
-  std::vector<std::string> names;
-  std::error_code ignored;  // no folder, no names
-  for (const auto& entry : fs::directory_iterator(definitions(), ignored)) {
-    if (entry.path().extension() == ".yaml") names.push_back(entry.path().stem().string());
-  }
-  std::sort(names.begin(), names.end());
-  return names;
-}
+std::vector<std::string> data_set_names() { return yaml_names(definitions()); }
 
 DataSet named_data_set(const std::string& name) {
   const auto known = data_set_names();

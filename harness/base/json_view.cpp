@@ -110,6 +110,11 @@ const std::string& JsonView::text() const {
   return value_->get_ref<const std::string&>();
 }
 
+const std::string& JsonView::filled_text() const {
+  if (text().empty()) fail("expected a text that is not empty");
+  return text();
+}
+
 bool JsonView::boolean() const {
   if (!value_->is_boolean()) fail_type("true or false");
   return value_->get<bool>();

@@ -52,6 +52,7 @@ class JsonView {
   std::vector<int64_t> integers(int64_t low, int64_t high) const;
 
   const std::string& text() const;
+  const std::string& filled_text() const;  // a text that is not empty
   bool boolean() const;
   int64_t integer(int64_t low, int64_t high) const;  // low <= value <= high; 2.0 is no integer
   double positive() const;  // a number from 1e-30 to 1e30, which float32 holds with its inverse

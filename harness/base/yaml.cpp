@@ -264,4 +264,14 @@ YamlNode read_yaml(const std::filesystem::path& file, const std::string& asked_a
   return parse_yaml(text, file.string());
 }
 
+std::vector<std::string> yaml_names(const std::filesystem::path& folder) {
+  std::vector<std::string> names;
+  std::error_code ignored;  // no folder, no names
+  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored)) {
+    if (entry.path().extension() == ".yaml") names.push_back(entry.path().stem().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
 }  // namespace kvbench

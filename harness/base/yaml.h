@@ -54,4 +54,7 @@ YamlNode parse_yaml(const std::string& text, const std::string& label, bool with
 // As above, from a file. `asked_at`, when not empty, is the place that named the file.
 YamlNode read_yaml(const std::filesystem::path& file, const std::string& asked_at = "");
 
+// The names of the YAML files in a folder, without ".yaml", sorted; none where there is no folder.
+std::vector<std::string> yaml_names(const std::filesystem::path& folder);
+
 }  // namespace kvbench

@@ -71,6 +71,20 @@ const std::vector<YamlNode>& read_items(const YamlNode& node, const std::string&
   return node.items;
 }
 
+std::vector<Params::Given> read_params(const YamlNode& map, const std::string& skip) {
+  std::vector<Params::Given> params;
+  for (size_t i = 0; i < map.keys.size(); ++i) {
+    const std::string& key = map.keys[i].text;
+    const YamlNode& value = map.items[i];
+    if (key == skip) continue;
+    if (value.kind != YamlNode::Kind::kScalar) {
+      throw_input_error("{}: {}: expected one value, got {}", value.place(), key, describe(value));
+    }
+    params.push_back({key, value.text, value.line, value.file});
+  }
+  return params;
+}
+
 void check_range(const YamlNode& node, const std::string& label, int64_t value, int64_t low,
                  int64_t high) {
   if (value >= low && value <= high) return;

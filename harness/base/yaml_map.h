@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "harness/base/params.h"
 #include "harness/base/yaml.h"
 
 namespace kvbench {
@@ -47,6 +48,10 @@ void read_value(const YamlNode& node, const std::string& label, std::vector<T>& 
 
 // Throws unless `node` is a map; `what` names it.
 void require_map(const YamlNode& node, const std::string& what);
+
+// The values of a map that are parameters, but for the key `skip`; each knows where it stands, as
+// --set may have replaced one. Throws for a value that is a list or a map.
+std::vector<Params::Given> read_params(const YamlNode& map, const std::string& skip = "");
 
 // Throws `PLACE: LABEL: expected at least LOW, got VALUE` (or at most HIGH).
 void check_range(const YamlNode& node, const std::string& label, int64_t value, int64_t low,

@@ -57,15 +57,7 @@ bool ModelSpec::is_here() const {
   return fs::exists(path / "config.json", ignored);
 }
 
-std::vector<std::string> model_names() {
-  std::vector<std::string> names;
-  std::error_code ignored;  // no folder, no names
-  for (const auto& entry : fs::directory_iterator(models_folder(), ignored)) {
-    if (entry.path().extension() == ".yaml") names.push_back(entry.path().stem().string());
-  }
-  std::sort(names.begin(), names.end());
-  return names;
-}
+std::vector<std::string> model_names() { return yaml_names(models_folder()); }
 
 std::vector<std::string> known_hub_names() {
   std::vector<std::string> names;

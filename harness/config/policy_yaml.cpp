@@ -13,22 +13,6 @@
 namespace kvbench {
 namespace {
 
-// The values of a map that hold parameters, but for the key `skip`; each knows where it stands, as
-// --set may have replaced one.
-std::vector<Params::Given> read_params(const YamlNode& map, const std::string& skip = "") {
-  std::vector<Params::Given> params;
-  for (size_t i = 0; i < map.keys.size(); ++i) {
-    const std::string& key = map.keys[i].text;
-    const YamlNode& value = map.items[i];
-    if (key == skip) continue;
-    if (value.kind != YamlNode::Kind::kScalar) {
-      throw_input_error("{}: {}: expected one value, got {}", value.place(), key, describe(value));
-    }
-    params.push_back({key, value.text, value.line, value.file});
-  }
-  return params;
-}
-
 const std::vector<std::string> kDefinition = {"full", "scorer", "allocator", "weighting",
                                               "protect"};
 const std::vector<std::string> kPhases = {"prefill", "decode"};

@@ -19,6 +19,7 @@
 #include "tasks/ruler/ruler_task.h"
 #include "tasks/ruler/string_match.h"
 #include "tasks/ruler/structure_check.h"
+#include "tasks/ruler/test_records.h"
 #include "tasks/test_samples.h"
 #include "tasks/text.h"
 
@@ -46,6 +47,13 @@ std::vector<std::filesystem::path> sample_files(const std::filesystem::path& fol
     }
   }
   return {files.begin(), files.end()};
+}
+
+// Those of one task.
+std::vector<std::filesystem::path> files_of(const std::string& task) {
+  std::vector<std::filesystem::path> files = sample_files(reference());
+  std::erase_if(files, [&](const auto& file) { return file.stem() != task; });
+  return files;
 }
 
 std::string decimals(const Json& score) { return fmt::format("{:.2f}", score.get<double>()); }
@@ -88,8 +96,7 @@ TEST(RulerGolden, KvpressSplit) {
     const auto source = reference() / file.parent_path().filename() / file.filename();
     SCOPED_TRACE(source.string());
     const Task& task = find_task("ruler/" + file.stem().string());
-    const std::vector<Sample> samples =
-        all_samples({.name = task.name(), .file = source});
+    const std::vector<Sample> samples = all_samples({.name = task.name(), .file = source});
     const std::string bytes = read_bytes(file);
     const std::vector<std::string_view> lines = split_lines(bytes);
     ASSERT_EQ(samples.size(), lines.size());
@@ -164,10 +171,9 @@ TEST(RulerGolden, NiahStructure) {
 }
 
 TEST(RulerGolden, VariableTrackingStructure) {
-  bool any = false;
-  for (const auto& file : sample_files(reference())) {
-    if (file.stem() != "vt") continue;
-    any = true;
+  const auto files = files_of("vt");
+  if (files.empty()) GTEST_SKIP() << "no vt files below " << reference();
+  for (const auto& file : files) {
     std::set<int64_t> example_lines;
     for (const RulerRecord& record : read_ruler_file(file)) {
       SCOPED_TRACE(fmt::format("{}:{}", file.string(), record.line + 1));
@@ -176,14 +182,12 @@ TEST(RulerGolden, VariableTrackingStructure) {
     }
     EXPECT_EQ(example_lines.size(), 1u) << "the example is made once";
   }
-  if (!any) GTEST_SKIP() << "no vt files below " << reference();
 }
 
 TEST(RulerGolden, CommonWordsStructure) {
-  bool any = false;
-  for (const auto& file : sample_files(reference())) {
-    if (file.stem() != "cwe") continue;
-    any = true;
+  const auto files = files_of("cwe");
+  if (files.empty()) GTEST_SKIP() << "no cwe files below " << reference();
+  for (const auto& file : files) {
     const int64_t length = std::stoll(file.parent_path().filename());
     std::set<std::vector<std::vector<size_t>>> examples;
     std::map<size_t, std::set<std::vector<std::vector<size_t>>>> places;
@@ -196,14 +200,12 @@ TEST(RulerGolden, CommonWordsStructure) {
     EXPECT_EQ(examples.size(), 1u) << "a fixed shuffle";
     for (const auto& [distinct, fixed] : places) EXPECT_EQ(fixed.size(), 1u) << distinct;
   }
-  if (!any) GTEST_SKIP() << "no cwe files below " << reference();
 }
 
 TEST(RulerGolden, FrequentWordsStructure) {
-  bool any = false;
-  for (const auto& file : sample_files(reference())) {
-    if (file.stem() != "fwe") continue;
-    any = true;
+  const auto files = files_of("fwe");
+  if (files.empty()) GTEST_SKIP() << "no fwe files below " << reference();
+  for (const auto& file : files) {
     const int64_t length = std::stoll(file.parent_path().filename());
     std::map<int64_t, std::set<std::vector<size_t>>> patterns;
     for (const RulerRecord& record : read_ruler_file(file)) {
@@ -213,7 +215,6 @@ TEST(RulerGolden, FrequentWordsStructure) {
     }
     for (const auto& [words, fixed] : patterns) EXPECT_EQ(fixed.size(), 1u) << "a fixed shuffle";
   }
-  if (!any) GTEST_SKIP() << "no fwe files below " << reference();
 }
 
 // The share of the token budget that samples use, by the official files' tokenizer. A short essay

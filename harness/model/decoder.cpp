@@ -241,10 +241,10 @@ at::Tensor Decoder::forward(const at::Tensor& tokens, const at::Tensor& position
     at::Tensor change = layer.output(attended);
     attended.reset();
     if (config_.sandwich_norms) change = norm(change, layer.after_attention_norm);
-    hidden = hidden.add_(change);
+    hidden.add_(change);
     change = mlp(layer, norm(hidden, layer.mlp_norm));
     if (config_.sandwich_norms) change = norm(change, layer.after_mlp_norm);
-    hidden = hidden.add_(change);
+    hidden.add_(change);
   }
   return head_(norm(hidden, final_norm_)).to(at::kFloat);
 }

@@ -217,6 +217,16 @@ Joined join(std::vector<Results> files) {
   return joined;
 }
 
+Stratum scores_of(const Measured& measured) {
+  Stratum stratum;
+  for (const SampleRow& row : measured.rows) {
+    if (!row.error.empty()) continue;
+    stratum.values.push_back(row.score);
+    stratum.contexts.push_back(row.context_id);
+  }
+  return stratum;
+}
+
 bool is_full(const CellRow& cell) {
   return cell.policy == "full" ||
          (cell.scorer.empty() && cell.allocator.empty() && cell.ratio == 0);

@@ -6,6 +6,7 @@
 
 #include "harness/results/results_file.h"
 #include "harness/results/rows.h"
+#include "harness/results/stats.h"
 
 namespace kvbench {
 
@@ -35,6 +36,9 @@ struct Joined {
 // sample is known by its number, counts as a context, and cells of one task, length and compress
 // mode are about the same samples.
 Joined join(std::vector<Results> files);
+
+// Of the samples that did not fail.
+Stratum scores_of(const Measured& measured);
 
 // Whether the cell keeps the whole cache: what others are compared with.
 bool is_full(const CellRow& cell);

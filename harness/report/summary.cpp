@@ -100,12 +100,7 @@ Interval interval_of(const Line& line) {
   std::vector<Stratum> strata;
   for (const auto& entry : line.tasks) {
     if (!entry) return {NAN, NAN, NAN};
-    Stratum& stratum = strata.emplace_back();
-    for (const SampleRow& row : entry->measured->rows) {
-      if (!row.error.empty()) continue;
-      stratum.values.push_back(row.score);
-      stratum.contexts.push_back(row.context_id);
-    }
+    strata.push_back(scores_of(*entry->measured));
   }
   return stratified_mean(strata);
 }

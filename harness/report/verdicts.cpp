@@ -60,16 +60,6 @@ const Measured* find_cell(const Block& block, const std::string& task, const std
   return nullptr;
 }
 
-Stratum scores_of(const Measured& measured) {
-  Stratum stratum;
-  for (const SampleRow& row : measured.rows) {
-    if (!row.error.empty()) continue;
-    stratum.values.push_back(row.score);
-    stratum.contexts.push_back(row.context_id);
-  }
-  return stratum;
-}
-
 // The scores of one task, or of a sign the differences; empty where it did not run.
 Stratum stratum_of(const Block& block, const std::string& task, const Target& target) {
   const Measured* mine = find_cell(block, task, target.policy, target.ratio, target);

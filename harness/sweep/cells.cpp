@@ -66,6 +66,20 @@ PromptSample SampleGroup::at(int64_t i) const {
   return made;
 }
 
+std::optional<int64_t> SampleGroup::index_of(int64_t sample_id) const {
+  int64_t low = 0, high = samples->size();
+  while (low < high) {  // ids ascend
+    const int64_t middle = low + (high - low) / 2;
+    if (samples->id(middle) < sample_id) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  if (low == samples->size() || samples->id(low) != sample_id) return std::nullopt;
+  return low;
+}
+
 std::vector<std::vector<int64_t>> SampleGroup::by_context() const {
   std::vector<std::vector<int64_t>> groups;
   std::map<std::string, size_t> known;
@@ -181,13 +195,11 @@ void check_windows(const SampleGroup& group, const std::vector<Policy>& policies
 PlannedGroup plan_of(const SampleGroup& group, const std::vector<SweepCell>& cells) {
   PlannedGroup plan;
   for (const auto& cell : cells) plan.cells.push_back(cell.row);
-  std::map<int64_t, int64_t> index_of;
   for (int64_t i = 0; i < group.samples->size(); ++i) {
     plan.sample_ids.push_back(group.samples->id(i));
-    index_of[plan.sample_ids.back()] = i;
   }
-  plan.sample = [group, index_of](int64_t id) {
-    const PromptSample made = group.at(index_of.at(id));
+  plan.sample = [group](int64_t id) {
+    const PromptSample made = group.at(group.index_of(id).value());
     return PlannedSample{made.sample_hash, json_list(made.sample.references)};
   };
   return plan;

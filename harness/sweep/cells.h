@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,8 @@ struct SampleGroup {
   // Sample i of the source. Throws InputError when it cannot be made, or is too long for the model
   // with its answer.
   PromptSample at(int64_t i) const;
+  // Which sample of the source has the number; nullopt: none.
+  std::optional<int64_t> index_of(int64_t sample_id) const;
   // Samples that may share a context stand together, in the order of the first of each.
   std::vector<std::vector<int64_t>> by_context() const;
   // Of the scorers that draw: the same for a context whatever stands beside it.

@@ -199,10 +199,9 @@ std::string explain(const SweepConfig& sweep, const ExplainOptions& options) {
     rows = read_results(options.results.empty() ? config.output : options.results).rows;
   }
   for (const auto& group : open_groups(config, format, opened.config, "")) {
-    int64_t i = 0;
-    while (i < group.samples->size() && group.samples->id(i) != options.sample) ++i;
-    if (i == group.samples->size()) continue;
-    const PromptSample made = group.at(i);
+    const auto i = group.index_of(options.sample);
+    if (!i) continue;
+    const PromptSample made = group.at(*i);
     text += (text.empty() ? "" : "\n") + prompt_text(group, made, format, opened.config);
     for (const SampleRow& row : rows) {
       if (row.sample_hash != made.sample_hash || row.task != options.task) continue;

@@ -27,9 +27,7 @@ LongBenchItem read_longbench_item(const JsonView& record, const LongBenchSet& se
   item.line = line;
   item.id = record.text_or("_id", "");
   item.input = record.at("input").text();
-  const JsonView context = record.at("context");
-  item.context = context.text();
-  if (item.context.empty()) context.fail("expected a text that is not empty");
+  item.context = record.at("context").filled_text();
   const JsonView answers = record.at("answers");
   item.answers = answers.texts();
   if (item.answers.empty()) answers.fail("expected at least one text, got an empty list");

@@ -27,9 +27,8 @@ bool graded_by_what_is_contained(const std::string& metric) {
   return std::find(std::begin(kMetrics), std::end(kMetrics), metric) != std::end(kMetrics);
 }
 
-PromptRule prompt_rule(const LongBenchSet& set, const std::string& protocol, int64_t max_length) {
+PromptRule prompt_rule(const LongBenchSet& set, const std::string& protocol) {
   PromptRule rule;
-  rule.max_length = max_length;
   if (protocol == "official") {
     rule.frame = set.chat_template ? PromptRule::Frame::kChat : PromptRule::Frame::kPlain;
     rule.prefix_in_turn = true;
@@ -46,7 +45,6 @@ PromptRule prompt_rule(const LongBenchSet& set, const std::string& protocol, int
       rule.frame = PromptRule::Frame::kBare;
       rule.plain_tail = "";
     }
-    if (max_length > 0) rule.cut = PromptRule::Cut::kEnd;
   }
   return rule;
 }
@@ -61,8 +59,7 @@ Protocol protocol_of(const LongBenchSet& set, bool is_e, const TaskRequest& requ
     throw_input_error("{}: answer_prefix: off is not a choice of protocol {}, only of lukv",
                       request.name, protocol.name);
   }
-  protocol.prompt = prompt_rule(set, protocol.name, request.max_length);
-  protocol.prompt.second_bos = request.second_bos;
+  protocol.prompt = as_requested(prompt_rule(set, protocol.name), request);
   protocol.stop.first = official ? StopRule::First::kEnds : StopRule::First::kIgnored;
   if (official && set.newline_ends) {
     protocol.stop = {StopRule::Ends::kEosOrNewline, StopRule::First::kExcluded};
@@ -101,7 +98,9 @@ class LongBenchTask : public Task {
       : set_(std::move(set)), is_e_(is_e), name_("longbench/" + set_.name + (is_e ? "_e" : "")) {}
 
   const std::string& name() const override { return name_; }
-  std::string metric() const override { return set_.metric; }
+  Protocol protocol(const TaskRequest& request) const override {
+    return protocol_of(set_, is_e_, request);
+  }
   std::vector<std::string> protocols() const override { return protocol_names(); }
   std::string data_set() const override { return "longbench"; }
   std::filesystem::path file_in(const std::filesystem::path& folder) const override {
@@ -114,11 +113,11 @@ class LongBenchTask : public Task {
       throw_input_error("{}: expected file (LongBench's JSON lines), lengths cannot be generated",
                         name_);
     }
-    const Protocol protocol = protocol_of(set_, is_e_, request);
+    const Protocol rules = protocol(request);
     const bool with_prefix = request.answer_prefix;
     return std::make_unique<FileSource>(
-        request.file, request.samples, protocol,
-        [this, name = protocol.name, with_prefix](const JsonView& record, int64_t line) {
+        request.file, request.samples, rules,
+        [this, name = rules.name, with_prefix](const JsonView& record, int64_t line) {
           return sample(read_longbench_item(record, set_, line), name, with_prefix, line);
         });
   }

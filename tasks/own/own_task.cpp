@@ -14,26 +14,6 @@ namespace {
 
 constexpr int64_t kMostTokens = 1'000'000;
 
-std::string filled_text(const JsonView& record, const char* key) {
-  const JsonView view = record.at(key);
-  const std::string& text = view.text();
-  if (text.empty()) view.fail("expected a text that is not empty");
-  return text;
-}
-
-std::vector<Params::Given> read_parameters(const YamlMap& map) {
-  std::vector<Params::Given> parameters;
-  const YamlNode* node = map.find("parameters");
-  if (node == nullptr) return parameters;
-  require_map(*node, "parameters");
-  for (size_t i = 0; i < node->keys.size(); ++i) {
-    std::string text;
-    read_value(node->items[i], node->keys[i].text, text);
-    parameters.push_back({node->keys[i].text, text, node->items[i].line, node->items[i].file});
-  }
-  return parameters;
-}
-
 class OwnTask : public Task {
  public:
   OwnTask(std::string name, const YamlNode& settings) : name_(std::move(name)) {
@@ -52,25 +32,23 @@ class OwnTask : public Task {
   }
 
   const std::string& name() const override { return name_; }
-  std::string metric() const override { return protocol_.grading.metric; }
+  Protocol protocol(const TaskRequest& request) const override {
+    if (!request.answer_prefix) {
+      throw_input_error("{}: answer_prefix: off is RULER's; the task's own file and lines say it",
+                        name_);
+    }
+    Protocol protocol = protocol_;
+    protocol.prompt = as_requested(protocol.prompt, request);
+    return protocol;
+  }
 
   std::unique_ptr<SampleSource> open(const TaskRequest& request,
                                      const TokenCounter&) const override {
     if (request.file.empty()) {
       throw_input_error("{}: expected file (JSON lines), lengths cannot be generated", name_);
     }
-    if (!request.answer_prefix) {
-      throw_input_error("{}: answer_prefix: off is RULER's; the task's own file and lines say it",
-                        name_);
-    }
-    Protocol protocol = protocol_;
-    protocol.prompt.second_bos = request.second_bos;
-    if (request.max_length > 0) {
-      protocol.prompt.cut = PromptRule::Cut::kEnd;
-      protocol.prompt.max_length = request.max_length;
-    }
     return std::make_unique<FileSource>(
-        request.file, request.samples, protocol,
+        request.file, request.samples, protocol(request),
         [this](const JsonView& record, int64_t line) { return read_sample(record, line); });
   }
 
@@ -78,7 +56,10 @@ class OwnTask : public Task {
   void read_rules(const YamlMap& map) {
     Grading& grading = protocol_.grading;
     grading.metric = read_choice(map.require("metric"), "metric", metric_names());
-    grading.parameters = read_parameters(map);
+    if (const YamlNode* parameters = map.find("parameters")) {
+      require_map(*parameters, "parameters");
+      grading.parameters = read_params(*parameters);
+    }
     grading.first_line = map.optional("first_line", false);
     grading.strip_start = map.optional("strip_start", false);
     grading.exact_too = map.optional("exact", true);
@@ -99,8 +80,8 @@ class OwnTask : public Task {
         {"context", "question", "answers", "answer_prefix", "max_new_tokens", "all_classes"});
     Sample sample;
     sample.id = line;
-    sample.context = fill_template(context_, {{"context", filled_text(record, "context")}});
-    sample.question = fill_template(question_, {{"question", filled_text(record, "question")}});
+    sample.context = fill_template(context_, {{"context", record.at("context").filled_text()}});
+    sample.question = fill_template(question_, {{"question", record.at("question").filled_text()}});
     sample.answer_prefix = record.text_or("answer_prefix", answer_prefix_);
     const JsonView answers = record.at("answers");
     sample.references = answers.texts();

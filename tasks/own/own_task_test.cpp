@@ -50,9 +50,15 @@ TEST_F(OwnTaskTest, ALineIsASample) {
 
 TEST_F(OwnTaskTest, GradesByWhatIsContained) {
   const std::vector<std::string> references = {"blue", "azure"};
-  EXPECT_EQ(grade(find_task("own/contains_all").metric(), "It is Blue.", references), 50);
-  EXPECT_EQ(grade(find_task("own/contains_any").metric(), "It is Blue.", references), 100);
-  EXPECT_EQ(grade(find_task("own/contains_any").metric(), "It is red.", references), 0);
+  EXPECT_EQ(
+      grade(find_task("own/contains_all").protocol({}).grading.metric, "It is Blue.", references),
+      50);
+  EXPECT_EQ(
+      grade(find_task("own/contains_any").protocol({}).grading.metric, "It is Blue.", references),
+      100);
+  EXPECT_EQ(
+      grade(find_task("own/contains_any").protocol({}).grading.metric, "It is red.", references),
+      0);
 }
 
 TEST_F(OwnTaskTest, MistakesAreNamedWithTheirLine) {

@@ -4,6 +4,7 @@
 
 #include "harness/base/error.h"
 #include "harness/base/json_view.h"
+#include "tasks/text.h"
 
 namespace kvbench::ruler {
 namespace {
@@ -15,12 +16,6 @@ nlohmann::json read_set(const std::filesystem::path& file, const char* name) {
   return read_json(file);
 }
 
-std::string text_at(const JsonView& object, const char* key) {
-  const JsonView view = object.at(key);
-  if (view.text().empty()) view.fail("expected a text that is not empty");
-  return view.text();
-}
-
 // An empty answer is contained in every prediction.
 std::vector<std::string> checked_outputs(std::vector<std::string> outputs, const JsonView& view) {
   if (outputs.empty()) view.fail_type("at least one answer");
@@ -28,11 +23,6 @@ std::vector<std::string> checked_outputs(std::vector<std::string> outputs, const
     if (output.empty()) view.fail("expected answers that are not empty");
   }
   return outputs;
-}
-
-void sort_distinct(std::vector<std::string>& documents) {
-  std::sort(documents.begin(), documents.end());
-  documents.erase(std::unique(documents.begin(), documents.end()), documents.end());
 }
 
 size_t index_of(const std::vector<std::string>& documents, const std::string& document) {
@@ -66,7 +56,7 @@ QaData read_squad(const std::filesystem::path& file) {
   QaData data;
   for_each_item(articles, [&](const JsonView& article) {
     for_each_item(article.at("paragraphs"), [&](const JsonView& paragraph) {
-      data.documents.push_back(text_at(paragraph, "context"));
+      data.documents.push_back(paragraph.at("context").filled_text());
     });
   });
   sort_distinct(data.documents);
@@ -87,7 +77,7 @@ QaData read_squad(const std::filesystem::path& file) {
         const JsonView answers = qa.at("answers");
         for_each_item(answers,
                       [&](const JsonView& answer) { outputs.push_back(answer.at("text").text()); });
-        data.questions.push_back({text_at(qa, "question"),
+        data.questions.push_back({qa.at("question").filled_text(),
                                   checked_outputs(std::move(outputs), answers),
                                   {of_article[p]},
                                   more});
@@ -111,7 +101,7 @@ QaData read_hotpotqa(const std::filesystem::path& file) {
     data.documents.insert(data.documents.end(), documents.begin(), documents.end());
     const JsonView answer = entry.at("answer");
     data.questions.push_back(
-        {text_at(entry, "question"), checked_outputs({answer.text()}, answer), {}, {}});
+        {entry.at("question").filled_text(), checked_outputs({answer.text()}, answer), {}, {}});
   });
   sort_distinct(data.documents);
   for (size_t i = 0; i < own.size(); ++i) {

@@ -7,7 +7,6 @@
 #include <fstream>
 
 #include "harness/base/error.h"
-#include "harness/base/files.h"
 #include "tasks/text.h"
 
 namespace kvbench {
@@ -59,21 +58,6 @@ RulerRecord read_ruler_record(const JsonView& fields, int64_t line) {
   if (const auto prefix = fields.find("answer_prefix")) record.answer_prefix = prefix->text();
   record.token_position_answer = integer("token_position_answer");
   return record;
-}
-
-std::vector<RulerRecord> read_ruler_file(const std::filesystem::path& file, int64_t limit) {
-  std::vector<RulerRecord> records;
-  for_each_json_line(read_file(file), file.string(), [&](const JsonView& record, int64_t line) {
-    records.push_back(read_ruler_record(record, line));
-    return static_cast<int64_t>(records.size()) != limit;
-  });
-  if (limit > 0 && static_cast<int64_t>(records.size()) == limit) return records;
-  if (records.empty()) throw_input_error("{}: there are no samples in it", file.string());
-  if (limit > 0) {
-    throw_input_error("{}: {} samples were asked for, the file has {}", file.string(), limit,
-                      records.size());
-  }
-  return records;
 }
 
 void write_ruler_file(const std::filesystem::path& file, const std::vector<RulerRecord>& records) {

@@ -1,5 +1,5 @@
-// RULER's own files: one JSON object per line, <dir>/<task>/validation.jsonl. RULERv2's are read too
-// (test.jsonl); there `input` is called `question` and `outputs` `expected_answer`.
+// RULER's own files: one JSON object per line, <dir>/<task>/validation.jsonl. RULERv2's are read
+// too (test.jsonl); there `input` is called `question` and `outputs` `expected_answer`.
 #pragma once
 
 #include <cstdint>
@@ -31,12 +31,6 @@ struct RulerRecord {
 // Throws InputError with the record's place for a missing field, a wrong type or an empty list of
 // outputs.
 RulerRecord read_ruler_record(const JsonView& fields, int64_t line);
-
-// The first `limit` records, 0 = all. Lines are cut at "\n" only; blank ones are skipped but
-// counted. Throws InputError "FILE:LINE: ..." (1-based) for malformed JSON, a missing field, a
-// wrong type or an empty list of outputs, and when the file holds fewer records than `limit` or
-// none.
-std::vector<RulerRecord> read_ruler_file(const std::filesystem::path& file, int64_t limit = 0);
 
 // Byte for byte what the official writer (json.dump with ensure_ascii) makes of the same fields.
 // Throws InputError when the file cannot be opened, std::runtime_error when writing fails.

@@ -1,6 +1,7 @@
 #include "tasks/ruler/ruler_file.h"
 
 #include "tasks/ruler/test_files.h"
+#include "tasks/ruler/test_records.h"
 
 namespace kvbench {
 namespace {

@@ -22,7 +22,14 @@ class RulerTask : public Task {
   RulerTask(std::string name, const std::filesystem::path& file);
 
   const std::string& name() const override { return name_; }
-  std::string metric() const override { return metric_; }
+  Protocol protocol(const TaskRequest& request) const override {
+    Protocol protocol;
+    if (!request.answer_prefix) protocol.name += ", no answer prefix";
+    protocol.prompt = as_requested(protocol.prompt, request);
+    protocol.stop.first = StopRule::First::kIgnored;
+    protocol.grading.metric = metric_;
+    return protocol;
+  }
 
   bool can_generate() const override { return true; }
   std::filesystem::path file_in(const std::filesystem::path& folder) const override {
@@ -73,10 +80,9 @@ class RulerTask : public Task {
 // No sample is kept.
 class RulerTask::Generated : public SampleSource {
  public:
-  Generated(const RulerTask& task, Protocol protocol, const TaskRequest& request,
-            const TokenCounter& count_tokens)
+  Generated(const RulerTask& task, const TaskRequest& request, const TokenCounter& count_tokens)
       : task_(task),
-        protocol_(std::move(protocol)),
+        protocol_(task.protocol(request)),
         size_(request.samples),
         answer_prefix_(request.answer_prefix),
         records_(task.generator_->start(
@@ -99,34 +105,14 @@ class RulerTask::Generated : public SampleSource {
 
 std::unique_ptr<SampleSource> RulerTask::open(const TaskRequest& request,
                                               const TokenCounter& count_tokens) const {
-  Protocol protocol;
-  if (!request.answer_prefix) protocol.name += ", no answer prefix";
-  protocol.stop.first = StopRule::First::kIgnored;
-  protocol.grading.metric = metric_;
-  protocol.prompt.second_bos = request.second_bos;
-  if (request.max_length > 0) {
-    protocol.prompt.cut = PromptRule::Cut::kEnd;
-    protocol.prompt.max_length = request.max_length;
-  }
   if (request.file.empty()) {
-    return std::make_unique<Generated>(*this, protocol, request, count_tokens);
+    return std::make_unique<Generated>(*this, request, count_tokens);
   }
   const auto read = [this, with_prefix = request.answer_prefix](const JsonView& line,
                                                                 int64_t number) {
     return to_sample(read_ruler_record(line, number), line.file(), with_prefix);
   };
-  return std::make_unique<FileSource>(request.file, request.samples, protocol, read);
-}
-
-std::vector<Params::Given> read_parameters(const YamlNode& map) {
-  require_map(map, "parameters");
-  std::vector<Params::Given> parameters;
-  for (size_t i = 0; i < map.keys.size(); ++i) {
-    std::string text;
-    read_value(map.items[i], map.keys[i].text, text);
-    parameters.push_back({map.keys[i].text, text, map.items[i].line});
-  }
-  return parameters;
+  return std::make_unique<FileSource>(request.file, request.samples, protocol(request), read);
 }
 
 RulerTask::RulerTask(std::string name, const std::filesystem::path& file) : name_(std::move(name)) {
@@ -137,9 +123,12 @@ RulerTask::RulerTask(std::string name, const std::filesystem::path& file) : name
   tokens_to_generate_ = map.required<int64_t>("tokens_to_generate");
   check_range(map.require("tokens_to_generate"), "tokens_to_generate", tokens_to_generate_, 1,
               INT32_MAX);
-  const YamlNode* given = map.find("parameters");
-  Params params(family_, file.string(),
-                given == nullptr ? std::vector<Params::Given>() : read_parameters(*given));
+  std::vector<Params::Given> given;
+  if (const YamlNode* parameters = map.find("parameters")) {
+    require_map(*parameters, "parameters");
+    given = read_params(*parameters);
+  }
+  Params params(family_, file.string(), std::move(given));
   generator_ = Registry<RulerGenerator>::instance().find(family_).make(params);
   params.finish();
 }

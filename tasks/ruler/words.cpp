@@ -10,12 +10,6 @@
 namespace kvbench::ruler {
 namespace {
 
-std::vector<std::string> distinct(std::vector<std::string> words) {
-  std::sort(words.begin(), words.end());
-  words.erase(std::unique(words.begin(), words.end()), words.end());
-  return words;
-}
-
 std::vector<std::string> load_list(const std::filesystem::path& file) {
   const std::string bytes = read_data_file(file);
   std::vector<std::string> words;
@@ -24,7 +18,8 @@ std::vector<std::string> load_list(const std::filesystem::path& file) {
     if (!line.empty()) words.emplace_back(line);
   }
   if (words.empty()) throw_input_error("{}: expected one word a line, got none", file.string());
-  return distinct(std::move(words));
+  sort_distinct(words);
+  return words;
 }
 
 }  // namespace
@@ -55,7 +50,8 @@ std::vector<std::string> load_all_words(const std::filesystem::path& folder) {
     const std::vector<std::string> list = load_list(folder / name);
     words.insert(words.end(), list.begin(), list.end());
   }
-  return distinct(std::move(words));
+  sort_distinct(words);
+  return words;
 }
 
 std::vector<std::string> load_more_words(const std::filesystem::path& file) {
@@ -65,7 +61,8 @@ std::vector<std::string> load_more_words(const std::filesystem::path& file) {
   if (!list.is_object()) view.fail_type("an object of numbers and words");
   std::vector<std::string> words;
   for (const auto& [number, word] : list.items()) words.push_back(view.at(number).text());
-  return distinct(std::move(words));
+  sort_distinct(words);
+  return words;
 }
 
 }  // namespace kvbench::ruler
