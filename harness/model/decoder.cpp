@@ -173,14 +173,15 @@ int64_t Decoder::kv_bytes(int64_t n_tokens) const {
 at::Tensor Decoder::norm(const at::Tensor& hidden, const at::Tensor& weight) const {
   const at::Tensor x = hidden.to(at::kFloat);
   const at::Tensor scale = at::rsqrt(x.square().mean({-1}, true) + config_.rms_norm_eps);
-  return ((x * scale).to(weight.scalar_type()) * weight).to(dtype_);
+  return (x * scale).to(weight.scalar_type()).mul_(weight).to(dtype_);
 }
 
 Decoder::Projections Decoder::project(const Layer& layer, const at::Tensor& hidden,
                                       const RopeAngles& angles) const {
   const int64_t S = hidden.size(0), m = hidden.size(1), d = config_.head_dim;
   const int64_t Hq = config_.n_heads, H = config_.n_kv_heads;
-  const at::Tensor heads = layer.qkv(hidden).view({S, m, Hq + 2 * H, d});
+  const at::Tensor heads =
+      layer.qkv(norm(hidden, layer.attention_norm)).view({S, m, Hq + 2 * H, d});
   at::Tensor queries = heads.narrow(2, 0, Hq), keys = heads.narrow(2, Hq, H);
   if (config_.qk_norm) {
     queries = norm(queries, layer.q_norm);
@@ -190,9 +191,23 @@ Decoder::Projections Decoder::project(const Layer& layer, const at::Tensor& hidd
           heads.narrow(2, Hq + H, H)};
 }
 
-at::Tensor Decoder::mlp(const Layer& layer, const at::Tensor& hidden) const {
+// In blocks of tokens: what stands between the products is several times as large as a context's
+// hidden states.
+void Decoder::add_mlp(const Layer& layer, const at::Tensor& hidden) const {
+  constexpr int64_t kBlock = 256;
   const char* activation = config_.activation == Activation::kSilu ? "silu" : "gelu_tanh";
-  return layer.down(gated_activation(layer.gate_up(hidden), activation));
+  const int64_t n_tokens = hidden.size(1);
+  for (int64_t first = 0; first < n_tokens;) {
+    // No block so short that it would be multiplied another way.
+    const int64_t left = n_tokens - first;
+    const int64_t n = left <= kBlock + Linear::kFewTokens ? left : kBlock;
+    const at::Tensor block = hidden.narrow(1, first, n);
+    at::Tensor change =
+        layer.down(gated_activation(layer.gate_up(norm(block, layer.mlp_norm)), activation));
+    if (config_.sandwich_norms) change = norm(change, layer.after_mlp_norm);
+    block.add_(change);
+    first += n;
+  }
 }
 
 at::Tensor Decoder::frequencies_at(const at::Tensor& positions) const {
@@ -213,22 +228,23 @@ at::Tensor Decoder::forward(const at::Tensor& tokens, const at::Tensor& position
   }
   for (int64_t l = 0; l < config_.n_layers; ++l) {
     const Layer& layer = layers_[l];
-    const Projections heads = project(layer, norm(hidden, layer.attention_norm),
-                                      layer.local_rope ? local_angles : angles);
-    at::Tensor attended = attend(l, heads).flatten(2);  // [S, m, Hq * d]
+    Projections heads = project(layer, hidden, layer.local_rope ? local_angles : angles);
+    // Queries, keys and values go before the next products need room.
+    at::Tensor attended = attend(l, std::move(heads)).flatten(2);  // [S, m, Hq * d]
     if (logits == Logits::kLast && l + 1 == config_.n_layers) {
       // Nobody attends to what the last layer makes of the other tokens.
-      attended = attended.select(1, -1);
-      hidden = hidden.select(1, -1);
+      attended = attended.narrow(1, -1, 1);
+      hidden = hidden.narrow(1, -1, 1);
     }
     at::Tensor change = layer.output(attended);
+    attended.reset();
     if (config_.sandwich_norms) change = norm(change, layer.after_attention_norm);
-    hidden = hidden + change;
-    change = mlp(layer, norm(hidden, layer.mlp_norm));
-    if (config_.sandwich_norms) change = norm(change, layer.after_mlp_norm);
-    hidden = hidden + change;
+    hidden.add_(change);
+    change.reset();
+    add_mlp(layer, hidden);
   }
-  return head_(norm(hidden, final_norm_)).to(at::kFloat);
+  const at::Tensor result = head_(norm(hidden, final_norm_)).to(at::kFloat);
+  return logits == Logits::kLast ? result.squeeze(1) : result;
 }
 
 void Decoder::check_tokens(const at::Tensor& tokens, int64_t first_position) const {
@@ -254,7 +270,7 @@ at::Tensor Decoder::prefill(const std::vector<int32_t>& tokens, const Observer& 
       at::arange(n_tokens, at::TensorOptions(at::kLong).device(device_)).unsqueeze(0);
   const at::Tensor frequencies = frequencies_at(positions).view({-1}).to(device_);
   const int64_t n_budgeted = config_.n_budgeted_layers();
-  const auto attend = [&](int64_t l, const Projections& p) {
+  const auto attend = [&](int64_t l, Projections p) {
     LayerView view;
     view.index = layers_[l].cache_slot;
     view.n_layers = n_budgeted;
@@ -264,6 +280,7 @@ at::Tensor Decoder::prefill(const std::vector<int32_t>& tokens, const Observer& 
     view.queries = p.queries.squeeze(0).transpose(0, 1);
     view.keys = p.keys.squeeze(0).transpose(0, 1).contiguous();
     view.values = p.values.squeeze(0).transpose(0, 1).contiguous();
+    p = {};
     view.output_weight = layers_[l].output.weight();
     view.inverse_frequencies = frequencies;
     view.rope_factor = rope_attention_factor(config_);
@@ -287,7 +304,7 @@ at::Tensor Decoder::extend(const at::Tensor& tokens, DecodeBatch& batch, Logits 
   batch.reserve(m);
   const at::Tensor positions =
       (at::tensor(next, at::kLong).unsqueeze(1) + at::arange(m, at::kLong)).to(device_);
-  const auto attend = [&](int64_t l, const Projections& p) {
+  const auto attend = [&](int64_t l, Projections p) {
     const Layer& layer = layers_[l];
     at::Tensor attended = batch.append_and_attend(layer.cache_slot, p.queries, p.keys, p.values,
                                                   config_.attention_scale, layer.window);

@@ -130,7 +130,11 @@ RopeAngles rope_angles(const at::Tensor& positions, const at::Tensor& inverse_fr
 at::Tensor rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin) {
   const auto halves = x.to(at::kFloat).chunk(2, -1);
   const at::Tensor &first = halves[0], &second = halves[1];
-  return at::cat({first * cos - second * sin, second * cos + first * sin}, -1).to(x.scalar_type());
+  const at::Tensor turned = at::empty(x.sizes(), x.options().dtype(at::kFloat));
+  auto into = turned.chunk(2, -1);
+  at::mul_out(into[0], first, cos).sub_(second * sin);
+  at::mul_out(into[1], second, cos).add_(first * sin);
+  return turned.to(x.scalar_type());
 }
 
 }  // namespace kvbench
