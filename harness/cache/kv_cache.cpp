@@ -1,9 +1,6 @@
 #include "harness/cache/kv_cache.h"
 
 #include <ATen/ATen.h>
-#include <sys/mman.h>
-
-#include <new>
 
 #include "harness/base/error.h"
 #include "kernels/ragged_rows_torch.h"
@@ -15,21 +12,6 @@ constexpr int64_t kGrowth = 64;  // tokens: an append is in place at least this 
 
 at::Tensor index_tensor(const std::vector<int64_t>& values, c10::Device device) {
   return at::tensor(values, at::kLong).to(device);
-}
-
-// Buffers outlive the prefill's temporaries. Between them on the heap they would leave holes, each
-// too small for what the next layer needs (SmolLM2 at 1024 tokens: 115 MiB of holes), so that on a
-// CPU those worth it are mappings of their own.
-at::Tensor empty_buffer(int64_t rows, int64_t head_dim, const at::TensorOptions& options) {
-  constexpr size_t kWorthAMapping = size_t{128} << 10;
-  const size_t bytes = static_cast<size_t>(rows * head_dim) * options.dtype().itemsize();
-  if (!options.device().is_cpu() || bytes < kWorthAMapping) {
-    return at::empty({rows, head_dim}, options);
-  }
-  void* mapped = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (mapped == MAP_FAILED) throw std::bad_alloc();
-  return at::from_blob(
-      mapped, {rows, head_dim}, [bytes](void* at) { munmap(at, bytes); }, options);
 }
 
 bool layer_has_room(const KvCache::Layer& layer, int64_t n_tokens) {
@@ -51,7 +33,7 @@ void move_to_buffers_with_room(KvCache::Layer& layer, int64_t n_tokens) {
     rows += length + n_tokens;
   }
   const auto copy = [&](const at::Tensor& buffer) {
-    at::Tensor other = empty_buffer(rows, buffer.size(1), buffer.options());
+    at::Tensor other = at::empty({rows, buffer.size(1)}, buffer.options());
     for (size_t h = 0; h < moved.starts.size(); ++h) {
       other.narrow(0, moved.starts[h], layer.lengths[h])
           .copy_(buffer.narrow(0, layer.starts[h], layer.lengths[h]));
@@ -90,8 +72,8 @@ void KvCache::store(int64_t index, const at::Tensor& keys, const at::Tensor& val
     layer.capacities.push_back(kept.count(h));
     rows += kept.count(h);
   }
-  layer.keys = empty_buffer(rows, keys.size(2), keys.options());
-  layer.values = empty_buffer(rows, keys.size(2), keys.options());
+  layer.keys = at::empty({rows, keys.size(2)}, keys.options());
+  layer.values = at::empty_like(layer.keys);
   const auto device = keys.device();
   const at::Tensor positions = index_tensor(kept.positions, device);
   const at::Tensor offsets = index_tensor(kept.offsets, device);
@@ -171,9 +153,8 @@ void KvCache::commit() {
 KvCache KvCache::clone() const {
   KvCache copy = *this;
   for (auto& layer : copy.layers_) {
-    for (at::Tensor* buffer : {&layer.keys, &layer.values}) {
-      *buffer = empty_buffer(buffer->size(0), buffer->size(1), buffer->options()).copy_(*buffer);
-    }
+    layer.keys = layer.keys.clone();
+    layer.values = layer.values.clone();
   }
   return copy;
 }

@@ -1,14 +1,10 @@
 // kvbench VERB ...: the only place that prints errors and decides the exit status.
 // 0 done, 1 the work failed, 2 the request was wrong (one line on stderr).
 #include <fmt/format.h>
-#include <link.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include <string_view>
 
 #include "harness/base/error.h"
 #include "harness/base/names.h"
+#include "harness/cli/memory.h"
 #include "harness/cli/verbs.h"
 #include "harness/model/device.h"
 
@@ -32,26 +28,8 @@ std::string command_line_error(const CLI::App& app, const CLI::ParseError& e, in
   return message + "; see --help";
 }
 
-// LibTorch registers its thousands of operators while it is loaded. The code and constants that
-// this touches stay resident, 45 MiB that a run hardly reads again: they are dropped, and what is
-// wanted comes back from the file. Writable segments, relocations with them, are left alone.
-void drop_start_pages_of_libtorch() {
-  const auto drop = [](dl_phdr_info* object, size_t, void*) {
-    if (std::string_view(object->dlpi_name).find("/libtorch") == std::string_view::npos) return 0;
-    const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-    for (int i = 0; i < object->dlpi_phnum; ++i) {
-      const ElfW(Phdr)& segment = object->dlpi_phdr[i];
-      if (segment.p_type != PT_LOAD || (segment.p_flags & PF_W) != 0) continue;
-      const uintptr_t begin = object->dlpi_addr + segment.p_vaddr, first = begin / page * page;
-      madvise(reinterpret_cast<void*>(first), begin + segment.p_memsz - first, MADV_DONTNEED);
-    }
-    return 0;
-  };
-  dl_iterate_phdr(drop, nullptr);
-}
-
 int run(int argc, char** argv) {
-  drop_start_pages_of_libtorch();
+  keep_memory_small();
   CLI::App app("Which KV-cache eviction policy, at which budget, and what it costs.", "kvbench");
   app.require_subcommand(1);
   add_run(app);
