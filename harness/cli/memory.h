@@ -4,7 +4,7 @@
 namespace kvbench {
 
 // Drops the pages that only the loading of LibTorch has read, and lets its CPU tensors be allocated
-// without the holes that its own allocator leaves. Before the first tensor and the first thread.
+// without the holes that its own allocator leaves. Call it before the first tensor and thread.
 void keep_memory_small();
 
 }  // namespace kvbench
