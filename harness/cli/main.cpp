@@ -4,6 +4,7 @@
 
 #include "harness/base/error.h"
 #include "harness/base/names.h"
+#include "harness/cli/memory.h"
 #include "harness/cli/verbs.h"
 #include "harness/model/device.h"
 
@@ -28,6 +29,7 @@ std::string command_line_error(const CLI::App& app, const CLI::ParseError& e, in
 }
 
 int run(int argc, char** argv) {
+  keep_memory_small();
   CLI::App app("Which KV-cache eviction policy, at which budget, and what it costs.", "kvbench");
   app.require_subcommand(1);
   add_run(app);

@@ -180,7 +180,8 @@ Decoder::Projections Decoder::project(const Layer& layer, const at::Tensor& hidd
                                       const RopeAngles& angles) const {
   const int64_t S = hidden.size(0), m = hidden.size(1), d = config_.head_dim;
   const int64_t Hq = config_.n_heads, H = config_.n_kv_heads;
-  const at::Tensor heads = layer.qkv(hidden).view({S, m, Hq + 2 * H, d});
+  const at::Tensor heads =
+      layer.qkv(norm(hidden, layer.attention_norm)).view({S, m, Hq + 2 * H, d});
   at::Tensor queries = heads.narrow(2, 0, Hq), keys = heads.narrow(2, Hq, H);
   if (config_.qk_norm) {
     queries = norm(queries, layer.q_norm);
@@ -192,23 +193,21 @@ Decoder::Projections Decoder::project(const Layer& layer, const at::Tensor& hidd
 
 // In blocks of tokens: what stands between the products is several times as large as a context's
 // hidden states.
-at::Tensor Decoder::mlp(const Layer& layer, const at::Tensor& hidden) const {
-  constexpr int64_t kBlock = 512;
+void Decoder::add_mlp(const Layer& layer, const at::Tensor& hidden) const {
+  constexpr int64_t kBlock = 256;
   const char* activation = config_.activation == Activation::kSilu ? "silu" : "gelu_tanh";
-  const auto block = [&](const at::Tensor& rows) {
-    return layer.down(gated_activation(layer.gate_up(rows), activation));
-  };
-  const int64_t n_tokens = hidden.dim() == 3 ? hidden.size(1) : 1;
-  if (n_tokens <= kBlock) return block(hidden);
-  at::Tensor out = at::empty_like(hidden);
+  const int64_t n_tokens = hidden.size(1);
   for (int64_t first = 0; first < n_tokens;) {
     // No block so short that it would be multiplied another way.
     const int64_t left = n_tokens - first;
     const int64_t n = left <= kBlock + Linear::kFewTokens ? left : kBlock;
-    out.narrow(1, first, n).copy_(block(hidden.narrow(1, first, n)));
+    const at::Tensor block = hidden.narrow(1, first, n);
+    at::Tensor change =
+        layer.down(gated_activation(layer.gate_up(norm(block, layer.mlp_norm)), activation));
+    if (config_.sandwich_norms) change = norm(change, layer.after_mlp_norm);
+    block.add_(change);
     first += n;
   }
-  return out;
 }
 
 at::Tensor Decoder::frequencies_at(const at::Tensor& positions) const {
@@ -229,24 +228,23 @@ at::Tensor Decoder::forward(const at::Tensor& tokens, const at::Tensor& position
   }
   for (int64_t l = 0; l < config_.n_layers; ++l) {
     const Layer& layer = layers_[l];
-    Projections heads = project(layer, norm(hidden, layer.attention_norm),
-                                layer.local_rope ? local_angles : angles);
+    Projections heads = project(layer, hidden, layer.local_rope ? local_angles : angles);
     // Queries, keys and values go before the next products need room.
     at::Tensor attended = attend(l, std::move(heads)).flatten(2);  // [S, m, Hq * d]
     if (logits == Logits::kLast && l + 1 == config_.n_layers) {
       // Nobody attends to what the last layer makes of the other tokens.
-      attended = attended.select(1, -1);
-      hidden = hidden.select(1, -1);
+      attended = attended.narrow(1, -1, 1);
+      hidden = hidden.narrow(1, -1, 1);
     }
     at::Tensor change = layer.output(attended);
     attended.reset();
     if (config_.sandwich_norms) change = norm(change, layer.after_attention_norm);
     hidden.add_(change);
-    change = mlp(layer, norm(hidden, layer.mlp_norm));
-    if (config_.sandwich_norms) change = norm(change, layer.after_mlp_norm);
-    hidden.add_(change);
+    change.reset();
+    add_mlp(layer, hidden);
   }
-  return head_(norm(hidden, final_norm_)).to(at::kFloat);
+  const at::Tensor result = head_(norm(hidden, final_norm_)).to(at::kFloat);
+  return logits == Logits::kLast ? result.squeeze(1) : result;
 }
 
 void Decoder::check_tokens(const at::Tensor& tokens, int64_t first_position) const {

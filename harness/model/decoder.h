@@ -89,7 +89,8 @@ class Decoder {
   at::Tensor forward(const at::Tensor& tokens, const at::Tensor& positions, const Attend& attend,
                      Logits logits) const;
   Projections project(const Layer& layer, const at::Tensor& hidden, const RopeAngles& angles) const;
-  at::Tensor mlp(const Layer& layer, const at::Tensor& hidden) const;
+  // Adds the layer's feed-forward part to hidden [S, m, D], in place.
+  void add_mlp(const Layer& layer, const at::Tensor& hidden) const;
   at::Tensor norm(const at::Tensor& hidden, const at::Tensor& weight) const;
 
   ModelConfig config_;

@@ -5,7 +5,7 @@ usage: peak_memory.py MODEL [--dtype D] [--tokens N]      MODEL as `./kvbench in
        peak_memory.py --random [--tokens N]               random weights of Llama-3.2-1B's shape, bfloat16
 
 Prints the peak in MiB, its libraries included, beside the bytes of the weights as they are held, of the
-full cache, and the peak of a model of 75 kB, which is what the program takes without a model.
+full cache, and the peak of a model of 75 kB: that of the program's start, which gives a part of it back.
 """
 import argparse
 import json
@@ -94,8 +94,7 @@ def main():
         empty, _ = peak(TINY, few, "float32", folder / "tiny.h5")
         used, cache = peak(model, ids, given.dtype, folder / "out.h5")
         print(f"weights {weights:.0f} MiB, cache {cache:.0f} MiB, peak {used:.0f} MiB = "
-              f"{(used - cache) / weights:.3f} x weights + cache; without a model {empty:.0f} MiB, "
-              f"so {(used - cache - empty) / weights:.3f} x without the program itself")
+              f"{(used - cache) / weights:.3f} x weights + cache; without a model {empty:.0f} MiB")
 
 
 if __name__ == "__main__":
