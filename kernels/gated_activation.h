@@ -7,6 +7,7 @@
 #pragma once
 
 #include "kernels/ragged_cache.h"
+#include "kernels/stream.h"
 
 namespace kvbench {
 
@@ -24,5 +25,7 @@ struct GatedActivation {
 void gated_activation_reference(const GatedActivation& op);
 
 void gated_activation_cpu(const GatedActivation& op);
+
+CudaStatus gated_activation_cuda(const GatedActivation& op, CudaStream stream);
 
 }  // namespace kvbench

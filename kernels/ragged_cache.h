@@ -5,12 +5,23 @@
 // starts[s*H+h] .. starts[s*H+h] + lengths[s*H+h] - 1 of both. Every head has its own length.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace kvbench {
 
 // What a tensor's elements are. kFloat16 and kBFloat16 are stored as their 16 bits.
 enum class DType { kFloat32, kBFloat16, kFloat16 };
+
+inline int64_t element_bytes(DType dtype) { return dtype == DType::kFloat32 ? 4 : 2; }
+
+// Rows of n heads as tensors hold them, [n_heads, n_rows, head_dim] in any order of the first two:
+// strides are in elements, the elements of a row lie side by side. CUDA kernels read 16 bytes at a
+// time: the pointer and both strides must be multiples of that.
+struct HeadRows {
+  const void* data = nullptr;
+  int64_t head_stride = 0, row_stride = 0;
+};
 
 struct RaggedShape {
   int64_t n_sequences = 0;  // S
