@@ -9,9 +9,8 @@ foreach(arch ${KVBENCH_CUDA_ARCHITECTURES})
   string(APPEND nvcc_codes ",sm_${arch}")
 endforeach()
 
-file(GLOB cuda_sources CONFIGURE_DEPENDS kernels/*_cuda.cu)
-set(cuda_objects)
-foreach(source ${cuda_sources})
+# The object of a source, in `objects`.
+function(kvb_cuda_object source objects)
   get_filename_component(name ${source} NAME_WE)
   set(object ${CMAKE_BINARY_DIR}/cuda/${name}.o)
   add_custom_command(OUTPUT ${object}
@@ -21,7 +20,13 @@ foreach(source ${cuda_sources})
       --Werror all-warnings -MD -MF ${object}.d
     DEPENDS ${source} DEPFILE ${object}.d
     COMMENT "CUDA ${name}" VERBATIM)
-  list(APPEND cuda_objects ${object})
+  set(${objects} ${${objects}} ${object} PARENT_SCOPE)
+endfunction()
+
+file(GLOB cuda_sources CONFIGURE_DEPENDS kernels/*_cuda.cu)
+set(cuda_objects)
+foreach(source ${cuda_sources})
+  kvb_cuda_object(${source} cuda_objects)
 endforeach()
 add_custom_target(cuda_kernels DEPENDS ${cuda_objects})
 
@@ -55,3 +60,13 @@ endfunction()
 
 kvb_ptx_tests(kernels_ptx_test SOURCES ${operator_tests} OBJECTS ${cuda_objects})
 add_dependencies(kernels_ptx_test cuda_kernels)
+
+# The engine's own tests.
+set(nvcc_codes compute_80)
+set(ptx_test_objects)
+file(GLOB ptx_test_kernels CONFIGURE_DEPENDS kernels/ptx/*.cu)
+foreach(source ${ptx_test_kernels})
+  kvb_cuda_object(${source} ptx_test_objects)
+endforeach()
+file(GLOB ptx_tests CONFIGURE_DEPENDS kernels/ptx/*_test.cpp)
+kvb_ptx_tests(ptx_engine_test SOURCES ${ptx_tests} OBJECTS ${ptx_test_objects})
