@@ -44,8 +44,8 @@ list(FILTER ptx_sources EXCLUDE REGEX "_test\\.cpp$")
 add_library(ptx_engine OBJECT ${ptx_sources})
 target_include_directories(ptx_engine PUBLIC ${CMAKE_SOURCE_DIR})
 target_include_directories(ptx_engine SYSTEM PUBLIC ${KVBENCH_CUDA_HEADERS})
-# Registers are the same bytes as integers and as floats.
-target_compile_options(ptx_engine PRIVATE -fno-strict-aliasing)
+# Registers are the same bytes as integers and as floats, and what is fused is the kernel's affair.
+target_compile_options(ptx_engine PRIVATE -fno-strict-aliasing -ffp-contract=off)
 target_link_libraries(ptx_engine PRIVATE warnings)
 
 function(kvb_ptx_tests name)

@@ -213,6 +213,7 @@ class Decoder {
         return register_slot(a.name);
       }
       case Argument::Kind::kNumber:
+        if (bytes == 0 && a.number_type == 'i') return constant(a.number == 0 ? 0 : kAll, 4);
         if ((a.number_type == 'f' && bytes != 4) || (a.number_type == 'd' && bytes != 8) ||
             bytes == 0) {
           unknown();
