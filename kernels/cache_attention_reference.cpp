@@ -3,22 +3,22 @@
 #include <limits>
 #include <vector>
 
+#include "kernels/cache_attention.h"
 #include "kernels/element.h"
-#include "kernels/ragged_attention.h"
 
 namespace kvbench {
 namespace {
 
 template <class E>
-void attention(const RaggedAttention& op) {
+void attention(const CacheAttention& op) {
   using Storage = typename E::Storage;
-  const auto& [S, m, Hq, H, d] = op.shape;
+  const auto& [S, m, Hq, H, d] = op.shape();
   for (int64_t s = 0; s < S; ++s) {
     for (int64_t q = 0; q < Hq; ++q) {
       const int64_t h = q / (Hq / H);
-      const int64_t start = op.starts[s * H + h], length = op.lengths[s * H + h];
-      const auto* keys = static_cast<const Storage*>(op.keys[s]) + start * d;
-      const auto* values = static_cast<const Storage*>(op.values[s]) + start * d;
+      const int64_t start = op.cache.starts[s * H + h], length = op.cache.lengths[s * H + h];
+      const auto* keys = static_cast<const Storage*>(op.cache.keys) + start * d;
+      const auto* values = static_cast<const Storage*>(op.cache.values) + start * d;
       for (int64_t i = 0; i < m; ++i) {
         const int64_t row = ((s * m + i) * Hq + q) * d;
         const auto* query = static_cast<const Storage*>(op.query) + row;
@@ -48,8 +48,8 @@ void attention(const RaggedAttention& op) {
 
 }  // namespace
 
-void ragged_attention_reference(const RaggedAttention& op) {
-  with_element(op.dtype, [&](auto element) { attention<decltype(element)>(op); });
+void cache_attention_reference(const CacheAttention& op) {
+  with_element(op.cache.dtype, [&](auto element) { attention<decltype(element)>(op); });
 }
 
 }  // namespace kvbench

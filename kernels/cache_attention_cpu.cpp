@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "kernels/cache_attention.h"
 #include "kernels/element.h"
-#include "kernels/ragged_attention.h"
 #include "kernels/vector_math.h"
 
 namespace kvbench {
@@ -105,28 +105,27 @@ class UnitWorker {
   using Storage = typename E::Storage;
 
  public:
-  explicit UnitWorker(const RaggedAttention& op)
+  explicit UnitWorker(const CacheAttention& op)
       : op_(op),
-        d_(op.shape.head_dim),
+        d_(op.shape().head_dim),
         padded_(padded(d_)),
-        group_(op.shape.n_heads / op.shape.n_kv_heads),
-        rows_(group_ * op.shape.n_tokens),
+        group_(op.shape().n_heads / op.shape().n_kv_heads),
+        rows_(group_ * op.shape().n_tokens),
         queries_(rows_ * padded_),
         scores_(rows_ * kTile),
         keys_(kTile * padded_),
         values_(kTile * padded_) {}
 
   void run(const Unit& unit, Partial& partial) {
-    const auto& [S, m, Hq, H, d] = op_.shape;
+    const auto& [S, m, Hq, H, d] = op_.shape();
     load_queries(unit);
     partial.largest.assign(rows_, kNegInf);
     partial.total.assign(rows_, 0);
     partial.sum.assign(rows_ * padded_, 0);
     const int64_t head = unit.sequence * H + unit.kv_head;
-    const auto* keys = static_cast<const Storage*>(op_.keys[unit.sequence]) + op_.starts[head] * d;
-    const auto* values =
-        static_cast<const Storage*>(op_.values[unit.sequence]) + op_.starts[head] * d;
-    const int64_t first_seen = op_.lengths[head] - m + 1;  // rows that token 0 may see
+    const auto* keys = static_cast<const Storage*>(op_.cache.keys) + op_.cache.starts[head] * d;
+    const auto* values = static_cast<const Storage*>(op_.cache.values) + op_.cache.starts[head] * d;
+    const int64_t first_seen = op_.cache.lengths[head] - m + 1;  // rows that token 0 may see
     for (int64_t j0 = unit.first_key; j0 < unit.end_key; j0 += kTile) {
       const int64_t count = std::min(kTile, unit.end_key - j0);
       score_tile(keys + j0 * d, count);
@@ -139,7 +138,7 @@ class UnitWorker {
  private:
   // Query rows of the group, scaled, in float: row g * m + i.
   void load_queries(const Unit& unit) {
-    const auto& [S, m, Hq, H, d] = op_.shape;
+    const auto& [S, m, Hq, H, d] = op_.shape();
     for (int64_t g = 0; g < group_; ++g) {
       for (int64_t i = 0; i < m; ++i) {
         const auto* query = static_cast<const Storage*>(op_.query) +
@@ -186,7 +185,7 @@ class UnitWorker {
 
   // Scores of a tile become weights; earlier sums are rescaled to the new maximum.
   void softmax_tile(int64_t j0, int64_t count, int64_t first_seen, Partial& partial) {
-    const int64_t m = op_.shape.n_tokens;
+    const int64_t m = op_.shape().n_tokens;
     for (int64_t row = 0; row < rows_; ++row) {
       float* scores = scores_.data() + row * kTile;
       const int64_t end = first_seen + row % m - j0;  // of the rows that the token sees
@@ -218,16 +217,16 @@ class UnitWorker {
     }
   }
 
-  const RaggedAttention& op_;
+  const CacheAttention& op_;
   int64_t d_, padded_, group_, rows_;
   std::vector<float> queries_, scores_, keys_, values_;
 };
 
 // Merges the splits of one (sequence, KV head), in order, and writes its output rows.
 template <class E>
-void combine(const RaggedAttention& op, const Unit& first, const Partial* partials,
+void combine(const CacheAttention& op, const Unit& first, const Partial* partials,
              int64_t n_splits) {
-  const auto& [S, m, Hq, H, d] = op.shape;
+  const auto& [S, m, Hq, H, d] = op.shape();
   const int64_t group = Hq / H, stride = padded(d);
   std::vector<float> sum(d);
   for (int64_t row = 0; row < group * m; ++row) {
@@ -251,14 +250,14 @@ void combine(const RaggedAttention& op, const Unit& first, const Partial* partia
 }
 
 template <class E>
-void attention(const RaggedAttention& op) {
-  const auto& [S, m, Hq, H, d] = op.shape;
+void attention(const CacheAttention& op) {
+  const auto& [S, m, Hq, H, d] = op.shape();
   std::vector<Unit> units;
   std::vector<int64_t> first_unit;  // of each (sequence, KV head), and one past the end
   for (int64_t s = 0; s < S; ++s) {
     for (int64_t h = 0; h < H; ++h) {
       first_unit.push_back(static_cast<int64_t>(units.size()));
-      const int64_t length = op.lengths[s * H + h];
+      const int64_t length = op.cache.lengths[s * H + h];
       for (int64_t j = 0; j < length; j += kSplit) {
         units.push_back({s, h, j, std::min(j + kSplit, length), 0});
       }
@@ -282,8 +281,8 @@ void attention(const RaggedAttention& op) {
 
 }  // namespace
 
-void ragged_attention_cpu(const RaggedAttention& op) {
-  with_element(op.dtype, [&](auto element) { attention<decltype(element)>(op); });
+void cache_attention_cpu(const CacheAttention& op) {
+  with_element(op.cache.dtype, [&](auto element) { attention<decltype(element)>(op); });
 }
 
 }  // namespace kvbench
