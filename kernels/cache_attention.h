@@ -14,6 +14,8 @@
 
 namespace kvbench {
 
+struct DecodeWork;
+
 struct CacheAttention {
   RaggedCache cache;            // lengths include the new tokens; each >= m
   int64_t n_tokens = 0;         // m
@@ -22,14 +24,17 @@ struct CacheAttention {
   int64_t window = 0;           // rows that a token sees at most; 0 = all
   const void* query = nullptr;  // [S, m, Hq, d] contiguous, of the cache's dtype
   void* out = nullptr;          // [S, m, Hq, d]
-  void* workspace = nullptr;    // of the CUDA kernel
+  // CUDA: a plan for these lengths (decode_plan.h) on the device, or none: then every head is split
+  // into the same number of ranges.
+  const DecodeWork* work = nullptr;
+  const int32_t* first_work = nullptr;  // [S * H + 1]
+  int64_t n_work = 0;
+  void* workspace = nullptr;  // CUDA: cache_attention_workspace_bytes() of it
 
   RaggedShape shape() const {
     return {cache.n_sequences, n_tokens, n_heads, cache.n_kv_heads, cache.head_dim};
   }
 };
-
-size_t cache_attention_workspace_bytes(const CacheAttention& op);
 
 // Plain loops, every sum in double: the truth that the fast ones are tested against.
 void cache_attention_reference(const CacheAttention& op);
@@ -38,6 +43,8 @@ void cache_attention_reference(const CacheAttention& op);
 // threads nor on which other sequences are in the call.
 void cache_attention_cpu(const CacheAttention& op);
 
+// head_dim: a multiple of 8 up to 256.
+size_t cache_attention_workspace_bytes(const CacheAttention& op);
 CudaStatus cache_attention_cuda(const CacheAttention& op, CudaStream stream);
 
 }  // namespace kvbench

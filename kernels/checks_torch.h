@@ -37,6 +37,12 @@ inline void check_index(const at::Tensor& index, const char* name, at::ScalarTyp
               index.scalar_type(), " ", index.sizes(), " on ", index.device());
 }
 
+// Keys, values or queries of all heads of a layer.
+inline void check_head_rows(const at::Tensor& rows, const char* name) {
+  TORCH_CHECK(rows.dim() == 3, name, ": expected [heads, tokens, head size], got ", rows.sizes());
+  dtype_of(rows);
+}
+
 // The tensor itself when kernels can read its rows where they lie: the elements of the last
 // dimension side by side, every row at a multiple of 16 bytes. Else a copy that is.
 inline at::Tensor with_whole_rows(const at::Tensor& rows) {
