@@ -25,3 +25,32 @@ foreach(source ${cuda_sources})
 endforeach()
 add_library(cuda_kernels STATIC ${cuda_objects})
 set_target_properties(cuda_kernels PROPERTIES LINKER_LANGUAGE CXX)
+
+# ---- tests of the CUDA kernels without a GPU (kernels/ptx/README.md) -----------------------------
+# The tests of the operators once more, on the very objects above: kernels/ptx executes their PTX and
+# stands in for the CUDA runtime.
+if(NOT KVBENCH_NVCC OR KVBENCH_SANITIZE)
+  return()
+endif()
+get_filename_component(cuda_folder ${KVBENCH_NVCC} DIRECTORY)
+find_path(KVBENCH_CUDA_HEADERS cuda_runtime_api.h HINTS ${cuda_folder}/../include REQUIRED)
+
+file(GLOB ptx_sources CONFIGURE_DEPENDS kernels/ptx/*.cpp)
+list(FILTER ptx_sources EXCLUDE REGEX "_test\\.cpp$")
+add_library(ptx_engine OBJECT ${ptx_sources})
+target_include_directories(ptx_engine PUBLIC ${CMAKE_SOURCE_DIR})
+target_include_directories(ptx_engine SYSTEM PUBLIC ${KVBENCH_CUDA_HEADERS})
+# Registers are the same bytes as integers and as floats.
+target_compile_options(ptx_engine PRIVATE -fno-strict-aliasing)
+target_link_libraries(ptx_engine PRIVATE warnings)
+
+function(kvb_ptx_tests name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_compile_definitions(${name} PRIVATE KVBENCH_TEST_CUDA KVBENCH_TEST_ROOT="${CMAKE_SOURCE_DIR}")
+  target_link_libraries(${name} PRIVATE ${ARG_LINK} ptx_engine operators GTest::gtest warnings)
+  gtest_discover_tests(${name} TEST_PREFIX Ptx. DISCOVERY_TIMEOUT 60 WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
+    PROPERTIES LABELS unit TIMEOUT 300 ENVIRONMENT "OMP_NUM_THREADS=1")
+endfunction()
+
+kvb_ptx_tests(kernels_ptx_test SOURCES ${operator_tests} LINK cuda_kernels)
