@@ -1,6 +1,6 @@
-#include "kernels/oracle_step.h"
-
 #include <vector>
+
+#include "kernels/oracle_step.h"
 #include "kernels/softmax_cpu.h"
 
 namespace kvbench {

@@ -19,11 +19,18 @@ TEST(OracleStep, EqualsTheReference) {
       auto norms = random_values(H * G * T, 3);
       for (auto& x : norms) x = std::abs(x);
       std::vector<float> want(H * T);
-      OracleStep op = {H, H * G, T, n, d, dtype, 1 / std::sqrt(static_cast<float>(d))};
-      op.query = query.data();
-      op.keys = {keys.data(), n * d, d};
-      op.norms = norms.data();
-      op.importance = want.data();
+      const float scale = 1 / std::sqrt(static_cast<float>(d));
+      OracleStep op = {H,
+                       H * G,
+                       T,
+                       n,
+                       d,
+                       dtype,
+                       scale,
+                       query.data(),
+                       {keys.data(), n * d, d},
+                       norms.data(),
+                       want.data()};
       TestArray of_query(query), of_keys(keys);
       TestArray of_norms(norms), importance(want);
       TestArray<uint8_t> workspace(kTestsCuda ? oracle_step_workspace_bytes(op) : 0);
@@ -34,8 +41,8 @@ TEST(OracleStep, EqualsTheReference) {
       tested.importance = importance.data();
       tested.workspace = workspace.data();
       // The second step has other weights and keeps what the first one found to matter more.
-      for (const float scale : {op.scale, -op.scale}) {
-        op.scale = tested.scale = scale;
+      for (const float of_step : {scale, -scale}) {
+        op.scale = tested.scale = of_step;
         oracle_step_reference(op);
         KVB_RUN(oracle_step, tested);
         expect_near(importance.read(), want, 1e-5);
