@@ -73,26 +73,36 @@ class RowLanes {
     return x;
   }
 
-  // Shares the rows first ... end - 1 out over the warps of the block and calls f(row, is_there,
-  // part) with all lanes of a warp, several rows read ahead.
+  // Shares the rows first ... end - 1 out over the warps of the block, kAhead rows of a lane read
+  // together. Calls f(row, parts) with all lanes of a warp: part a is of row + a * rows_of_warp(),
+  // zeros from `end` on.
+  static constexpr int kAhead = 4;
   template <class F>
-  __device__ void for_rows(const T* rows, int64_t row_stride, int first, int end, F f) const {
-    constexpr int kAhead = 4;
+  __device__ void for_row_batches(const T* rows, int64_t row_stride, int first, int end,
+                                  F f) const {
     const int warp = threadIdx.x / kWarp, n_warps = blockDim.x / kWarp;
     const int step = kAhead * rows_of_warp();
     for (int r = first + warp * step; r < end; r += n_warps * step) {
+      const int row = r + row_of_lane();
       RowPart<T> parts[kAhead];
 #pragma unroll
       for (int a = 0; a < kAhead; ++a) {
-        const int row = r + a * rows_of_warp() + row_of_lane();
-        parts[a] = load(rows + row * row_stride, row < end);
+        const int ahead = row + a * rows_of_warp();
+        parts[a] = load(rows + ahead * row_stride, ahead < end);
       }
+      f(row, parts);
+    }
+  }
+
+  // The same row by row: f(row, is_there, part).
+  template <class F>
+  __device__ void for_rows(const T* rows, int64_t row_stride, int first, int end, F f) const {
+    for_row_batches(rows, row_stride, first, end, [&](int row, const RowPart<T>* parts) {
 #pragma unroll
       for (int a = 0; a < kAhead; ++a) {
-        const int row = r + a * rows_of_warp() + row_of_lane();
-        f(row, row < end, parts[a]);
+        f(row + a * rows_of_warp(), row + a * rows_of_warp() < end, parts[a]);
       }
-    }
+    });
   }
 
  private:
