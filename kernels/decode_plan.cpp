@@ -27,8 +27,11 @@ double DecodePlan::imbalance(std::span<const int64_t> lengths) const {
 }
 
 // The head whose splits are the longest gets one more, until there are enough and they are alike.
-DecodePlan make_decode_plan(std::span<const int64_t> lengths, int64_t n_blocks) {
-  const auto n_heads = std::ssize(lengths);
+DecodePlan make_decode_plan(std::span<const int64_t> lengths_now, int64_t n_blocks,
+                            int64_t growth) {
+  const auto n_heads = std::ssize(lengths_now);
+  std::vector<int64_t> lengths(lengths_now.begin(), lengths_now.end());
+  for (int64_t& length : lengths) length += growth;
   const auto total = std::accumulate(lengths.begin(), lengths.end(), int64_t{0});
   const int64_t wanted = std::clamp(n_blocks, n_heads, std::max(n_heads, total / kLeastRows));
   std::vector<int64_t> n_splits(n_heads, 1), best = n_splits;

@@ -26,9 +26,10 @@ struct DecodePlan {
   double imbalance(std::span<const int64_t> lengths) const;
 };
 
-// lengths: of all heads, each 1 or more. `n_blocks`: how many a device works on at once. The plan
-// has about as many, or more where that is what balances them, but none of fewer than kLeastRows
-// rows unless its head has no more.
-DecodePlan make_decode_plan(std::span<const int64_t> lengths, int64_t n_blocks);
+// lengths: of all heads, each 1 or more. `n_blocks`: how many a device works on at once; the plan
+// has about as many, or more where that is what balances them, as long as there are enough rows.
+// `growth`: rows that each head is still to get. A short head could be one long split by then, so
+// that heads are split by their lengths at the end; it costs a little now.
+DecodePlan make_decode_plan(std::span<const int64_t> lengths, int64_t n_blocks, int64_t growth = 0);
 
 }  // namespace kvbench

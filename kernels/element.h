@@ -119,4 +119,30 @@ void with_element(DType dtype, F&& f) {
   }
 }
 
+// x as E stores it, in float.
+template <class E>
+float rounded(float x) {
+  const typename E::Storage stored = E::from(x);
+  return E::load(&stored);
+}
+
+template <class E>
+Vec rounded(Vec v) {
+  typename E::Storage stored[kLanes];
+  E::store_lanes(v, stored);
+  return E::load_lanes(stored);
+}
+
+// with_element of a dtype and of a weight's, which is the same or float32.
+template <class F>
+void with_element_and_weight(DType dtype, DType weight_dtype, F&& f) {
+  with_element(dtype, [&](auto element) {
+    if (weight_dtype == DType::kFloat32) {
+      f(element, Float32{});
+    } else {
+      f(element, element);
+    }
+  });
+}
+
 }  // namespace kvbench

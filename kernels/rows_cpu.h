@@ -15,12 +15,21 @@ const typename E::Storage* row_of(const HeadRows& rows, int64_t h, int64_t t) {
          t * rows.row_stride;
 }
 
-// n < kLanes elements, zeros behind them.
+// The first n elements, or as many as a vector has; zeros behind them.
 template <class E>
 Vec load_first(const typename E::Storage* p, int64_t n) {
+  if (n >= kLanes) return E::load_lanes(p);
   typename E::Storage rest[kLanes] = {};
   std::copy(p, p + n, rest);
   return E::load_lanes(rest);
+}
+
+template <class E>
+void store_first(Vec v, typename E::Storage* p, int64_t n) {
+  if (n >= kLanes) return E::store_lanes(v, p);
+  typename E::Storage rest[kLanes];
+  E::store_lanes(v, rest);
+  std::copy(rest, rest + n, p);
 }
 
 // Calls f(c, x) for the elements c ... c + kLanes - 1 of a row of n, c = 0, kLanes, ...; behind its
