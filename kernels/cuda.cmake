@@ -28,7 +28,8 @@ set(cuda_objects)
 foreach(source ${cuda_sources})
   kvb_cuda_object(${source} cuda_objects)
 endforeach()
-add_custom_target(cuda_kernels DEPENDS ${cuda_objects})
+add_library(cuda_kernels STATIC ${cuda_objects})
+set_target_properties(cuda_kernels PROPERTIES LINKER_LANGUAGE CXX)
 
 # ---- tests of the CUDA kernels without a GPU (kernels/ptx/README.md) -----------------------------
 # The tests of the operators once more, on the very objects above: kernels/ptx executes their PTX and
@@ -49,17 +50,15 @@ target_compile_options(ptx_engine PRIVATE -fno-strict-aliasing -ffp-contract=off
 target_link_libraries(ptx_engine PRIVATE warnings)
 
 function(kvb_ptx_tests name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;OBJECTS" ${ARGN})
-  add_executable(${name} ${ARG_SOURCES} ${ARG_OBJECTS})
-  set_source_files_properties(${ARG_OBJECTS} PROPERTIES EXTERNAL_OBJECT ON GENERATED ON)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
   target_compile_definitions(${name} PRIVATE KVBENCH_TEST_CUDA KVBENCH_TEST_ROOT="${CMAKE_SOURCE_DIR}")
-  target_link_libraries(${name} PRIVATE ptx_engine operators GTest::gtest ${TORCH_DIR}/lib/libgomp.so.1 warnings)
+  target_link_libraries(${name} PRIVATE ${ARG_LINK} ptx_engine operators GTest::gtest warnings)
   gtest_discover_tests(${name} TEST_PREFIX Ptx. DISCOVERY_TIMEOUT 60 WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
     PROPERTIES LABELS unit TIMEOUT 300 ENVIRONMENT "OMP_NUM_THREADS=1")
 endfunction()
 
-kvb_ptx_tests(kernels_ptx_test SOURCES ${operator_tests} OBJECTS ${cuda_objects})
-add_dependencies(kernels_ptx_test cuda_kernels)
+kvb_ptx_tests(kernels_ptx_test SOURCES ${operator_tests} LINK cuda_kernels)
 
 # The engine's own tests.
 set(nvcc_codes compute_80)
@@ -68,8 +67,10 @@ file(GLOB ptx_test_kernels CONFIGURE_DEPENDS kernels/ptx/*.cu)
 foreach(source ${ptx_test_kernels})
   kvb_cuda_object(${source} ptx_test_objects)
 endforeach()
+add_library(ptx_test_kernels STATIC ${ptx_test_objects})
+set_target_properties(ptx_test_kernels PROPERTIES LINKER_LANGUAGE CXX)
 file(GLOB ptx_tests CONFIGURE_DEPENDS kernels/ptx/*_test.cpp)
-kvb_ptx_tests(ptx_engine_test SOURCES ${ptx_tests} OBJECTS ${ptx_test_objects})
+kvb_ptx_tests(ptx_engine_test SOURCES ${ptx_tests} LINK ptx_test_kernels)
 
 # Other orders of blocks and warps give equal bits; each barrier that is dropped is found missing.
 foreach(script seeds mutation)

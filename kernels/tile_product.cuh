@@ -1,0 +1,187 @@
+// Products of rows, a tile of 64 x 64 of them by a block of 128 threads:
+//
+//   y[r, n] = sum_k a[r, k] b[n, k]
+//
+// Both run along the summed dimension, which passes through shared memory in pieces of 128 bytes a
+// row. Half types are multiplied on tensor cores, float32 by fused multiply-adds; sums are float32.
+#pragma once
+
+#include <type_traits>
+
+#include "kernels/cuda_common.cuh"
+
+namespace kvbench {
+
+inline constexpr int kTileRows = 64;  // and columns
+inline constexpr int kTileThreads = 128;
+
+// A piece of 64 rows; behind each 16 bytes, so that neighbouring rows lie in different banks.
+template <class T>
+struct alignas(16) TilePiece {
+  static constexpr int kColumns = 128 / sizeof(T);
+  T at[kTileRows][kColumns + Pack<T>::kSize];
+
+  // Columns first ... of `depth`, of n_rows rows; zeros where there are none.
+  template <class Stored>
+  __device__ void load(const Stored* rows, int64_t row_stride, int n_rows, int first, int depth) {
+    constexpr int kPacks = kColumns / Pack<T>::kSize;
+#pragma unroll
+    for (int p = threadIdx.x; p < kTileRows * kPacks; p += kTileThreads) {
+      const int row = p / kPacks, column = p % kPacks * Pack<T>::kSize;
+      Pack<T> pack = {};
+      if (row < n_rows && first + column < depth) {
+        const Stored* from = rows + row * row_stride + first + column;
+        if constexpr (std::is_same_v<Stored, T>) {
+          pack = load_pack(from);
+        } else {  // halves become floats, eight bytes at a time
+          const int2 bits = *reinterpret_cast<const int2*>(from);
+          const auto* half = reinterpret_cast<const Stored*>(&bits);
+#pragma unroll
+          for (int i = 0; i < Pack<T>::kSize; ++i) pack.at[i] = to_float(half[i]);
+        }
+      }
+      store_pack(pack, &at[row][column]);
+    }
+  }
+};
+
+// What a thread holds of a tile: at[i][j] is the product of row(i) of a with row column(j) of b.
+// The threads of a row are kLanesOfRow neighbours in kParts warps.
+template <class T>
+struct Tile;
+
+template <>
+struct Tile<float> {
+  static constexpr int kRows = 8, kColumns = 4, kLanesOfRow = 16, kParts = 1;
+  float at[kRows][kColumns];
+
+  __device__ static int row(int i) { return threadIdx.x / 16 + 8 * i; }
+  __device__ static int column(int j) { return threadIdx.x % 16 + 16 * j; }
+  __device__ static int part() { return 0; }
+
+  __device__ void add(const TilePiece<float>& a, const TilePiece<float>& b, int depth) {
+    for (int k = 0; k < depth; k += 4) {
+      Pack<float> of_b[kColumns];
+#pragma unroll
+      for (int j = 0; j < kColumns; ++j) of_b[j] = load_pack(&b.at[column(j)][k]);
+#pragma unroll
+      for (int i = 0; i < kRows; ++i) {
+        const Pack<float> of_a = load_pack(&a.at[row(i)][k]);
+#pragma unroll
+        for (int e = 0; e < 4; ++e) {
+#pragma unroll
+          for (int j = 0; j < kColumns; ++j) at[i][j] += of_a.at[e] * of_b[j].at[e];
+        }
+      }
+    }
+  }
+};
+
+// Four matrices of 8 x 8 halves; lane l gives the address of row l % 8 of matrix l / 8.
+__device__ inline void load_matrices(const void* row, unsigned (&parts)[4]) {
+  const auto address = static_cast<unsigned>(__cvta_generic_to_shared(row));
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(parts[0]), "=r"(parts[1]), "=r"(parts[2]), "=r"(parts[3])
+               : "r"(address)
+               : "memory");
+}
+
+// sums (16 x 8) += a (16 x 16) b (16 x 8), the operands as PTX lays them out for mma.m16n8k16.
+template <class T>
+__device__ void multiply_add(float (&sums)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
+  if constexpr (std::is_same_v<T, __half>) {
+    asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
+        "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+        : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+  } else {
+    asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
+        "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+        : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+  }
+}
+
+// A warp has a quarter of the tile, 32 x 32: 2 x 4 results of mma.
+template <class T>
+struct Tile {
+  static constexpr int kRows = 4, kColumns = 8, kLanesOfRow = 4, kParts = 2;
+  float at[kRows][kColumns];
+
+  __device__ static int lane() { return threadIdx.x % kWarp; }
+  __device__ static int first_row() { return threadIdx.x / kWarp / 2 * 32; }
+  __device__ static int part() { return threadIdx.x / kWarp % 2; }
+  __device__ static int row(int i) { return first_row() + i * 8 + lane() / 4; }
+  __device__ static int column(int j) { return part() * 32 + j / 2 * 8 + lane() % 4 * 2 + j % 2; }
+
+  __device__ void add(const TilePiece<T>& a, const TilePiece<T>& b, int depth) {
+    for (int k = 0; k < depth; k += 16) {
+      unsigned of_b[2][4];  // of 16 columns: k, k + 8 of the first eight, and of the others
+#pragma unroll
+      for (int n = 0; n < 2; ++n) {
+        load_matrices(
+            &b.at[part() * 32 + n * 16 + lane() / 16 * 8 + lane() % 8][k + lane() / 8 % 2 * 8],
+            of_b[n]);
+      }
+#pragma unroll
+      for (int m = 0; m < 2; ++m) {
+        unsigned of_a[4];
+        load_matrices(&a.at[first_row() + m * 16 + lane() % 16][k + lane() / 16 * 8], of_a);
+#pragma unroll
+        for (int n = 0; n < 4; ++n) {
+          float sums[4];
+#pragma unroll
+          for (int x = 0; x < 4; ++x) sums[x] = at[2 * m + x / 2][2 * n + x % 2];
+          multiply_add<T>(sums, of_a, of_b[n / 2][n % 2 * 2], of_b[n / 2][n % 2 * 2 + 1]);
+#pragma unroll
+          for (int x = 0; x < 4; ++x) at[2 * m + x / 2][2 * n + x % 2] = sums[x];
+        }
+      }
+    }
+  }
+};
+
+// Rows of a matrix: element (r, k) is data[r * stride + k].
+template <class Stored>
+struct TileRows {
+  const Stored* data;
+  int64_t stride;
+  int n_rows;  // up to 64 count; products with others are 0
+};
+
+template <class T>
+struct TileMemory {
+  TilePiece<T> a, b;
+};
+
+// All threads of the block; the memory is free again once all have passed a barrier.
+template <class T, class A, class B>
+__device__ Tile<T> multiply_tile(TileMemory<T>& memory, const TileRows<A>& a, const TileRows<B>& b,
+                                 int depth) {
+  Tile<T> tile = {};
+  for (int k = 0; k < depth; k += TilePiece<T>::kColumns) {
+    __syncthreads();
+    memory.a.load(a.data, a.stride, a.n_rows, k, depth);
+    memory.b.load(b.data, b.stride, b.n_rows, k, depth);
+    __syncthreads();
+    tile.add(memory.a, memory.b, min(depth - k, TilePiece<T>::kColumns));
+  }
+  return tile;
+}
+
+// parts[part][row] := x[i] of a row's threads combined, for all rows.
+template <class T, class X, class Combine>
+__device__ void combine_rows(const X (&x)[Tile<T>::kRows], X (&parts)[Tile<T>::kParts][kTileRows],
+                             Combine combine) {
+#pragma unroll
+  for (int i = 0; i < Tile<T>::kRows; ++i) {
+    X all = x[i];
+#pragma unroll
+    for (int distance = Tile<T>::kLanesOfRow / 2; distance > 0; distance /= 2) {
+      all = combine(all, __shfl_xor_sync(kWholeWarp, all, distance));
+    }
+    if (threadIdx.x % Tile<T>::kLanesOfRow == 0) parts[Tile<T>::part()][Tile<T>::row(i)] = all;
+  }
+}
+
+}  // namespace kvbench
