@@ -58,7 +58,7 @@ function(kvb_ptx_tests name)
     PROPERTIES LABELS unit TIMEOUT 300 ENVIRONMENT "OMP_NUM_THREADS=1")
 endfunction()
 
-kvb_ptx_tests(kernels_ptx_test SOURCES ${operator_tests} LINK cuda_kernels)
+kvb_ptx_tests(kernels_ptx_test SOURCES ${operator_tests} LINK $<LINK_LIBRARY:WHOLE_ARCHIVE,cuda_kernels>)
 
 # The engine's own tests.
 set(nvcc_codes compute_80)
