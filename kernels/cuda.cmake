@@ -9,9 +9,8 @@ foreach(arch ${KVBENCH_CUDA_ARCHITECTURES})
   string(APPEND nvcc_codes ",sm_${arch}")
 endforeach()
 
-file(GLOB cuda_sources CONFIGURE_DEPENDS kernels/*_cuda.cu)
-set(cuda_objects)
-foreach(source ${cuda_sources})
+# The object of a source, in `objects`.
+function(kvb_cuda_object source objects)
   get_filename_component(name ${source} NAME_WE)
   set(object ${CMAKE_BINARY_DIR}/cuda/${name}.o)
   add_custom_command(OUTPUT ${object}
@@ -21,6 +20,54 @@ foreach(source ${cuda_sources})
       --Werror all-warnings -MD -MF ${object}.d
     DEPENDS ${source} DEPFILE ${object}.d
     COMMENT "CUDA ${name}" VERBATIM)
-  list(APPEND cuda_objects ${object})
+  set(${objects} ${${objects}} ${object} PARENT_SCOPE)
+endfunction()
+
+file(GLOB cuda_sources CONFIGURE_DEPENDS kernels/*_cuda.cu)
+set(cuda_objects)
+foreach(source ${cuda_sources})
+  kvb_cuda_object(${source} cuda_objects)
 endforeach()
-add_custom_target(cuda_kernels DEPENDS ${cuda_objects})
+add_library(cuda_kernels STATIC ${cuda_objects})
+set_target_properties(cuda_kernels PROPERTIES LINKER_LANGUAGE CXX)
+
+# ---- tests of the CUDA kernels without a GPU (kernels/ptx/README.md) -----------------------------
+# The tests of the operators once more, on the very objects above: kernels/ptx executes their PTX and
+# stands in for the CUDA runtime.
+if(NOT KVBENCH_NVCC OR KVBENCH_SANITIZE)
+  return()
+endif()
+get_filename_component(cuda_folder ${KVBENCH_NVCC} DIRECTORY)
+find_path(KVBENCH_CUDA_HEADERS cuda_runtime_api.h HINTS ${cuda_folder}/../include REQUIRED)
+
+file(GLOB ptx_sources CONFIGURE_DEPENDS kernels/ptx/*.cpp)
+list(FILTER ptx_sources EXCLUDE REGEX "_test\\.cpp$")
+add_library(ptx_engine OBJECT ${ptx_sources})
+target_include_directories(ptx_engine PUBLIC ${CMAKE_SOURCE_DIR})
+target_include_directories(ptx_engine SYSTEM PUBLIC ${KVBENCH_CUDA_HEADERS})
+# Registers are the same bytes as integers and as floats.
+target_compile_options(ptx_engine PRIVATE -fno-strict-aliasing)
+target_link_libraries(ptx_engine PRIVATE warnings)
+
+function(kvb_ptx_tests name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_compile_definitions(${name} PRIVATE KVBENCH_TEST_CUDA KVBENCH_TEST_ROOT="${CMAKE_SOURCE_DIR}")
+  target_link_libraries(${name} PRIVATE ${ARG_LINK} ptx_engine operators GTest::gtest warnings)
+  gtest_discover_tests(${name} TEST_PREFIX Ptx. DISCOVERY_TIMEOUT 60 WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
+    PROPERTIES LABELS unit TIMEOUT 300 ENVIRONMENT "OMP_NUM_THREADS=1")
+endfunction()
+
+kvb_ptx_tests(kernels_ptx_test SOURCES ${operator_tests} LINK cuda_kernels)
+
+# The engine's own tests.
+set(nvcc_codes compute_80)
+set(ptx_test_objects)
+file(GLOB ptx_test_kernels CONFIGURE_DEPENDS kernels/ptx/*.cu)
+foreach(source ${ptx_test_kernels})
+  kvb_cuda_object(${source} ptx_test_objects)
+endforeach()
+add_library(ptx_test_kernels STATIC ${ptx_test_objects})
+set_target_properties(ptx_test_kernels PROPERTIES LINKER_LANGUAGE CXX)
+file(GLOB ptx_tests CONFIGURE_DEPENDS kernels/ptx/*_test.cpp)
+kvb_ptx_tests(ptx_engine_test SOURCES ${ptx_tests} LINK ptx_test_kernels)

@@ -1,8 +1,8 @@
 // The ragged KV cache as kernels see it: plain pointers and sizes, no framework types.
 //
-// A cache holds S sequences with H KV heads each. Sequence s keeps its keys in one flat buffer of
-// rows of head_dim values, and its values in another of the same form; KV head h occupies the rows
-// starts[s*H+h] .. starts[s*H+h] + lengths[s*H+h] - 1 of both. Every head has its own length.
+// A batch of S sequences with H KV heads each keeps the keys of a layer in one flat buffer of rows of
+// head_dim values, and its values in another of the same form; KV head h of sequence s occupies the
+// rows starts[s*H+h] .. starts[s*H+h] + lengths[s*H+h] - 1 of both. Every head has its own length.
 #pragma once
 
 #include <cstddef>
@@ -29,6 +29,16 @@ struct RaggedShape {
   int64_t n_heads = 0;      // Hq, query heads; a multiple of n_kv_heads
   int64_t n_kv_heads = 0;   // H; query head q reads KV head q / (Hq / H)
   int64_t head_dim = 0;     // d
+};
+
+// One layer of such a batch.
+struct RaggedCache {
+  int64_t n_sequences = 0, n_kv_heads = 0, head_dim = 0, n_rows = 0;
+  DType dtype = DType::kFloat32;
+  void* keys = nullptr;              // [n_rows, d]
+  void* values = nullptr;            // [n_rows, d]
+  const int64_t* starts = nullptr;   // [S, H]
+  const int64_t* lengths = nullptr;  // [S, H], new tokens included
 };
 
 }  // namespace kvbench
