@@ -3,6 +3,21 @@
 # Each source is compiled to PTX once, for compute capability 8.0, and from that PTX for every GPU; the
 # PTX itself comes along uncompressed, for later GPUs and for kernels/ptx, which executes it in the tests.
 # So what the tests run is what the product links.
+
+# nvcc of LibTorch's CUDA, by its first number: the machine's, or set-up's out of wheels
+# (harness/toolchain/setup.sh cuda).
+string(REGEX MATCH "[0-9]+$" cuda_major ${CUDA_RUNTIME})
+function(kvb_nvcc_fits result nvcc)
+  execute_process(COMMAND ${nvcc} --version OUTPUT_VARIABLE said ERROR_QUIET)
+  if(NOT said MATCHES "release ${cuda_major}\\.")
+    set(${result} FALSE PARENT_SCOPE)
+  endif()
+endfunction()
+find_program(KVBENCH_NVCC nvcc PATHS /usr/local/cuda/bin ${cuda_runtime_dir}/../bin VALIDATOR kvb_nvcc_fits)
+if(NOT KVBENCH_NVCC)
+  message(FATAL_ERROR "no nvcc of CUDA ${cuda_major}; run ./kvbench once, it installs one")
+endif()
+
 set(KVBENCH_CUDA_ARCHITECTURES 80 86 89 90 100 CACHE STRING "GPUs that the CUDA kernels are assembled for")
 set(nvcc_codes compute_80)
 foreach(arch ${KVBENCH_CUDA_ARCHITECTURES})
@@ -16,8 +31,10 @@ foreach(source ${cuda_sources})
   set(object ${CMAKE_BINARY_DIR}/cuda/${name}.o)
   add_custom_command(OUTPUT ${object}
     COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_BINARY_DIR}/cuda
-    COMMAND ${KVBENCH_NVCC} -c ${source} -o ${object} -std=c++20 -O3 -lineinfo -I${CMAKE_SOURCE_DIR}
-      -gencode arch=compute_80,code=[${nvcc_codes}] --no-compress -Xcompiler=-fPIC,-Wall,-Wextra
+    # What ptxas says of registers goes into a file beside the object, for kernels/resources.
+    COMMAND sh -c [["$@" 2>"$0" || { cat "$0" >&2; exit 1; }]] ${object}.ptxas
+      ${KVBENCH_NVCC} -c ${source} -o ${object} -std=c++20 -O3 -lineinfo -I${CMAKE_SOURCE_DIR}
+      -gencode arch=compute_80,code=[${nvcc_codes}] --no-compress -Xcompiler=-fPIC,-Wall,-Wextra -Xptxas -v
       --Werror all-warnings -MD -MF ${object}.d
     DEPENDS ${source} DEPFILE ${object}.d
     COMMENT "CUDA ${name}" VERBATIM)
@@ -29,7 +46,7 @@ set_target_properties(cuda_kernels PROPERTIES LINKER_LANGUAGE CXX)
 # ---- tests of the CUDA kernels without a GPU (kernels/ptx/README.md) -----------------------------
 # The tests of the operators once more, on the very objects above: kernels/ptx executes their PTX and
 # stands in for the CUDA runtime.
-if(NOT KVBENCH_NVCC OR KVBENCH_SANITIZE)
+if(KVBENCH_SANITIZE)
   return()
 endif()
 get_filename_component(cuda_folder ${KVBENCH_NVCC} DIRECTORY)
