@@ -43,15 +43,24 @@ endforeach()
 add_library(cuda_kernels STATIC ${cuda_objects})
 set_target_properties(cuda_kernels PROPERTIES LINKER_LANGUAGE CXX)
 
-# ---- tests of the CUDA kernels without a GPU (kernels/ptx/README.md) -----------------------------
-# The tests of the operators once more, on the very objects above: kernels/ptx executes their PTX and
-# stands in for the CUDA runtime.
 if(KVBENCH_SANITIZE)
   return()
 endif()
 get_filename_component(cuda_folder ${KVBENCH_NVCC} DIRECTORY)
 find_path(KVBENCH_CUDA_HEADERS cuda_runtime_api.h HINTS ${cuda_folder}/../include REQUIRED)
 
+# ---- their registers, spills and occupancy (kernels/resources/resources.py) -----------------------
+add_executable(occupancy kernels/resources/occupancy.cpp)
+target_include_directories(occupancy SYSTEM PRIVATE ${KVBENCH_CUDA_HEADERS})
+target_link_libraries(occupancy PRIVATE warnings)
+set(resources ${KVBENCH_DEPS}/venv/bin/python ${CMAKE_SOURCE_DIR}/kernels/resources/resources.py)
+add_test(NAME Resources.OfTheKernels COMMAND ${resources} ${CMAKE_BINARY_DIR}/cuda)
+add_test(NAME Resources.OccupancyIsTheToolkits COMMAND ${resources} --occupancy $<TARGET_FILE:occupancy>)
+set_tests_properties(Resources.OfTheKernels Resources.OccupancyIsTheToolkits PROPERTIES LABELS unit)
+
+# ---- tests of the CUDA kernels without a GPU (kernels/ptx/README.md) -----------------------------
+# The tests of the operators once more, on the very objects above: kernels/ptx executes their PTX and
+# stands in for the CUDA runtime.
 file(GLOB ptx_sources CONFIGURE_DEPENDS kernels/ptx/*.cpp)
 list(FILTER ptx_sources EXCLUDE REGEX "_test\\.cpp$")
 add_library(ptx_engine OBJECT ${ptx_sources})

@@ -4,6 +4,7 @@
 
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
+#include <c10/core/DeviceGuard.h>
 
 #include "kernels/stream.h"
 
@@ -32,6 +33,7 @@ struct Implementations {
 template <class Op>
 void launch(const Implementations<Op>& implementations, Op& op, c10::Device device) {
   if (!served_by_cuda(device)) return implementations.cpu(op);
+  const c10::DeviceGuard guard(device);  // a stream takes launches of its own device alone
   at::Tensor workspace;
   if constexpr (requires { op.workspace; }) {
     const auto n_bytes = static_cast<int64_t>(implementations.workspace_bytes(op));
@@ -41,8 +43,9 @@ void launch(const Implementations<Op>& implementations, Op& op, c10::Device devi
   check_launch(implementations.cuda(op, current_stream(device)), implementations.name);
 }
 
-#define KVB_IMPLEMENTATIONS(NAME) {#NAME, NAME##_cpu, NAME##_cuda}
+#define KVB_IMPLEMENTATIONS(NAME) \
+  { #NAME, NAME##_cpu, NAME##_cuda }
 #define KVB_IMPLEMENTATIONS_WITH_WORKSPACE(NAME) \
-  {#NAME, NAME##_cpu, NAME##_cuda, NAME##_workspace_bytes}
+  { #NAME, NAME##_cpu, NAME##_cuda, NAME##_workspace_bytes }
 
 }  // namespace kvbench
