@@ -37,6 +37,16 @@ inline void check_index(const at::Tensor& index, const char* name, at::ScalarTyp
               index.scalar_type(), " ", index.sizes(), " on ", index.device());
 }
 
+// Of an RMS norm over n columns of x: contiguous [n], of x's dtype or float32.
+inline void check_norm_weight(const at::Tensor& weight, const char* name, const at::Tensor& x,
+                              int64_t n) {
+  TORCH_CHECK(weight.dim() == 1 && weight.size(0) == n && weight.is_contiguous() &&
+                  (weight.scalar_type() == x.scalar_type() || weight.scalar_type() == at::kFloat) &&
+                  weight.device() == x.device(),
+              name, ": expected contiguous ", x.scalar_type(), " or float32 [", n, "], got ",
+              weight.scalar_type(), " ", weight.sizes());
+}
+
 // Keys, values or queries of all heads of a layer.
 inline void check_head_rows(const at::Tensor& rows, const char* name) {
   TORCH_CHECK(rows.dim() == 3, name, ": expected [heads, tokens, head size], got ", rows.sizes());

@@ -24,9 +24,8 @@ foreach(arch ${KVBENCH_CUDA_ARCHITECTURES})
   string(APPEND nvcc_codes ",sm_${arch}")
 endforeach()
 
-file(GLOB cuda_sources CONFIGURE_DEPENDS kernels/*_cuda.cu)
-set(cuda_objects)
-foreach(source ${cuda_sources})
+# The object of a source, in `objects`.
+function(kvb_cuda_object source objects)
   get_filename_component(name ${source} NAME_WE)
   set(object ${CMAKE_BINARY_DIR}/cuda/${name}.o)
   add_custom_command(OUTPUT ${object}
@@ -38,7 +37,13 @@ foreach(source ${cuda_sources})
       --Werror all-warnings -MD -MF ${object}.d
     DEPENDS ${source} DEPFILE ${object}.d
     COMMENT "CUDA ${name}" VERBATIM)
-  list(APPEND cuda_objects ${object})
+  set(${objects} ${${objects}} ${object} PARENT_SCOPE)
+endfunction()
+
+file(GLOB cuda_sources CONFIGURE_DEPENDS kernels/*_cuda.cu)
+set(cuda_objects)
+foreach(source ${cuda_sources})
+  kvb_cuda_object(${source} cuda_objects)
 endforeach()
 add_library(cuda_kernels STATIC ${cuda_objects})
 set_target_properties(cuda_kernels PROPERTIES LINKER_LANGUAGE CXX)
@@ -80,3 +85,15 @@ function(kvb_ptx_tests name)
 endfunction()
 
 kvb_ptx_tests(kernels_ptx_test SOURCES ${operator_tests} LINK cuda_kernels)
+
+# The engine's own tests.
+set(nvcc_codes compute_80)
+set(ptx_test_objects)
+file(GLOB ptx_test_kernels CONFIGURE_DEPENDS kernels/ptx/*.cu)
+foreach(source ${ptx_test_kernels})
+  kvb_cuda_object(${source} ptx_test_objects)
+endforeach()
+add_library(ptx_test_kernels STATIC ${ptx_test_objects})
+set_target_properties(ptx_test_kernels PROPERTIES LINKER_LANGUAGE CXX)
+file(GLOB ptx_tests CONFIGURE_DEPENDS kernels/ptx/*_test.cpp)
+kvb_ptx_tests(ptx_engine_test SOURCES ${ptx_tests} LINK ptx_test_kernels)

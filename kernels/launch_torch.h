@@ -33,7 +33,7 @@ struct Implementations {
 template <class Op>
 void launch(const Implementations<Op>& implementations, Op& op, c10::Device device) {
   if (!served_by_cuda(device)) return implementations.cpu(op);
-  const c10::DeviceGuard guard(device);  // a stream takes launches of its own device alone
+  const c10::DeviceGuard guard(device);
   at::Tensor workspace;
   if constexpr (requires { op.workspace; }) {
     const auto n_bytes = static_cast<int64_t>(implementations.workspace_bytes(op));

@@ -34,9 +34,7 @@ at::Tensor row_norms(const at::Tensor& rows, int64_t p) {
   return op.call(rows, p);
 }
 
-TORCH_LIBRARY_FRAGMENT(kvbench, library) {
-  library.def("row_norms(Tensor rows, int p) -> Tensor");
-}
+TORCH_LIBRARY_FRAGMENT(kvbench, library) { library.def("row_norms(Tensor rows, int p) -> Tensor"); }
 
 TORCH_LIBRARY_IMPL(kvbench, CompositeExplicitAutograd, library) {
   library.impl("row_norms", row_norms_of);

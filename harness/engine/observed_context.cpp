@@ -6,6 +6,7 @@
 
 #include "harness/base/error.h"
 #include "harness/engine/decode.h"
+#include "kernels/oracle_step_torch.h"
 
 namespace kvbench {
 namespace {
@@ -82,9 +83,9 @@ std::vector<at::Tensor> ObservedContext::importance(const std::vector<Ask>& asks
   const auto observe = [&](int64_t l, const at::Tensor& queries) {
     for (size_t i = 0; i < asks.size(); ++i) {
       const ObservedContext& context = *asks[i].context;
-      lukv::add_decode_step(importance[i][l], queries[static_cast<int64_t>(i)][0],
-                            keys_in_use(context.cache_.layer(l)), context.norms_[l],
-                            context.attention_scale_);
+      oracle_step(importance[i][l], queries[static_cast<int64_t>(i)][0],
+                  keys_in_use(context.cache_.layer(l)), context.norms_[l],
+                  context.attention_scale_);
     }
   };
   const auto next = [&](int64_t step, const std::vector<size_t>&, const at::Tensor& logits) {

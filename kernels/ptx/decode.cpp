@@ -27,7 +27,7 @@ std::string short_name(const std::string& mangled) {
   std::string name = status == 0 ? demangled : mangled;
   std::free(demangled);
   for (const std::string_view noise :
-       {"(anonymous namespace)::", "kvbench::", "void ", "(int)", "(bool)"}) {
+       {"(anonymous namespace)::", "kvbench::", "ptx::", "void ", "(int)", "(bool)"}) {
     for (size_t at; (at = name.find(noise)) != std::string::npos;) name.erase(at, noise.size());
   }
   int depth = 0;

@@ -16,8 +16,7 @@ std::string Finding::text() const {
   return text + ": " + detail + (count > 1 ? ", " + std::to_string(count) + " times" : "");
 }
 
-// ---- findings of a launch
-// ------------------------------------------------------------------------
+// ---- findings of a launch ----
 
 std::string Machine::place(uint32_t code) const {
   return program.module->place(program.code[code].statement->location);
@@ -25,7 +24,7 @@ std::string Machine::place(uint32_t code) const {
 
 void Machine::report(std::string_view check, const Warp& warp, int lane, std::string detail,
                      Reference other) {
-  const int64_t other_code = other == 0 ? -1 : log_of(other).code;
+  const int64_t other_code = other == 0 ? -1 : int64_t{log_of(other).code};
   auto& finding = findings[{std::string(check), warp.pc, other_code}];
   if (++finding.count > 1) return;
   const uint32_t thread = warp.index * kLanes + static_cast<uint32_t>(lane);
@@ -45,8 +44,7 @@ void Machine::report(std::string_view check, const Warp& warp, int lane, std::st
   finding.detail = "block " + triple(block_at) + " thread " + triple(at) + ": " + detail;
 }
 
-// ---- the process
-// ---------------------------------------------------------------------------------
+// ---- the process ----
 
 Engine& Engine::get() {
   static Engine engine;
@@ -137,6 +135,7 @@ LaunchResult Engine::launch(int module, const std::string& kernel, Dim grid, Dim
   ++n_launches;
   Machine machine(p, arena_, grid, block, dynamic_shared_bytes, parameters.data(),
                   (seed_ * 1000003 + n_of_seed_++) * 0x9e3779b97f4a7c15ULL + 1);
+  machine.step_limit = step_limit_;
   machine.first_access = next_access_;
   machine.block_stamp = block_stamp_;
   machine.launch_stamp = ++launch_stamp_;
@@ -241,6 +240,8 @@ void set_seed(uint64_t seed) {
   Engine::get().seed_ = seed;
   Engine::get().n_of_seed_ = 0;
 }
+
+void set_step_limit(uint64_t steps) { Engine::get().step_limit_ = steps; }
 
 std::string counters_json() {
   std::string json;

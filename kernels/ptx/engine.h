@@ -59,6 +59,9 @@ uint64_t synchronisations();
 // The order of blocks and warps depends on it and on the number of the launch since it was set.
 void set_seed(uint64_t seed);
 
+// A launch of more thread steps than that is found to have no end.
+void set_step_limit(uint64_t steps);
+
 // All counters as JSON, a line a kernel.
 std::string counters_json();
 

@@ -9,8 +9,6 @@
 namespace kvbench::ptx {
 namespace {
 
-constexpr uint64_t kMostSteps = uint64_t{1} << 33;  // of threads: a launch beyond it hangs
-
 uint32_t shift_of(uint32_t granule) { return static_cast<uint32_t>(std::countr_zero(granule)); }
 
 uint32_t special_value(const Machine& m, uint32_t thread, const std::string& name) {
@@ -132,7 +130,7 @@ void Machine::run_block() {
       }
       if (!free) deadlock();
     }
-    if (n_steps > kMostSteps) {
+    if (n_steps > step_limit) {
       report("no end", warps[order[0]], 0, std::to_string(n_steps) + " thread steps");
       throw Stop{};
     }

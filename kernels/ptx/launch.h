@@ -35,6 +35,7 @@ class Engine {
   friend std::vector<NamedCounters> all_counters();
   friend void reset_counters();
   friend void set_seed(uint64_t);
+  friend void set_step_limit(uint64_t);
 
   struct Loaded {
     std::string_view text;
@@ -52,6 +53,7 @@ class Engine {
   std::vector<Finding> findings_;
   std::map<std::string, Counters> memory_counters_;  // by short name; launches, memory
   uint64_t seed_ = 0, n_of_seed_ = 0;
+  uint64_t step_limit_ = uint64_t{1} << 31;
   uint32_t next_access_ = 1, block_stamp_ = 0, launch_stamp_ = 0;
 };
 

@@ -169,7 +169,7 @@ struct Machine {
   std::vector<Access> log;
   uint32_t first_access = 1, first_shared = 1;
   uint32_t global_shift, shared_shift;
-  uint64_t n_steps = 0;
+  uint64_t n_steps = 0, step_limit = 0;  // of threads
   uint32_t block_stamp = 0, launch_stamp = 0;
   Counters counted;                                                        // memory's part
   std::map<std::tuple<std::string, uint32_t, int64_t>, Finding> findings;  // check, code, other

@@ -136,8 +136,7 @@ cudaError_t copy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind) 
 
 extern "C" {
 
-// ---- what nvcc's objects call
-// --------------------------------------------------------------------
+// ---- what nvcc's objects call ----
 
 void** __cudaRegisterFatBinary(void* wrapper) {
   const std::string_view ptx = ptx_of(wrapper);
@@ -185,8 +184,7 @@ cudaError_t __cudaLaunchKernel(cudaKernel_t kernel, dim3 grid, dim3 block, void*
   return launch(*reinterpret_cast<Kernel*>(kernel), grid, block, arguments, shared_bytes);
 }
 
-// ---- the runtime's own functions
-// -----------------------------------------------------------------
+// ---- the runtime's own functions ----
 
 cudaError_t cudaLaunchKernel(const void* stub, dim3 grid, dim3 block, void** arguments,
                              size_t shared_bytes, cudaStream_t) {
