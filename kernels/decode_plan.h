@@ -1,0 +1,30 @@
+// Who reads which rows of a ragged cache in decode: heads differ in length by several times, so
+// long ones are split until all shares are about as long. A share is a fraction of its head,
+// whatever the head's length, so a plan stays right as heads grow by a token a step, and so does
+// the launch that goes by it. A cut makes a new plan of the same n_items.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace kvbench {
+
+// Rows n * split / n_splits up to n * (split + 1) / n_splits of the n rows of a head.
+struct DecodeItem {
+  int32_t sequence = 0, kv_head = 0, split = 0, n_splits = 0;  // n_splits 0: nothing to do
+};
+
+struct DecodePlan {
+  std::vector<DecodeItem> items;     // [n_items], those of a head side by side, unused ones last
+  std::vector<int32_t> first_items;  // [S * H + 1] of each head, and one past the last that is used
+};
+
+// The longest share is as short as n_items allow, and no head's shares are below kShortestShare
+// rows unless it is one itself. lengths [S, H] are those that the plan is best for: as heads grow
+// alike, the short ones' shares grow most, so better those of half the way than of the start.
+// n_items >= S * H; as many as the GPU runs at once: kDecodeBlocks for every multiprocessor.
+inline constexpr int64_t kShortestShare = 64, kDecodeBlocks = 6;
+DecodePlan decode_plan(std::span<const int64_t> lengths, int64_t n_kv_heads, int64_t n_items);
+
+}  // namespace kvbench
