@@ -294,10 +294,10 @@ __global__ void __launch_bounds__(kThreads, 6)
     shared.total[r] = 0;
   }
 
-  const int64_t start = op.cache.starts[head] * head_dim;
+  const int start = op.cache.starts[head];
   const auto load = [&](const void* arena, int t, T* tile) {
     if (t < end) {
-      load_tile<T, kDim, kTile>(static_cast<const T*>(arena) + start + int64_t{t} * head_dim,
+      load_tile<T, kDim, kTile>(static_cast<const T*>(arena) + int64_t{start + t} * head_dim,
                                 end - t, head_dim, tile);
     }
     commit_copies();

@@ -20,11 +20,13 @@ struct DecodePlan {
   std::vector<int32_t> first_items;  // [S * H + 1] of each head, and one past the last that is used
 };
 
-// The longest share is as short as n_items allow, and no head's shares are below kShortestShare
-// rows unless it is one itself. lengths [S, H] are those that the plan is best for: as heads grow
-// alike, the short ones' shares grow most, so better those of half the way than of the start.
-// n_items >= S * H; as many as the GPU runs at once: kDecodeBlocks for every multiprocessor.
-inline constexpr int64_t kShortestShare = 64, kDecodeBlocks = 6;
+// The longest share is as short as n_items allow, but kShortestShare rows if they allow less:
+// shares leave sums behind that must be merged. Of lengths [S, H] as they are or will be: as heads
+// grow alike, short ones grow most, so a plan for what they will be half the way on serves longer
+// (decode_plan_test.cpp has figures). Plans of the same n_items fit the same launch: a new one is
+// two arrays to copy. n_items >= S * H; kDecodeItems for every multiprocessor of the GPU, two
+// rounds of the blocks that run at once.
+inline constexpr int64_t kShortestShare = 64, kDecodeItems = 12;
 DecodePlan decode_plan(std::span<const int64_t> lengths, int64_t n_kv_heads, int64_t n_items);
 
 }  // namespace kvbench
