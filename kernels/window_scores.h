@@ -9,8 +9,7 @@
 // Weights and scores are float32 whatever the dtype. Nothing of size Hq * W * T is stored.
 #pragma once
 
-#include "kernels/ragged_cache.h"
-#include "kernels/stream.h"
+#include "kernels/attention_column_sums.h"
 
 namespace kvbench {
 
@@ -34,6 +33,23 @@ struct WindowScores {
   void* workspace = nullptr;  // CUDA: window_scores_workspace_bytes() of it
 
   int64_t n_ranked() const { return n_tokens - window; }
+  // Its votes, [Hq, T - W].
+  AttentionColumnSums votes() const {
+    return {.n_heads = n_heads,
+            .n_kv_heads = n_kv_heads,
+            .n_queries = window,
+            .n_tokens = n_tokens,
+            .head_dim = head_dim,
+            .dtype = dtype,
+            .scale = scale,
+            .queries = {queries, window * head_dim, head_dim},
+            .keys = keys,
+            .of_heads = true,
+            .factor = 1 / static_cast<float>(window),
+            .n_columns = n_ranked(),
+            .out = out,
+            .workspace = workspace};
+  }
 };
 
 // Sums in double.
