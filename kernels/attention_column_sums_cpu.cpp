@@ -30,8 +30,7 @@ class ColumnSums {
   explicit ColumnSums(const AttentionColumnSums& op)
       : op_(op),
         group_(op.n_heads / op.n_kv_heads),
-        lanes_(padded(std::min(kBlock, op.n_queries))),
-        rows_(group_ * lanes_),
+        rows_(padded(group_ * std::min(kBlock, op.n_queries))),
         n_segments_((op.n_tokens + kSegment - 1) / kSegment),
         n_kept_(std::min(n_segments_, kKeptBytes / (kSegment * rows_ * 4))),
         queries_(op.head_dim * rows_),
@@ -73,7 +72,7 @@ class ColumnSums {
     }
   }
 
-  // Scaled, [d, rows]: a query head's rows, then rows of zeros up to whole vectors.
+  // Scaled, [d, rows]: those of one query head after the other, then zeros up to whole vectors.
   void load_queries(const Block& block) {
     std::fill(queries_.begin(), queries_.end(), 0.0F);
     for (int64_t g = 0; g < group_; ++g) {
@@ -82,7 +81,7 @@ class ColumnSums {
                             (block.head * group_ + g) * op_.queries.head_stride +
                             (block.first + i) * op_.queries.row_stride;
         for (int64_t c = 0; c < op_.head_dim; ++c) {
-          queries_[c * rows_ + g * lanes_ + i] = E::load(query + c) * op_.scale;
+          queries_[c * rows_ + g * block.n + i] = E::load(query + c) * op_.scale;
         }
       }
     }
@@ -140,7 +139,7 @@ class ColumnSums {
     for (int64_t t = std::max<int64_t>(0, block.position - first); t < n; ++t) {
       const int64_t n_before = first + t - block.position;  // queries of earlier tokens
       for (int64_t g = 0; g < group_; ++g) {
-        float* of_head = logits + t * rows_ + g * lanes_;
+        float* of_head = logits + t * rows_ + g * block.n;
         std::fill(of_head, of_head + n_before, -std::numeric_limits<float>::infinity());
       }
     }
@@ -150,8 +149,8 @@ class ColumnSums {
   // nothing.
   void share_out(int64_t n_queries) {
     const float factor = op_.of_heads ? op_.factor : op_.factor / static_cast<float>(group_);
-    std::vector<float> factors(lanes_);
-    std::fill_n(factors.begin(), n_queries, factor);
+    std::vector<float> factors(rows_);
+    std::fill_n(factors.begin(), group_ * n_queries, factor);
     for (int64_t r = 0; r < rows_; r += kLanes) {
       const auto largest_of = [&](int64_t s) {
         return Float32::load_lanes(largest_.data() + s * rows_ + r);
@@ -164,7 +163,7 @@ class ColumnSums {
         total += Float32::load_lanes(shares_.data() + s * rows_ + r) *
                  exp_nonpositive(largest_of(s) - largest);
       }
-      const Vec share = Float32::load_lanes(factors.data() + r % lanes_) / total;
+      const Vec share = Float32::load_lanes(factors.data() + r) / total;
       for (int64_t s = 0; s < n_segments_; ++s) {
         Float32::store_lanes(share * exp_nonpositive(largest_of(s) - largest),
                              shares_.data() + s * rows_ + r);
@@ -175,15 +174,21 @@ class ColumnSums {
   void sum_up(const Block& block, int64_t segment, const float* weights) const {
     const int64_t first = segment * kSegment;
     const int64_t n = std::min({kSegment, block.position + block.n - first, op_.n_columns - first});
-    const int64_t n_heads = op_.of_heads ? group_ : 1, width = rows_ / n_heads;
-    for (int64_t g = 0; g < n_heads; ++g) {
-      const float* shares = shares_.data() + segment * rows_ + g * width;
-      float* sums = op_.out + (block.head * n_heads + g) * op_.n_columns + first;
+    const int64_t n_sums = op_.of_heads ? group_ : 1, width = group_ / n_sums * block.n;
+    const float* shares = shares_.data() + segment * rows_;
+    Bits32 lane;
+    for (int64_t i = 0; i < kLanes; ++i) lane[i] = static_cast<uint32_t>(i);
+    for (int64_t g = 0; g < n_sums; ++g) {
+      float* sums = op_.out + (block.head * n_sums + g) * op_.n_columns + first;
+      const int64_t begin = g * width;
       for (int64_t t = 0; t < n; ++t) {
-        const float* of_key = weights + t * rows_ + g * width;
+        const float* of_key = weights + t * rows_;
         Vec sum = {};
-        for (int64_t i = 0; i < width; i += kLanes) {
-          sum += Float32::load_lanes(of_key + i) * Float32::load_lanes(shares + i);
+        for (int64_t r = begin / kLanes * kLanes; r < begin + width; r += kLanes) {
+          const Vec part = Float32::load_lanes(of_key + r) * Float32::load_lanes(shares + r);
+          // Vectors at either end may have other heads' rows too.
+          const Bits32 row = lane + static_cast<uint32_t>(r - begin);
+          sum += row < static_cast<uint32_t>(width) ? part : Vec{};
         }
         sums[t] += horizontal_sum(sum);
       }
@@ -191,7 +196,7 @@ class ColumnSums {
   }
 
   const AttentionColumnSums& op_;
-  int64_t group_, lanes_, rows_, n_segments_, n_kept_;
+  int64_t group_, rows_, n_segments_, n_kept_;
   std::vector<float> queries_, kept_, largest_, shares_;
 };
 
