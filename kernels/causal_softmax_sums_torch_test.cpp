@@ -1,7 +1,7 @@
+#include "kernels/causal_softmax_sums_torch.h"
+
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
-
-#include "kernels/causal_softmax_sums_torch.h"
 
 namespace kvbench {
 namespace {

@@ -5,8 +5,6 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 
-#include <vector>
-
 #include "kernels/ragged_cache.h"
 
 namespace kvbench {
@@ -30,54 +28,82 @@ inline DType dtype_of(const at::Tensor& tensor) {
   }
 }
 
-// starts and lengths: int64 [S, H], contiguous, on the cache's device.
-inline void check_segments(const at::Tensor& starts, const at::Tensor& lengths, int64_t n_sequences,
-                           c10::Device device) {
-  for (const auto* segments : {&starts, &lengths}) {
-    TORCH_CHECK(segments->scalar_type() == at::kLong && segments->dim() == 2 &&
-                    segments->size(0) == n_sequences && segments->is_contiguous() &&
-                    segments->device() == device,
-                "starts and lengths: expected contiguous int64 [", n_sequences, ", H] on ", device,
-                ", got ", segments->scalar_type(), " ", segments->sizes(), " on ",
-                segments->device());
-  }
-  TORCH_CHECK(starts.sizes() == lengths.sizes(), "starts ", starts.sizes(), " and lengths ",
-              lengths.sizes(), " differ");
+// A contiguous tensor of integers of just that form.
+inline void check_index(const at::Tensor& index, const char* name, at::ScalarType dtype,
+                        at::IntArrayRef sizes, c10::Device device) {
+  TORCH_CHECK(index.scalar_type() == dtype && index.sizes() == sizes && index.is_contiguous() &&
+                  index.device() == device,
+              name, ": expected contiguous ", dtype, " ", sizes, " on ", device, ", got ",
+              index.scalar_type(), " ", index.sizes(), " on ", index.device());
 }
 
-// One buffer per sequence: contiguous [rows, head_dim] of `like`'s dtype and device.
-inline void check_buffers(at::TensorList buffers, const char* name, const at::Tensor& like,
-                          int64_t head_dim) {
-  for (const auto& buffer : buffers) {
-    TORCH_CHECK(buffer.dim() == 2 && buffer.size(1) == head_dim && buffer.is_contiguous() &&
-                    buffer.scalar_type() == like.scalar_type() && buffer.device() == like.device(),
-                name, ": expected contiguous ", like.scalar_type(), " [rows, ", head_dim, "] on ",
-                like.device(), ", got ", buffer.scalar_type(), " ", buffer.sizes(), " on ",
-                buffer.device());
-  }
+// Of an RMS norm over n columns of x: contiguous [n], of x's dtype or float32.
+inline void check_norm_weight(const at::Tensor& weight, const char* name, const at::Tensor& x,
+                              int64_t n) {
+  TORCH_CHECK(weight.dim() == 1 && weight.size(0) == n && weight.is_contiguous() &&
+                  (weight.scalar_type() == x.scalar_type() || weight.scalar_type() == at::kFloat) &&
+                  weight.device() == x.device(),
+              name, ": expected contiguous ", x.scalar_type(), " or float32 [", n, "], got ",
+              weight.scalar_type(), " ", weight.sizes());
 }
 
-// Every segment lies inside its buffer and holds the m new tokens. Reads the host copy of starts
-// and lengths, so CPU kernels only.
-inline void check_bounds(at::TensorList buffers, const at::Tensor& starts,
-                         const at::Tensor& lengths, int64_t n_tokens) {
-  const auto* start = starts.const_data_ptr<int64_t>();
-  const auto* length = lengths.const_data_ptr<int64_t>();
-  const int64_t n_heads = starts.size(1);
-  for (size_t s = 0; s < buffers.size(); ++s) {
-    for (int64_t h = 0; h < n_heads; ++h, ++start, ++length) {
-      TORCH_CHECK(*start >= 0 && *length >= n_tokens && *start <= buffers[s].size(0) - *length,
-                  "sequence ", s, ", KV head ", h, ": rows ", *start, " + ", *length, " with ",
-                  n_tokens, " new ones do not fit a buffer of ", buffers[s].size(0), " rows");
-    }
-  }
+// Keys, values or queries of all heads of a layer.
+inline void check_head_rows(const at::Tensor& rows, const char* name) {
+  TORCH_CHECK(rows.dim() == 3, name, ": expected [heads, tokens, head size], got ", rows.sizes());
+  dtype_of(rows);
 }
 
-// The host copy of a small index tensor.
-inline std::vector<int64_t> host(const at::Tensor& index) {
-  const at::Tensor cpu = index.to(at::kCPU).contiguous();
-  const auto* data = cpu.const_data_ptr<int64_t>();
-  return {data, data + cpu.numel()};
+// The tensor itself when kernels can read its rows where they lie: the elements of the last
+// dimension side by side, every row at a multiple of 16 bytes. Else a copy that is.
+inline at::Tensor with_whole_rows(const at::Tensor& rows) {
+  const auto bytes = static_cast<int64_t>(rows.element_size());
+  bool fine = rows.stride(-1) == 1 && reinterpret_cast<uintptr_t>(rows.const_data_ptr()) % 16 == 0;
+  for (int64_t i = 0; i + 1 < rows.dim(); ++i) {
+    fine = fine && (rows.size(i) == 1 || rows.stride(i) * bytes % 16 == 0);
+  }
+  return fine ? rows : rows.contiguous();
+}
+
+// [H, T, d] as with_whole_rows() gives it.
+inline HeadRows head_rows(const at::Tensor& rows) {
+  return {rows.const_data_ptr(), rows.stride(0), rows.stride(1)};
+}
+
+// One layer of a batch: keys and values [rows, d], starts and lengths int64 [S, H].
+inline RaggedCache ragged_cache(const at::Tensor& keys, const at::Tensor& values,
+                                const at::Tensor& starts, const at::Tensor& lengths) {
+  TORCH_CHECK(keys.dim() == 2 && keys.is_contiguous() && values.is_contiguous() &&
+                  values.sizes() == keys.sizes() && values.scalar_type() == keys.scalar_type() &&
+                  values.device() == keys.device(),
+              "cached keys and values: expected one contiguous form [rows, d], got ",
+              keys.scalar_type(), " ", keys.sizes(), " and ", values.scalar_type(), " ",
+              values.sizes());
+  TORCH_CHECK(starts.dim() == 2, "starts: expected int64 [S, H], got ", starts.sizes());
+  check_index(starts, "starts", at::kLong, starts.sizes(), keys.device());
+  check_index(lengths, "lengths", at::kLong, starts.sizes(), keys.device());
+  RaggedCache cache;
+  cache.n_sequences = starts.size(0);
+  cache.n_kv_heads = starts.size(1);
+  cache.head_dim = keys.size(1);
+  cache.n_rows = keys.size(0);
+  cache.dtype = dtype_of(keys);
+  cache.keys = keys.mutable_data_ptr();
+  cache.values = values.mutable_data_ptr();
+  cache.starts = starts.const_data_ptr<int64_t>();
+  cache.lengths = lengths.const_data_ptr<int64_t>();
+  return cache;
+}
+
+// Every head lies inside the buffers and holds the m new tokens. Reads starts and lengths: only the
+// host's own memory can be looked at without a wait.
+inline void check_rows(const RaggedCache& cache, int64_t n_tokens) {
+  for (int64_t i = 0; i < cache.n_sequences * cache.n_kv_heads; ++i) {
+    TORCH_CHECK(cache.starts[i] >= 0 && cache.lengths[i] >= n_tokens &&
+                    cache.starts[i] <= cache.n_rows - cache.lengths[i],
+                "sequence ", i / cache.n_kv_heads, ", KV head ", i % cache.n_kv_heads, ": rows ",
+                cache.starts[i], " + ", cache.lengths[i], " with ", n_tokens,
+                " new ones do not fit buffers of ", cache.n_rows, " rows");
+  }
 }
 
 }  // namespace kvbench

@@ -81,4 +81,22 @@ auto with_cuda_element(DType dtype, F&& f) {
   return f(float{});
 }
 
+// with_cuda_element of a dtype and of a weight's, which is the same or float32.
+template <class F>
+void with_cuda_element_and_weight(DType dtype, DType weight_dtype, F&& f) {
+  with_cuda_element(dtype, [&](auto element) {
+    if (weight_dtype == DType::kFloat32) {
+      f(element, float{});
+    } else {
+      f(element, element);
+    }
+  });
+}
+
+// x as T stores it.
+template <class T>
+__device__ inline float rounded(float x) {
+  return to_float(from_float<T>(x));
+}
+
 }  // namespace kvbench

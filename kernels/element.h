@@ -6,6 +6,10 @@
 
 #include "kernels/ragged_cache.h"
 
+#if defined(__AVX512F__) || defined(__F16C__)
+#include <immintrin.h>
+#endif
+
 namespace kvbench {
 
 // GCC and Clang vector extension. No wider than the machine's registers: GCC 12 keeps wider vectors
@@ -70,9 +74,17 @@ struct Float16 {
     return static_cast<float>(half);
   }
   static Vec load_lanes(const Storage* p) {
+    Bits16 half;
+    std::memcpy(&half, p, sizeof half);
+#if defined(__AVX512F__)  // maskz: GCC bug 105593, a false warning of the plain form
+    return reinterpret_cast<Vec>(_mm512_maskz_cvtph_ps(0xffff, reinterpret_cast<__m256i>(half)));
+#elif defined(__F16C__)
+    return reinterpret_cast<Vec>(_mm256_cvtph_ps(reinterpret_cast<__m128i>(half)));
+#else
     Vec v;
     for (int64_t i = 0; i < kLanes; ++i) v[i] = load(p + i);
     return v;
+#endif
   }
   static Storage from(float x) {
     const auto half = static_cast<_Float16>(x);
@@ -81,7 +93,16 @@ struct Float16 {
     return bits;
   }
   static void store_lanes(Vec v, Storage* p) {
+#if defined(__AVX512F__)
+    const __m256i half = _mm512_maskz_cvtps_ph(0xffff, reinterpret_cast<__m512>(v),
+                                               _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    std::memcpy(p, &half, sizeof half);
+#elif defined(__F16C__)
+    const __m128i half = _mm256_cvtps_ph(reinterpret_cast<__m256>(v), _MM_FROUND_TO_NEAREST_INT);
+    std::memcpy(p, &half, sizeof half);
+#else
     for (int64_t i = 0; i < kLanes; ++i) p[i] = from(v[i]);
+#endif
   }
 };
 
@@ -96,6 +117,32 @@ void with_element(DType dtype, F&& f) {
     case DType::kFloat16:
       return f(Float16{});
   }
+}
+
+// x as E stores it, in float.
+template <class E>
+float rounded(float x) {
+  const typename E::Storage stored = E::from(x);
+  return E::load(&stored);
+}
+
+template <class E>
+Vec rounded(Vec v) {
+  typename E::Storage stored[kLanes];
+  E::store_lanes(v, stored);
+  return E::load_lanes(stored);
+}
+
+// with_element of a dtype and of a weight's, which is the same or float32.
+template <class F>
+void with_element_and_weight(DType dtype, DType weight_dtype, F&& f) {
+  with_element(dtype, [&](auto element) {
+    if (weight_dtype == DType::kFloat32) {
+      f(element, Float32{});
+    } else {
+      f(element, element);
+    }
+  });
 }
 
 }  // namespace kvbench

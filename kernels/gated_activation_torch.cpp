@@ -5,6 +5,7 @@
 
 #include "kernels/checks_torch.h"
 #include "kernels/gated_activation.h"
+#include "kernels/launch_torch.h"
 
 namespace kvbench {
 namespace {
@@ -16,7 +17,7 @@ void check(const at::Tensor& gate_up, std::string_view kind) {
               gate_up.sizes());
 }
 
-at::Tensor gated_activation_on_cpu(const at::Tensor& gate_up, std::string_view kind) {
+at::Tensor gated_activation_of(const at::Tensor& gate_up, std::string_view kind) {
   check(gate_up, kind);
   const at::Tensor contiguous = gate_up.contiguous();
   auto sizes = gate_up.sizes().vec();
@@ -29,14 +30,8 @@ at::Tensor gated_activation_on_cpu(const at::Tensor& gate_up, std::string_view k
   op.dtype = dtype_of(gate_up);
   op.gate_up = contiguous.const_data_ptr();
   op.out = out.mutable_data_ptr();
-  gated_activation_cpu(op);
+  launch(KVB_IMPLEMENTATIONS(gated_activation), op, gate_up.device());
   return out;
-}
-
-at::Tensor gated_activation_composite(const at::Tensor& gate_up, std::string_view kind) {
-  check(gate_up, kind);
-  const auto halves = gate_up.chunk(2, -1);
-  return (kind == "silu" ? at::silu(halves[0]) : at::gelu(halves[0], "tanh")) * halves[1];
 }
 
 }  // namespace
@@ -50,13 +45,8 @@ TORCH_LIBRARY_FRAGMENT(kvbench, library) {
   library.def("gated_activation(Tensor gate_up, str kind) -> Tensor");
 }
 
-TORCH_LIBRARY_IMPL(kvbench, CPU, library) {
-  library.impl("gated_activation", gated_activation_on_cpu);
-}
-
-// Devices without a kernel of their own.
 TORCH_LIBRARY_IMPL(kvbench, CompositeExplicitAutograd, library) {
-  library.impl("gated_activation", gated_activation_composite);
+  library.impl("gated_activation", gated_activation_of);
 }
 
 }  // namespace kvbench

@@ -1,11 +1,11 @@
-#include "kernels/gated_activation.h"
+#include "kernels/gated_activation_torch.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include "kernels/checks_torch.h"
-#include "kernels/gated_activation_torch.h"
+#include "kernels/gated_activation.h"
 
 namespace kvbench {
 namespace {

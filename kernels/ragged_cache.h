@@ -43,4 +43,14 @@ struct RaggedShape {
   int64_t head_dim = 0;     // d
 };
 
+// One layer of such a batch.
+struct RaggedCache {
+  int64_t n_sequences = 0, n_kv_heads = 0, head_dim = 0, n_rows = 0;
+  DType dtype = DType::kFloat32;
+  void* keys = nullptr;              // [n_rows, d]
+  void* values = nullptr;            // [n_rows, d]
+  const int64_t* starts = nullptr;   // [S, H]
+  const int64_t* lengths = nullptr;  // [S, H], new tokens included
+};
+
 }  // namespace kvbench

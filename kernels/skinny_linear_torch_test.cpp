@@ -1,11 +1,11 @@
-#include "kernels/skinny_linear.h"
+#include "kernels/skinny_linear_torch.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include "kernels/checks_torch.h"
-#include "kernels/skinny_linear_torch.h"
+#include "kernels/skinny_linear.h"
 
 namespace kvbench {
 namespace {

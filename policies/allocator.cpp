@@ -30,9 +30,8 @@ int64_t LayerBudget::uniform_count(const BudgetRule& rule) const {
   return std::max<int64_t>(1, static_cast<int64_t>(uniform_share(rule)));
 }
 
-std::vector<std::vector<int64_t>> Allocator::allocate_layers(
-    const std::vector<LayerBudget>& budgets) const {
-  std::vector<std::vector<int64_t>> counts;
+std::vector<KeepCounts> Allocator::allocate_layers(const std::vector<LayerBudget>& budgets) const {
+  std::vector<KeepCounts> counts;
   for (const auto& budget : budgets) counts.push_back(allocate(budget));
   return counts;
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "harness/base/registry.h"
+#include "policies/keep_counts.h"
 
 namespace kvbench {
 
@@ -57,7 +58,7 @@ class Allocator {
   virtual ~Allocator() = default;
 
   // Keep count of each KV head, [H], each in [1, T].
-  virtual std::vector<int64_t> allocate(const LayerBudget& budget) const = 0;
+  virtual KeepCounts allocate(const LayerBudget& budget) const = 0;
 
   // Throws InputError when this allocator cannot serve such a model or policy; asked before the
   // weights are loaded.
@@ -74,9 +75,8 @@ class Allocator {
   // through allocate_layers(), once the prefill is through, so the whole full cache lives until
   // then.
   virtual bool spans_layers() const { return false; }
-  // Keep counts [L][H] of all layers at once; budgets[l] is layer l's.
-  virtual std::vector<std::vector<int64_t>> allocate_layers(
-      const std::vector<LayerBudget>& budgets) const;
+  // Of all layers at once; budgets[l] is layer l's.
+  virtual std::vector<KeepCounts> allocate_layers(const std::vector<LayerBudget>& budgets) const;
 };
 
 #define KVB_REGISTER_ALLOCATOR(NAME, CLASS, DOC) \

@@ -3,41 +3,12 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <cmath>
-#include <functional>
-#include <numeric>
 
 #include "harness/base/error.h"
+#include "kernels/host_torch.h"
+#include "kernels/select_top_torch.h"
 
 namespace kvbench {
-namespace {
-
-bool has_nan(const float* score, int64_t n_tokens) {
-  bool found = false;  // without an early exit the loop is vectorised
-  for (int64_t j = 0; j < n_tokens; ++j) found |= std::isnan(score[j]);
-  return found;
-}
-
-void append_range(int64_t begin, int64_t end, std::vector<int64_t>& positions) {
-  for (int64_t j = begin; j < end; ++j) positions.push_back(j);
-}
-
-// Appends the positions in [begin, end) of the `count` highest scores, ascending; ties go to the
-// lower one. Bare values are partitioned: several times faster than positions by their values.
-void append_top(const float* score, int64_t begin, int64_t end, int64_t count,
-                std::vector<int64_t>& positions) {
-  if (count <= 0) return;
-  std::vector<float> ranked(score + begin, score + end);
-  const auto last = ranked.begin() + (count - 1);
-  std::nth_element(ranked.begin(), last, ranked.end(), std::greater<>());
-  const float lowest = *last;
-  int64_t ties = count - std::count_if(ranked.begin(), last, [=](float s) { return s > lowest; });
-  for (int64_t j = begin; j < end; ++j) {
-    if (score[j] > lowest || (score[j] == lowest && ties-- > 0)) positions.push_back(j);
-  }
-}
-
-}  // namespace
 
 std::vector<int64_t> KeptTokens::counts() const {
   std::vector<int64_t> all;
@@ -45,44 +16,43 @@ std::vector<int64_t> KeptTokens::counts() const {
   return all;
 }
 
-KeptTokens keep_latest(int64_t n_kv_heads, int64_t n_tokens, int64_t count) {
-  const int64_t first = std::max<int64_t>(0, n_tokens - count);
+KeptTokens Selection::on_host() const {
+  const int64_t n_heads = counts.n_kv_heads();
+  const auto values = host_values(at::cat({offsets, invalid, positions}));  // one wait for all
   KeptTokens kept;
-  kept.offsets.push_back(0);
-  for (int64_t h = 0; h < n_kv_heads; ++h) {
-    append_range(first, n_tokens, kept.positions);
-    kept.offsets.push_back(static_cast<int64_t>(kept.positions.size()));
+  kept.offsets.assign(values.begin(), values.begin() + n_heads + 1);
+  for (int64_t h = 0; h < n_heads; ++h) {
+    KVB_CHECK(values[n_heads + 1 + h] == 0,
+              "a score of KV head {} is NaN, or its keep count impossible", h);
   }
+  const auto first = values.begin() + 2 * n_heads + 1;
+  kept.positions.assign(first, first + kept.offsets.back());
   return kept;
 }
 
-KeptTokens keep_all(int64_t n_kv_heads, int64_t n_tokens) {
-  return keep_latest(n_kv_heads, n_tokens, n_tokens);
+Selection keep_latest(int64_t n_kv_heads, int64_t n_tokens, int64_t count, c10::Device device) {
+  const int64_t n = std::min(count, n_tokens);
+  const auto options = at::TensorOptions(at::kInt).device(device);
+  return {std::vector<int64_t>(n_kv_heads, n),
+          at::arange(n_tokens - n, n_tokens, options).repeat({n_kv_heads}),
+          at::arange(n_kv_heads + 1, options).mul_(n), at::zeros({n_kv_heads}, options)};
+}
+
+Selection keep_all(int64_t n_kv_heads, int64_t n_tokens, c10::Device device) {
+  return keep_latest(n_kv_heads, n_tokens, n_tokens, device);
+}
+
+Selection select(const at::Tensor& scores, const KeepCounts& counts, Protection protection) {
+  KVB_CHECK(scores.dim() == 2 && scores.size(0) == counts.n_kv_heads(),
+            "scores must be [H, T] with H = {} keep counts", counts.n_kv_heads());
+  auto [positions, offsets, invalid] = top_positions(
+      scores, counts.on(scores.device()), counts.at_most(), protection.sink, protection.recent);
+  return {counts, std::move(positions), std::move(offsets), std::move(invalid)};
 }
 
 KeptTokens select_top(const at::Tensor& scores, const std::vector<int64_t>& counts,
                       Protection protection) {
-  const at::Tensor host = scores.to(at::kCPU, at::kFloat).contiguous();
-  KVB_CHECK(host.dim() == 2 && host.size(0) == static_cast<int64_t>(counts.size()),
-            "scores must be [H, T] with H = {} keep counts", counts.size());
-  const int64_t n_heads = host.size(0), n_tokens = host.size(1);
-  const int64_t sink = std::min(protection.sink, n_tokens);
-  const int64_t recent = std::min(protection.recent, n_tokens - sink);
-  KeptTokens kept;
-  kept.offsets.push_back(0);
-  for (int64_t h = 0; h < n_heads; ++h) {
-    const float* score = host.const_data_ptr<float>() + h * n_tokens;
-    KVB_CHECK(counts[h] >= 0 && counts[h] <= n_tokens, "keep count {} of KV head {} with {} tokens",
-              counts[h], h, n_tokens);
-    KVB_CHECK(!has_nan(score, n_tokens), "a score of KV head {} is NaN", h);
-    const int64_t n_first = std::min(sink, counts[h]);
-    const int64_t n_last = std::min(recent, counts[h] - n_first);
-    append_range(0, n_first, kept.positions);
-    append_top(score, sink, n_tokens - recent, counts[h] - n_first - n_last, kept.positions);
-    append_range(n_tokens - n_last, n_tokens, kept.positions);
-    kept.offsets.push_back(static_cast<int64_t>(kept.positions.size()));
-  }
-  return kept;
+  return select(scores, counts, protection).on_host();
 }
 
 }  // namespace kvbench

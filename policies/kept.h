@@ -6,9 +6,11 @@
 #include <cstdint>
 #include <vector>
 
+#include "policies/keep_counts.h"
+
 namespace kvbench {
 
-// Positions kept by each KV head of one layer, ascending inside a head.
+// Positions kept by each KV head of one layer, ascending inside a head, on the host.
 struct KeptTokens {
   std::vector<int64_t> positions;  // head-major
   std::vector<int64_t> offsets;    // [H + 1] into positions
@@ -18,11 +20,22 @@ struct KeptTokens {
   std::vector<int64_t> counts() const;
 };
 
+// The same where the layer's tensors are: no host has waited for it.
+struct Selection {
+  KeepCounts counts;
+  at::Tensor positions;  // int32 [counts.at_most()], head-major; the last ones may mean nothing
+  at::Tensor offsets;    // int32 [H + 1] into positions
+  at::Tensor invalid;    // int32 [H]: 1 where a score was NaN or a count impossible
+
+  // Waits for the device. Throws std::logic_error when a head is invalid.
+  KeptTokens on_host() const;
+};
+
 // Every one of `n_tokens` tokens in every head.
-KeptTokens keep_all(int64_t n_kv_heads, int64_t n_tokens);
+Selection keep_all(int64_t n_kv_heads, int64_t n_tokens, c10::Device device);
 
 // The last `count` of them, or all where there are fewer, in every head.
-KeptTokens keep_latest(int64_t n_kv_heads, int64_t n_tokens, int64_t count);
+Selection keep_latest(int64_t n_kv_heads, int64_t n_tokens, int64_t count, c10::Device device);
 
 // Tokens that stay whatever their scores, the first and the last ones of a layer.
 struct Protection {
@@ -31,8 +44,10 @@ struct Protection {
 
 // The counts[h] highest scores of each head. scores: float32 [H, T] on any device; ties go to the
 // lower position (policies.md 0.2). Protected tokens come first: the sinks, lowest first, then the
-// recent ones, latest first, then the highest of the others. Throws std::logic_error when a score
-// is NaN or a count is not in [0, T].
+// recent ones, latest first, then the highest of the others.
+Selection select(const at::Tensor& scores, const KeepCounts& counts, Protection protection = {});
+
+// The same on the host. Throws std::logic_error when a score is NaN or a count is not in [0, T].
 KeptTokens select_top(const at::Tensor& scores, const std::vector<int64_t>& counts,
                       Protection protection = {});
 

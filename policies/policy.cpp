@@ -145,18 +145,17 @@ at::Tensor Policy::protected_scores(const at::Tensor& scores) const {
   return raised;
 }
 
-std::vector<int64_t> Policy::allocate(const LayerView& layer, const at::Tensor& scores,
-                                      double ratio) const {
+KeepCounts Policy::allocate(const LayerView& layer, const at::Tensor& scores, double ratio) const {
   if (layer.index < scorer_->skip_layers()) {
     return std::vector<int64_t>(static_cast<size_t>(scores.size(0)), scores.size(1));
   }
-  auto counts = allocator_->allocate({layer.index, layer.n_layers, ratio, scores});
+  KeepCounts counts = allocator_->allocate({layer.index, layer.n_layers, ratio, scores});
   check_counts(counts, scores);
   return counts;
 }
 
-std::vector<std::vector<int64_t>> Policy::allocate_layers(const std::vector<at::Tensor>& scores,
-                                                          double ratio) const {
+std::vector<KeepCounts> Policy::allocate_layers(const std::vector<at::Tensor>& scores,
+                                                double ratio) const {
   std::vector<LayerBudget> budgets;
   const auto n_layers = static_cast<int64_t>(scores.size());
   for (int64_t l = 0; l < n_layers; ++l) budgets.push_back({l, n_layers, ratio, scores[l]});
@@ -167,36 +166,36 @@ std::vector<std::vector<int64_t>> Policy::allocate_layers(const std::vector<at::
   }
   for (int64_t l = 0; l < n_layers; ++l) check_counts(counts[l], scores[l]);
   for (int64_t l = 0; l < std::min(n_layers, scorer_->skip_layers()); ++l) {
-    counts[l].assign(counts[l].size(), scores[l].size(1));
+    counts[l] = std::vector<int64_t>(scores[l].size(0), scores[l].size(1));
   }
   return counts;
 }
 
-void Policy::check_counts(const std::vector<int64_t>& counts, const at::Tensor& scores) const {
+// Of counts that only the device knows the selection tells (Selection::invalid).
+void Policy::check_counts(const KeepCounts& counts, const at::Tensor& scores) const {
   const int64_t n_heads = scores.size(0), n_tokens = scores.size(1);
-  if (std::ssize(counts) == n_heads && std::all_of(counts.begin(), counts.end(), [&](int64_t n) {
-        return n >= 1 && n <= n_tokens;
-      })) {
-    return;
+  bool fine = counts.n_kv_heads() == n_heads;
+  if (counts.is_known()) {
+    for (const int64_t n : counts.on_host()) fine = fine && n >= 1 && n <= n_tokens;
   }
+  if (fine) return;
   throw std::runtime_error(
-      fmt::format("allocator {} gave keep counts [{}] for {} KV heads of {} "
-                  "tokens",
-                  allocator_label_, fmt::join(counts, ", "), n_heads, n_tokens));
+      fmt::format("allocator {} gave keep counts [{}] for {} KV heads of {} tokens",
+                  allocator_label_, fmt::join(counts.on_host(), ", "), n_heads, n_tokens));
 }
 
-KeptTokens Policy::select(const LayerView& layer, const at::Tensor& scores,
-                          const std::vector<int64_t>& counts, const Scorer* scorer) const {
+Selection Policy::select(const LayerView& layer, const at::Tensor& scores, const KeepCounts& counts,
+                         const Scorer* scorer) const {
   if (scorer == nullptr) scorer = scorer_.get();
   at::Tensor ranked = scores;
   if (scorer->ranks_by_budget()) {
-    ranked = protected_scores(scorer->score_for_counts(layer, scores, counts));
+    ranked = protected_scores(scorer->score_for_counts(layer, scores, counts.on_host()));
   }
   if (weighting_) {
-    ranked = weighting_->weigh(layer, ranked, counts);
+    ranked = weighting_->weigh(layer, ranked, counts.on_host());
     check_scores(ranked, layer, "weighting " + weighting_label_);
   }
-  return select_top(ranked, counts, protection_);
+  return kvbench::select(ranked, counts, protection_);
 }
 
 }  // namespace kvbench

@@ -99,21 +99,20 @@ class Policy {
   // The allocator wants the scores of all layers before the first is cut.
   bool spans_layers() const { return allocator_ != nullptr && allocator_->spans_layers(); }
 
-  // Keep counts of one layer, or of all ([L][H]), given protected scores, 0 < ratio < 1. Throws
-  // std::runtime_error when the allocator's are not in [1, T].
-  std::vector<int64_t> allocate(const LayerView& layer, const at::Tensor& scores,
-                                double ratio) const;
-  std::vector<std::vector<int64_t>> allocate_layers(const std::vector<at::Tensor>& scores,
-                                                    double ratio) const;
+  // Keep counts of one layer, or of all, given protected scores, 0 < ratio < 1. Throws
+  // std::runtime_error when the allocator's are not in [1, T], as far as the host knows them.
+  KeepCounts allocate(const LayerView& layer, const at::Tensor& scores, double ratio) const;
+  std::vector<KeepCounts> allocate_layers(const std::vector<at::Tensor>& scores,
+                                          double ratio) const;
 
   // The tokens that stay, given protected scores and keep counts: protected ones first, as
-  // select_top() says. `scorer`: whose scores they are, if not the policy's own.
-  KeptTokens select(const LayerView& layer, const at::Tensor& scores,
-                    const std::vector<int64_t>& counts, const Scorer* scorer = nullptr) const;
+  // select() in kept.h says. `scorer`: whose scores they are, if not the policy's own.
+  Selection select(const LayerView& layer, const at::Tensor& scores, const KeepCounts& counts,
+                   const Scorer* scorer = nullptr) const;
 
  private:
   void read_phases(const PolicySpec& spec);
-  void check_counts(const std::vector<int64_t>& counts, const at::Tensor& scores) const;
+  void check_counts(const KeepCounts& counts, const at::Tensor& scores) const;
 
   std::string name_, scorer_label_, allocator_label_;
   std::unique_ptr<Scorer> scorer_;

@@ -35,8 +35,8 @@ struct LayerView {
   at::Tensor importance;           // float32 [H, T], of the answer to come: for oracles alone, else
                                    // undefined (policies/lukv/oracle.h)
   uint64_t seed = 0;               // of the sample: the source of any randomness
-  int64_t window = 0;              // of a windowed layer, which no scorer or allocator sees; index is
-                                   // then n_layers or more
+  int64_t window = 0;  // of a windowed layer, which no scorer or allocator sees; index is
+                       // then n_layers or more
 
   int64_t n_tokens() const { return keys.size(1); }
   int64_t n_kv_heads() const { return keys.size(0); }

@@ -2,9 +2,13 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 #include "harness/base/error.h"
-#include "kernels/ragged_attention_torch.h"
-#include "kernels/ragged_rows_torch.h"
+#include "kernels/cache_append_torch.h"
+#include "kernels/cache_attention_torch.h"
+#include "kernels/decode_plan.h"
+#include "kernels/launch_torch.h"
 
 namespace kvbench {
 namespace {
@@ -20,50 +24,83 @@ DecodeBatch::DecodeBatch(std::vector<KvCache*> caches) : caches_(std::move(cache
   collect();
 }
 
-void DecodeBatch::reserve(int64_t n_tokens) {
-  bool grew = false;
-  for (KvCache* cache : caches_) grew = cache->reserve(n_tokens) || grew;
-  if (grew) collect();
+bool DecodeBatch::is_together(int64_t layer, int64_t n_tokens) const {
+  const at::Tensor& shared = caches_[0]->layer(layer).keys;
+  return std::all_of(caches_.begin(), caches_.end(), [&](const KvCache* cache) {
+    const KvCache::Layer& of_cache = cache->layer(layer);
+    return of_cache.keys.is_same(shared) && of_cache.has_room(n_tokens);
+  });
 }
 
-// Buffers by layer, starts and lengths as tensors: what the operators take.
+void DecodeBatch::reserve(int64_t n_tokens) {
+  bool moved = false;
+  for (int64_t l = 0; l < caches_[0]->n_layers(); ++l) {
+    if (is_together(l, n_tokens)) continue;
+    KvCache::move_together(caches_, l, n_tokens);
+    moved = true;
+  }
+  if (moved) collect();
+}
+
+// Starts and lengths as tensors: what the operators take.
 void DecodeBatch::collect() {
-  keys_.clear();
-  values_.clear();
   const int64_t n_layers = caches_[0]->n_layers();
-  const auto n_heads = static_cast<int64_t>(caches_[0]->layer(0).starts.size());
   std::vector<int64_t> starts, lengths;
   for (int64_t l = 0; l < n_layers; ++l) {
-    keys_.emplace_back();
-    values_.emplace_back();
     for (const KvCache* cache : caches_) {
       const auto& layer = cache->layer(l);
       KVB_CHECK(layer.keys.defined(), "layer {} was never stored", l);
-      keys_[l].push_back(layer.keys);
-      values_[l].push_back(layer.values);
       starts.insert(starts.end(), layer.starts.begin(), layer.starts.end());
       lengths.insert(lengths.end(), layer.lengths.begin(), layer.lengths.end());
     }
   }
-  const auto device = keys_[0][0].device();
+  const auto& first = caches_[0]->layer(0);
+  const auto device = first.keys.device();
+  const auto n_heads = static_cast<int64_t>(first.starts.size());
   starts_ = index_tensor(starts, device).view({n_layers, size(), n_heads});
   lengths_ = index_tensor(lengths, device).view({n_layers, size(), n_heads});
+  if (served_by_cuda(device)) plan(lengths);
+}
+
+// A CUDA kernel's plans of all layers for decode steps, which stay right while heads grow: made
+// once until a cache is cut or moved.
+void DecodeBatch::plan(const std::vector<int64_t>& lengths) {
+  constexpr int64_t kGrowth = 64;  // rows by which answers grow: half of a short one
+  const auto device = starts_.device();
+  const int64_t n_layers = starts_.size(0), n_kv_heads = starts_.size(2);
+  const int64_t n_heads = size() * n_kv_heads;
+  const int64_t n_items = std::max(kDecodeItems * n_multiprocessors(device), n_heads);
+  std::vector<DecodeItem> items;
+  std::vector<int32_t> first_items;
+  for (int64_t l = 0; l < n_layers; ++l) {
+    std::vector<int64_t> planned(lengths.begin() + l * n_heads,
+                                 lengths.begin() + (l + 1) * n_heads);
+    for (int64_t& length : planned) length += kGrowth;
+    const DecodePlan of_layer = decode_plan(planned, n_kv_heads, n_items);
+    items.insert(items.end(), of_layer.items.begin(), of_layer.items.end());
+    first_items.insert(first_items.end(), of_layer.first_items.begin(), of_layer.first_items.end());
+  }
+  static_assert(sizeof(DecodeItem) == 4 * sizeof(int32_t));
+  items_ = at::from_blob(items.data(), {n_layers, n_items, 4}, at::kInt).clone().to(device);
+  first_items_ = at::tensor(first_items, at::kInt).to(device).view({n_layers, n_heads + 1});
 }
 
 at::Tensor DecodeBatch::append_and_attend(int64_t layer, const at::Tensor& query,
                                           const at::Tensor& keys, const at::Tensor& values,
                                           double scale, int64_t window) {
-  const at::Tensor starts = starts_[layer], lengths = lengths_[layer];
   const int64_t n_tokens = query.size(1);
   // Before anything is written: in a flat buffer the next head's rows follow.
-  for (const KvCache* cache : caches_) {
-    KVB_CHECK(cache->has_room(layer, n_tokens), "layer {} has no room for {} new tokens", layer,
-              n_tokens);
-  }
+  KVB_CHECK(is_together(layer, n_tokens), "layer {} has no room for {} new tokens", layer,
+            n_tokens);
+  const KvCache::Layer& shared = caches_[0]->layer(layer);
+  const at::Tensor starts = starts_[layer], lengths = lengths_[layer];
   lengths.add_(n_tokens);
-  ragged_append(keys, keys_[layer], starts, lengths);
-  ragged_append(values, values_[layer], starts, lengths);
-  return ragged_attention(query, keys_[layer], values_[layer], starts, lengths, scale, window);
+  cache_append(keys, values, shared.keys, shared.values, starts, lengths);
+  if (!items_.defined() || n_tokens > 1) {
+    return cache_attention(query, shared.keys, shared.values, starts, lengths, scale, window);
+  }
+  return cache_attention(query, shared.keys, shared.values, starts, lengths, scale, window,
+                         items_[layer], first_items_[layer]);
 }
 
 void DecodeBatch::advance(int64_t n_tokens) {

@@ -1,4 +1,5 @@
-// Several caches side by side as one batch of the attention operators, without padding.
+// Several caches side by side as one batch of the attention operators, without padding: of every
+// layer they share one buffer of keys and one of values (KvCache::move_together()).
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -18,7 +19,8 @@ class DecodeBatch {
   int64_t size() const { return static_cast<int64_t>(caches_.size()); }
   int64_t next_position(int64_t sequence) const { return caches_[sequence]->next_position(); }
 
-  // Makes room for m new tokens in every cache: call it before the first layer of a step.
+  // Makes room for m new tokens in every cache: call it before the first layer of a step. A layer
+  // whose caches are not together yet, or have no room, is moved.
   void reserve(int64_t n_tokens);
 
   // Appends rows [S, m, H, d] of `layer` to every cache and attends query [S, m, Hq, d] over them,
@@ -33,9 +35,13 @@ class DecodeBatch {
   void collect();
 
  private:
+  bool is_together(int64_t layer, int64_t n_tokens) const;
+
+  void plan(const std::vector<int64_t>& lengths);
+
   std::vector<KvCache*> caches_;
-  std::vector<std::vector<at::Tensor>> keys_, values_;  // [L][S]
-  at::Tensor starts_, lengths_;                         // int64 [L, S, H]
+  at::Tensor starts_, lengths_;     // int64 [L, S, H], on the caches' device
+  at::Tensor items_, first_items_;  // int32 [L, n, 4] and [L, S * H + 1]: plans of decode steps
 };
 
 }  // namespace kvbench

@@ -2,8 +2,11 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+#include <numeric>
+
 #include "harness/base/error.h"
-#include "kernels/ragged_rows_torch.h"
+#include "kernels/cache_gather_torch.h"
 
 namespace kvbench {
 namespace {
@@ -14,99 +17,106 @@ at::Tensor index_tensor(const std::vector<int64_t>& values, c10::Device device) 
   return at::tensor(values, at::kLong).to(device);
 }
 
-bool layer_has_room(const KvCache::Layer& layer, int64_t n_tokens) {
-  for (size_t h = 0; h < layer.lengths.size(); ++h) {
-    if (layer.lengths[h] + n_tokens > layer.capacities[h]) return false;
+}  // namespace
+
+int64_t KvCache::Layer::n_rows() const {
+  if (capacities.empty()) return keys.size(0);  // not known yet
+  return std::accumulate(capacities.begin(), capacities.end(), int64_t{0});
+}
+
+bool KvCache::Layer::has_room(int64_t n_tokens) const {
+  for (size_t h = 0; h < lengths.size(); ++h) {
+    if (lengths[h] + n_tokens > capacities[h]) return false;
   }
   return true;
 }
 
-// Moves a layer into buffers with room for `n_tokens` more tokens behind each head. When there is
-// no memory for them the layer stays as it is.
-void move_to_buffers_with_room(KvCache::Layer& layer, int64_t n_tokens) {
-  KvCache::Layer moved;
-  moved.lengths = layer.lengths;
+// Moves layers into one pair of new buffers with room for `n_tokens` more tokens behind each head.
+void KvCache::move(const std::vector<Layer*>& layers, int64_t n_tokens) {
+  std::vector<Layer> moved(layers.size());
   int64_t rows = 0;
-  for (const int64_t length : layer.lengths) {
-    moved.starts.push_back(rows);
-    moved.capacities.push_back(length + n_tokens);
-    rows += length + n_tokens;
-  }
-  const auto copy = [&](const at::Tensor& buffer) {
-    at::Tensor other = at::empty({rows, buffer.size(1)}, buffer.options());
-    for (size_t h = 0; h < moved.starts.size(); ++h) {
-      other.narrow(0, moved.starts[h], layer.lengths[h])
-          .copy_(buffer.narrow(0, layer.starts[h], layer.lengths[h]));
+  for (size_t i = 0; i < layers.size(); ++i) {
+    moved[i].lengths = layers[i]->lengths;
+    for (const int64_t length : layers[i]->lengths) {
+      moved[i].starts.push_back(rows);
+      moved[i].capacities.push_back(length + n_tokens);
+      rows += length + n_tokens;
     }
-    return other;
+  }
+  const auto copy = [&](at::Tensor Layer::*buffer) {
+    const at::Tensor& like = layers[0]->*buffer;
+    at::Tensor shared = at::empty({rows, like.size(1)}, like.options());
+    for (size_t i = 0; i < layers.size(); ++i) {
+      const Layer& from = *layers[i];
+      for (size_t h = 0; h < from.starts.size(); ++h) {
+        shared.narrow(0, moved[i].starts[h], from.lengths[h])
+            .copy_((from.*buffer).narrow(0, from.starts[h], from.lengths[h]));
+      }
+    }
+    return shared;
   };
-  moved.keys = copy(layer.keys);
-  moved.values = copy(layer.values);
-  layer = std::move(moved);
+  const at::Tensor keys = copy(&Layer::keys), values = copy(&Layer::values);
+  for (size_t i = 0; i < layers.size(); ++i) {
+    moved[i].keys = keys;
+    moved[i].values = values;
+    *layers[i] = std::move(moved[i]);
+  }
 }
 
-}  // namespace
-
-bool KvCache::has_room(int64_t layer, int64_t n_tokens) const {
-  return layer_has_room(layers_.at(layer), n_tokens);
+void KvCache::move_together(const std::vector<KvCache*>& caches, int64_t layer, int64_t n_tokens) {
+  std::vector<Layer*> layers;
+  for (KvCache* cache : caches) layers.push_back(&cache->layers_.at(layer));
+  move(layers, std::max(n_tokens, kGrowth));
 }
 
 KvCache::KvCache(int64_t n_layers) : layers_(n_layers) {}
 
 void KvCache::store(int64_t index, const at::Tensor& keys, const at::Tensor& values,
-                    const KeptTokens& kept) {
+                    const Selection& kept) {
   Layer& layer = layers_.at(index);
   KVB_CHECK(!layer.keys.defined(), "layer {} is stored twice", index);
   KVB_CHECK(keys.dim() == 3 && keys.sizes() == values.sizes(), "keys and values must be [H, T, d]");
-  KVB_CHECK(kept.n_kv_heads() == keys.size(0), "kept tokens of {} heads for {} KV heads",
-            kept.n_kv_heads(), keys.size(0));
+  KVB_CHECK(kept.counts.n_kv_heads() == keys.size(0), "kept tokens of {} heads for {} KV heads",
+            kept.counts.n_kv_heads(), keys.size(0));
   const int64_t context_length = keys.size(1);
   KVB_CHECK(context_length_ == 0 || context_length_ == context_length,
             "layer {} holds {} tokens, earlier ones {}", index, context_length, context_length_);
   context_length_ = next_position_ = context_length;
-
-  int64_t rows = 0;
-  for (int64_t h = 0; h < kept.n_kv_heads(); ++h) {
-    layer.starts.push_back(rows);
-    layer.lengths.push_back(kept.count(h));
-    layer.capacities.push_back(kept.count(h));
-    rows += kept.count(h);
-  }
-  layer.keys = at::empty({rows, keys.size(2)}, keys.options());
+  layer.keys = at::empty({kept.counts.at_most(), keys.size(2)}, keys.options());
   layer.values = at::empty_like(layer.keys);
-  const auto device = keys.device();
-  const at::Tensor positions = index_tensor(kept.positions, device);
-  const at::Tensor offsets = index_tensor(kept.offsets, device);
-  const at::Tensor starts = index_tensor(layer.starts, device);
-  ragged_gather(keys, positions, offsets, starts, layer.keys);
-  ragged_gather(values, positions, offsets, starts, layer.values);
+  const at::Tensor starts = kept.offsets.narrow(0, 0, keys.size(0)).to(at::kLong);
+  cache_gather(keys, values, kept.positions, kept.offsets, starts, layer.keys, layer.values);
+  if (kept.counts.is_known()) set_lengths(index, kept.counts.on_host());
+}
+
+void KvCache::set_lengths(int64_t index, const std::vector<int64_t>& counts) {
+  Layer& layer = layers_.at(index);
+  KVB_CHECK(layer.lengths.empty(), "the lengths of layer {} are known", index);
+  int64_t rows = 0;
+  for (const int64_t count : counts) {
+    layer.starts.push_back(rows);
+    rows += count;
+  }
+  layer.lengths = layer.capacities = counts;
+  KVB_CHECK(rows <= layer.keys.size(0), "{} kept rows in buffers of {}", rows, layer.keys.size(0));
+  layer.capacities.back() += layer.keys.size(0) - rows;  // what was a bound
 }
 
 void KvCache::store_window(int64_t index, const at::Tensor& keys, const at::Tensor& values,
                            int64_t window) {
-  store(index, keys, values, keep_latest(keys.size(0), keys.size(1), window - 1));
+  store(index, keys, values, keep_latest(keys.size(0), keys.size(1), window - 1, keys.device()));
 }
 
 void KvCache::cut_to_window(int64_t index, int64_t window) {
   const auto& lengths = layers_.at(index).lengths;  // the same of every head
   if (lengths.at(0) < window) return;
-  cut(index, keep_latest(static_cast<int64_t>(lengths.size()), lengths[0], window - 1));
-}
-
-bool KvCache::reserve(int64_t n_tokens) {
-  bool grew = false;
-  for (auto& layer : layers_) {
-    if (layer_has_room(layer, n_tokens)) continue;
-    move_to_buffers_with_room(layer, std::max(n_tokens, kGrowth));
-    grew = true;
-  }
-  return grew;
+  cut(index, keep_latest(static_cast<int64_t>(lengths.size()), lengths[0], window - 1, at::kCPU)
+                 .on_host());
 }
 
 void KvCache::advance(int64_t n_tokens) {
   for (auto& layer : layers_) {
-    KVB_CHECK(layer_has_room(layer, n_tokens), "{} tokens were appended without room for them",
-              n_tokens);
+    KVB_CHECK(layer.has_room(n_tokens), "{} tokens were appended without room for them", n_tokens);
     for (auto& length : layer.lengths) length += n_tokens;
   }
   next_position_ += n_tokens;
@@ -138,24 +148,25 @@ void KvCache::cut(int64_t index, const KeptTokens& kept_rows) {
     in_use += n_kept;
   }
   cut_since_store_ = true;
-  if (2 * (in_use + n_heads * kGrowth) < layer.keys.size(0)) {
-    move_to_buffers_with_room(layer, kGrowth);
-  }
+  const bool alone = layer.n_rows() == layer.keys.size(0);
+  if (alone && 2 * (in_use + n_heads * kGrowth) < layer.keys.size(0)) move({&layer}, kGrowth);
 }
 
 void KvCache::commit() {
-  for (auto& layer : layers_) move_to_buffers_with_room(layer, 0);
+  for (auto& layer : layers_) move({&layer}, 0);
   context_length_ = next_position_;
   appended_ = 0;
   cut_since_store_ = false;
 }
 
 KvCache KvCache::clone() const {
-  KvCache copy = *this;
-  for (auto& layer : copy.layers_) {
-    layer.keys = layer.keys.clone();
-    layer.values = layer.values.clone();
-  }
+  KvCache copy(n_layers());
+  copy.layers_ = layers_;
+  for (auto& layer : copy.layers_) move({&layer}, 0);
+  copy.context_length_ = context_length_;
+  copy.next_position_ = next_position_;
+  copy.appended_ = appended_;
+  copy.cut_since_store_ = cut_since_store_;
   return copy;
 }
 
@@ -172,7 +183,8 @@ int64_t KvCache::bytes_allocated() const {
   int64_t bytes = 0;
   for (const auto& layer : layers_) {
     if (!layer.keys.defined()) continue;  // not stored yet
-    bytes += static_cast<int64_t>(layer.keys.storage().nbytes() + layer.values.storage().nbytes());
+    bytes +=
+        2 * layer.n_rows() * layer.keys.size(1) * static_cast<int64_t>(layer.keys.element_size());
   }
   return bytes;
 }

@@ -1,8 +1,8 @@
 // The KV cache of one sequence, cut to what a policy keeps: memory is really freed.
 //
 // Per layer one flat buffer of keys and one of values, [rows, head_dim]; each KV head has its own
-// start, length and capacity in them, so an appended token is written in place. A batch for the
-// attention operators is several such caches side by side (decode_batch.h), without padding.
+// start, length and capacity in them, so an appended token is written in place. Caches that decode
+// together lie side by side in the buffers of their batch (decode_batch.h), without padding.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -17,8 +17,11 @@ namespace kvbench {
 class KvCache {
  public:
   struct Layer {
-    at::Tensor keys, values;                           // [rows, head_dim]; keys after RoPE
-    std::vector<int64_t> starts, lengths, capacities;  // [H], in rows
+    at::Tensor keys, values;  // [rows, head_dim], of a batch perhaps; keys after RoPE
+    std::vector<int64_t> starts, lengths, capacities;  // [H], in rows of the buffers
+
+    int64_t n_rows() const;                 // that are this cache's own
+    bool has_room(int64_t n_tokens) const;  // behind every head
   };
 
   explicit KvCache(int64_t n_layers);
@@ -26,9 +29,11 @@ class KvCache {
   KvCache& operator=(KvCache&&) = default;
 
   // Copies the kept rows of a prefilled layer, keys and values [H, T, head_dim], into buffers of
-  // just that size. Each layer is stored once, in any order.
+  // just that size. Each layer is stored once, in any order. Where only the device knows the
+  // counts, the layer is complete with set_lengths().
   void store(int64_t layer, const at::Tensor& keys, const at::Tensor& values,
-             const KeptTokens& kept);
+             const Selection& kept);
+  void set_lengths(int64_t layer, const std::vector<int64_t>& counts);
 
   // The same of a layer with a sliding window of `window` tokens: of every head what the next token
   // sees beside itself.
@@ -38,10 +43,10 @@ class KvCache {
   // Position of the next token: it continues from the uncompressed length, not from what is kept.
   int64_t next_position() const { return next_position_; }
 
-  // Makes room for `n_tokens` more tokens in every head. Buffers that are too small grow by a
-  // block, one layer at a time, so that appends are in place until the block is full. Returns
-  // whether any grew: earlier copies of layer().keys and .values are stale then.
-  bool reserve(int64_t n_tokens);
+  // Moves a layer of several caches into one buffer of keys and one of values that they share, with
+  // room for `n_tokens` more tokens behind each head, and for a block at least, so that appends are
+  // in place until it is full. When there is no memory for it all stay as they are.
+  static void move_together(const std::vector<KvCache*>& caches, int64_t layer, int64_t n_tokens);
 
   // Counts `n_tokens` appended tokens (the operators have written their rows).
   void advance(int64_t n_tokens);
@@ -54,7 +59,8 @@ class KvCache {
   void cut_to_window(int64_t layer, int64_t window);
 
   // Cuts a layer to some of its rows: positions are row numbers inside a head, ascending. Rows move
-  // up in place; buffers of which less than half stays in use are let go for smaller ones.
+  // up in place; buffers of its own of which less than half stays in use are let go for smaller
+  // ones.
   void cut(int64_t layer, const KeptTokens& kept_rows);
 
   // What is held now becomes the context that rewind() goes back to, in buffers of just that size.
@@ -63,18 +69,15 @@ class KvCache {
   // A cache of its own with the same content: the only way to copy one, so that the cost is seen.
   KvCache clone() const;
 
-  // Every head of the layer has room for `n_tokens` more.
-  bool has_room(int64_t layer, int64_t n_tokens) const;
-
   const Layer& layer(int64_t index) const { return layers_[index]; }
   int64_t n_layers() const { return static_cast<int64_t>(layers_.size()); }
 
-  // What the buffers hold, asked from their storage; and the bytes of the entries in use.
+  // What its rows of the buffers take, and the bytes of the entries in use.
   int64_t bytes_allocated() const;
   int64_t bytes_logical() const;
 
  private:
-  KvCache(const KvCache&) = default;  // shares the buffers
+  static void move(const std::vector<Layer*>& layers, int64_t n_tokens);
 
   std::vector<Layer> layers_;
   int64_t context_length_ = 0, next_position_ = 0, appended_ = 0;

@@ -26,7 +26,7 @@ class ChunkedPrefill {
     const EvictionRule rule = asked_.policy->chunk_rule();
     require_tokens(*rule.scorer, rule.scorer_label, n_tokens_);  // as in a prefill at once
     const int64_t chunk = asked_.policy->chunk();
-    const Stopwatch watch(model_.device());
+    const Stopwatch watch(model_.device(), options_.timed);
     out_.last_logits = model_.prefill(
         {context.begin(), context.begin() + std::min(chunk, n_tokens_)},
         [this](const LayerView& view) { in_layer(view.index, [&] { start(view); }); });
@@ -57,17 +57,17 @@ class ChunkedPrefill {
     layer.seed = options_.seed;
     // The allocator does not read scores, only how many tokens and heads there are.
     const at::Tensor shape = at::zeros({1, 1}).expand({layer.n_kv_heads(), n_tokens_});
-    const auto budgets = asked_.policy->allocate(layer, shape, asked_.ratio);
-    const KeptTokens all = keep_all(layer.n_kv_heads(), layer.n_tokens());
+    const auto budgets = asked_.policy->allocate(layer, shape, asked_.ratio).on_host();
+    const Selection all = keep_all(layer.n_kv_heads(), layer.n_tokens(), layer.keys.device());
     out_.cache->store(layer.index, layer.keys, layer.values, all);
-    out_.eviction->add_layer(layer, all, budgets,
+    out_.eviction->add_layer(layer, all.on_host(), budgets,
                              asked_.policy->chunk_rule().scorer->carry(layer, {}));
   }
 
   // Ranking, selection and compaction are one step here: they all count as compaction.
   void cut() {
     out_.peak_kv_bytes = std::max(out_.peak_kv_bytes, out_.cache->bytes_allocated());
-    const Stopwatch watch(model_.device());
+    const Stopwatch watch(model_.device(), options_.timed);
     out_.eviction->end_step(*out_.cache);
     for (const auto& [slot, window] : windows_) out_.cache->cut_to_window(slot, window);
     out_.compact_ms += watch.ms();

@@ -10,6 +10,7 @@
 #include "harness/engine/chunked_prefill.h"
 #include "harness/engine/in_layer.h"
 #include "harness/engine/stopwatch.h"
+#include "kernels/host_torch.h"
 
 namespace kvbench {
 namespace {
@@ -43,6 +44,7 @@ class Compressor {
                                             asked.policy->decode().has_value();
                                    })),
         pending_(policies.size()),
+        selected_(policies.size()),
         caches_(policies.size()) {
     for (auto& out : caches_) {
       out.cache = std::make_unique<KvCache>(model.config().n_layers);
@@ -70,7 +72,7 @@ class Compressor {
     for (size_t i = 0; i < policies_.size(); ++i) {
       if (pending_[i].empty()) continue;
       guarded(i, [&] {
-        const Stopwatch watch(layers_.front().keys.device());
+        const Stopwatch watch(layers_.front().keys.device(), options_.timed);
         const auto counts = policies_[i].policy->allocate_layers(pending_[i], policies_[i].ratio);
         caches_[i].allocate_ms += watch.ms();
         for (size_t l = 0; l < layers_.size(); ++l) {
@@ -78,6 +80,7 @@ class Compressor {
         }
       });
     }
+    settle();
     for (auto& out : caches_) {
       if (!out.error.empty()) continue;
       out.last_logits = last_logits;
@@ -110,6 +113,7 @@ class Compressor {
       caches_[i] = CompressedCache();
       caches_[i].error = current_error();
       pending_[i].clear();
+      selected_[i].clear();
     }
   }
 
@@ -119,7 +123,7 @@ class Compressor {
     const auto [it, is_new] = by_scorer_.try_emplace(policy.scorer());
     LayerScores& scored = it->second;
     if (is_new) {
-      const Stopwatch watch(layer.keys.device());
+      const Stopwatch watch(layer.keys.device(), options_.timed);
       try {
         scored.scored = policy.score(layer);
       } catch (...) {
@@ -137,7 +141,7 @@ class Compressor {
 
   void take_all(size_t i, const LayerView& layer) {
     if (options_.on_scores && !policies_[i].policy->is_full()) score(i, layer);
-    store(layer, keep_all(layer.n_kv_heads(), layer.n_tokens()), i);
+    store(layer, keep_all(layer.n_kv_heads(), layer.n_tokens(), layer.keys.device()), i);
   }
 
   void take(size_t i, const LayerView& layer) {
@@ -146,30 +150,71 @@ class Compressor {
       pending_[i].push_back(scores);
       return;
     }
-    const Stopwatch watch(layer.keys.device());
+    const Stopwatch watch(layer.keys.device(), options_.timed);
     const auto counts = policies_[i].policy->allocate(layer, scores, policies_[i].ratio);
     caches_[i].allocate_ms += watch.ms();
     cut(layer, scores, counts, i);
   }
 
-  void cut(const LayerView& layer, const at::Tensor& scores, const std::vector<int64_t>& counts,
-           size_t i) {
-    const Stopwatch watch(layer.keys.device());
+  void cut(const LayerView& layer, const at::Tensor& scores, const KeepCounts& counts, size_t i) {
+    const Stopwatch watch(layer.keys.device(), options_.timed);
     store(layer, policies_[i].policy->select(layer, scores, counts), i);
     caches_[i].compact_ms += watch.ms();
   }
 
-  void store(const LayerView& layer, KeptTokens kept, size_t i) {
+  void store(const LayerView& layer, Selection kept, size_t i) {
     CompressedCache& out = caches_[i];
     out.cache->store(layer.index, layer.keys, layer.values, kept);
-    for (const auto count : kept.counts()) out.keep_counts.push_back(static_cast<int32_t>(count));
     const auto& rule = policies_[i].policy->decode();
     // Where nothing is removed, a budget that is a share of the context has no end.
     if (rule && (policies_[i].ratio > 0 || rule->budget > 0)) {
       if (!out.eviction) out.eviction = std::make_unique<Eviction>(*policies_[i].policy, *rule);
-      out.eviction->add_layer(layer, kept, kept.counts(), carried(i, layer));
+      const KeptTokens on_host = kept.on_host();
+      out.eviction->add_layer(layer, on_host, on_host.counts(), carried(i, layer));
     }
-    if (options_.keep_positions) out.kept.push_back(std::move(kept));
+    if (!options_.keep_positions) kept.positions.reset();
+    selected_[i].push_back({layer.index, std::move(kept)});
+  }
+
+  // What the device has decided comes to the host, for all layers of all policies at once.
+  void settle() {
+    std::vector<at::Tensor> wanted;
+    for (const auto& layers : selected_) {
+      for (const auto& [index, kept] : layers) {
+        wanted.push_back(kept.offsets);
+        wanted.push_back(kept.invalid);
+      }
+    }
+    if (wanted.empty()) return;
+    const auto values = host_values(at::cat(wanted));
+    auto next = values.begin();
+    for (size_t i = 0; i < policies_.size(); ++i) {
+      const auto layers = std::move(selected_[i]);
+      for (const auto& [index, kept] : layers) {
+        const int64_t n_heads = kept.counts.n_kv_heads();
+        const std::vector<int64_t> offsets(next, next + n_heads + 1);
+        const std::vector<int64_t> invalid(next + n_heads + 1, next + 2 * n_heads + 1);
+        next += 2 * n_heads + 1;
+        guarded(i, [&] { in_layer(index, [&] { settle(i, index, kept, offsets, invalid); }); });
+      }
+    }
+  }
+
+  void settle(size_t i, int64_t layer, const Selection& kept, const std::vector<int64_t>& offsets,
+              const std::vector<int64_t>& invalid) {
+    CompressedCache& out = caches_[i];
+    std::vector<int64_t> counts;
+    for (size_t h = 0; h < invalid.size(); ++h) {
+      counts.push_back(offsets[h + 1] - offsets[h]);
+      out.keep_counts.push_back(static_cast<int32_t>(counts.back()));
+      if (invalid[h] == 0) continue;
+      throw std::runtime_error(
+          fmt::format("scorer {} gave NaN for KV head {}, or its keep count is "
+                      "impossible",
+                      policies_[i].policy->scorer(), h));
+    }
+    if (!kept.counts.is_known()) out.cache->set_lengths(layer, counts);
+    if (options_.keep_positions) out.kept.push_back(kept.on_host());
   }
 
   // What the tokens carry into decoding: made along with the scores where the scorer is the same.
@@ -196,6 +241,7 @@ class Compressor {
   std::map<std::string, LayerScores> by_scorer_;  // of the layer at hand
   std::vector<std::vector<at::Tensor>> pending_;  // protected scores of each layer, where wanted
   std::vector<LayerView> layers_;                 // whole layers, where an allocator spans them
+  std::vector<std::vector<std::pair<int64_t, Selection>>> selected_;  // by layer
   std::vector<CompressedCache> caches_;
 };
 
@@ -219,9 +265,9 @@ Compressed compress_context(const Decoder& model, const std::vector<int32_t>& co
   if (!together.empty() || options.keep_prefill) {
     Compressor compressor(model, together, options);
     double observed_ms = 0;
-    const Stopwatch watch(model.device());
+    const Stopwatch watch(model.device(), options.timed);
     const at::Tensor last_logits = model.prefill(context, [&](const LayerView& layer) {
-      const Stopwatch observed(model.device());
+      const Stopwatch observed(model.device(), options.timed);
       compressor.add_layer(layer);
       if (options.keep_prefill) result.prefilled.layers.push_back(layer);
       observed_ms += observed.ms();

@@ -39,12 +39,13 @@ struct PolicyAtRatio {
 };
 
 struct CompressOptions {
-  uint64_t seed = 0;  // of the sample, for scorers that draw
+  uint64_t seed = 0;   // of the sample, for scorers that draw
+  bool timed = false;  // on a device other than the CPU times are told only then, as they cost some
   bool keep_positions = false;
   bool keep_prefill = false;
-  std::vector<at::Tensor> importance;  // [L] of [H, T]: LayerView::importance, for oracles
+  std::vector<at::Tensor> importance = {};  // [L] of [H, T]: LayerView::importance, for oracles
   // Told the scores of each layer of each scorer (by Policy::scorer()), float32 [H, T].
-  std::function<void(const std::string& scorer, int64_t layer, const at::Tensor&)> on_scores;
+  std::function<void(const std::string& scorer, int64_t layer, const at::Tensor&)> on_scores = {};
 };
 
 // A whole context as the model read it: other caches can be cut from it later.

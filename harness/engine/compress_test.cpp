@@ -206,7 +206,7 @@ class FaultyScorer : public Scorer {
 class FaultyAllocator : public Allocator {
  public:
   FaultyAllocator(Fault fault, bool spans) : fault_(fault), spans_(spans) {}
-  std::vector<int64_t> allocate(const LayerBudget& budget) const override {
+  KeepCounts allocate(const LayerBudget& budget) const override {
     std::vector<int64_t> counts(budget.n_kv_heads(), budget.n_tokens() / 2);
     if (budget.layer != 1) return counts;
     fail(fault_);

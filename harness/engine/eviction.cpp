@@ -165,7 +165,7 @@ KeptTokens Eviction::select(Layer& layer, const KvCache::Layer& rows) const {
     const LayerView all = view_of_all(layer, rows);
     const at::Tensor scores = rule_.scorer->score(all);
     check_scores(scores, all, "scorer " + rule_.scorer_label);
-    return policy_->select(all, policy_->protected_scores(scores), counts, rule_.scorer);
+    return policy_->select(all, policy_->protected_scores(scores), counts, rule_.scorer).on_host();
   }
   KeptTokens kept;
   kept.offsets.push_back(0);
@@ -181,7 +181,7 @@ KeptTokens Eviction::select_of_head(Layer& layer, const KvCache::Layer& rows, in
                                     int64_t count) const {
   Head& head = layer.heads[h];
   const auto n_held = static_cast<int64_t>(head.positions.size());
-  if (count == n_held) return keep_all(1, count);
+  if (count == n_held) return keep_all(1, count, at::kCPU).on_host();
   if (n_held < rule_.scorer->least_tokens()) {
     const at::Tensor later_is_higher = at::arange(n_held, at::kFloat).unsqueeze(0);
     return select_top(later_is_higher, {count}, policy_->protection());
@@ -190,7 +190,8 @@ KeptTokens Eviction::select_of_head(Layer& layer, const KvCache::Layer& rows, in
   if (!needs_.every_step) head.carried = rule_.scorer->carry(one, head.carried);
   const at::Tensor scores = rule_.scorer->rank(one, head.carried);
   check_scores(scores, one, "scorer " + rule_.scorer_label, h);
-  return policy_->select(one, policy_->protected_scores(scores), {count}, rule_.scorer);
+  return policy_->select(one, policy_->protected_scores(scores), std::vector{count}, rule_.scorer)
+      .on_host();
 }
 
 // What the tokens carry follows them.

@@ -92,7 +92,7 @@ class ForgetfulScorer : public Scorer {
 class Hoarder : public Allocator {
  public:
   explicit Hoarder(Params&) {}
-  std::vector<int64_t> allocate(const LayerBudget& budget) const override {
+  KeepCounts allocate(const LayerBudget& budget) const override {
     return std::vector<int64_t>(budget.n_kv_heads(), budget.n_tokens());
   }
 };

@@ -6,6 +6,7 @@
 
 #include "harness/base/error.h"
 #include "harness/engine/decode.h"
+#include "kernels/oracle_step_torch.h"
 
 namespace kvbench {
 namespace {
@@ -15,11 +16,13 @@ namespace {
 at::Tensor keys_in_use(const KvCache::Layer& layer) {
   const auto n_heads = static_cast<int64_t>(layer.starts.size());
   for (size_t h = 0; h < layer.starts.size(); ++h) {
-    KVB_CHECK(layer.starts[h] == static_cast<int64_t>(h) * layer.capacities[0] &&
+    KVB_CHECK(layer.starts[h] == layer.starts[0] + static_cast<int64_t>(h) * layer.capacities[0] &&
                   layer.lengths[h] == layer.lengths[0],
               "the heads of a full cache differ");
   }
-  return layer.keys.view({n_heads, layer.capacities[0], -1}).narrow(1, 0, layer.lengths[0] + 1);
+  return layer.keys.narrow(0, layer.starts[0], layer.n_rows())
+      .view({n_heads, layer.capacities[0], -1})
+      .narrow(1, 0, layer.lengths[0] + 1);
 }
 
 }  // namespace
@@ -59,7 +62,7 @@ void ObservedContext::add_layer(const LayerView& layer, lukv::OracleNorm norm) {
   attention_scale_ = layer.attention_scale;
   norms_.push_back(lukv::value_norms(layer, norm));
   cache_.store(layer.index, layer.keys, layer.values,
-               keep_all(layer.n_kv_heads(), layer.n_tokens()));
+               keep_all(layer.n_kv_heads(), layer.n_tokens(), layer.keys.device()));
 }
 
 std::vector<at::Tensor> ObservedContext::importance(const std::vector<Ask>& asks, int64_t n_steps) {
@@ -80,9 +83,9 @@ std::vector<at::Tensor> ObservedContext::importance(const std::vector<Ask>& asks
   const auto observe = [&](int64_t l, const at::Tensor& queries) {
     for (size_t i = 0; i < asks.size(); ++i) {
       const ObservedContext& context = *asks[i].context;
-      lukv::add_decode_step(importance[i][l], queries[static_cast<int64_t>(i)][0],
-                            keys_in_use(context.cache_.layer(l)), context.norms_[l],
-                            context.attention_scale_);
+      oracle_step(importance[i][l], queries[static_cast<int64_t>(i)][0],
+                  keys_in_use(context.cache_.layer(l)), context.norms_[l],
+                  context.attention_scale_);
     }
   };
   const auto next = [&](int64_t step, const std::vector<size_t>&, const at::Tensor& logits) {

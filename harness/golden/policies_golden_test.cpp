@@ -284,6 +284,11 @@ std::vector<KeptTokens> kept_of_mask(const at::Tensor& mask) {
   return layers;
 }
 
+Selection as_selection(const KeptTokens& kept) {
+  return {kept.counts(), at::tensor(kept.positions, at::kInt), at::tensor(kept.offsets, at::kInt),
+          at::zeros({kept.n_kv_heads()}, at::kInt)};
+}
+
 // Tokens kept by one and not by the other, of one head; both ascending.
 std::vector<int64_t> symmetric_difference(const KeptTokens& a, const KeptTokens& b, int64_t head) {
   std::vector<int64_t> only;
@@ -427,7 +432,8 @@ TEST_F(PoliciesGolden, ContinuationsOverTheCutCaches) {
       for (size_t i = 0; i < groups.size(); ++i) {
         caches[i].store(
             layer.index, layer.keys, layer.values,
-            i == 0 ? keep_all(layer.n_kv_heads(), layer.n_tokens()) : masks[i][layer.index]);
+            i == 0 ? keep_all(layer.n_kv_heads(), layer.n_tokens(), layer.keys.device())
+                   : as_selection(masks[i][layer.index]));
       }
     });
     std::vector<GrowingCache> batch;

@@ -10,6 +10,8 @@
 #include "harness/model/rope.h"
 #include "harness/model/safetensors.h"
 #include "kernels/gated_activation_torch.h"
+#include "kernels/norm_rope_torch.h"
+#include "kernels/rms_norm_torch.h"
 
 namespace kvbench {
 namespace {
@@ -168,46 +170,49 @@ int64_t Decoder::kv_bytes(int64_t n_tokens) const {
          static_cast<int64_t>(c10::elementSize(dtype_));
 }
 
-// RMS norm in float32, the weight applied in its own dtype: the model's (as transformers does), or
-// float32 (Gemma).
 at::Tensor Decoder::norm(const at::Tensor& hidden, const at::Tensor& weight) const {
-  const at::Tensor x = hidden.to(at::kFloat);
-  const at::Tensor scale = at::rsqrt(x.square().mean({-1}, true) + config_.rms_norm_eps);
-  return (x * scale).to(weight.scalar_type()).mul_(weight).to(dtype_);
+  return rms_norm(hidden, weight, config_.rms_norm_eps);
+}
+
+at::Tensor Decoder::add_and_norm(const at::Tensor& hidden, const at::Tensor& change,
+                                 const at::Tensor& weight) const {
+  if (!change.defined()) return norm(hidden, weight);
+  return rms_norm(change, weight, config_.rms_norm_eps, hidden);
 }
 
 Decoder::Projections Decoder::project(const Layer& layer, const at::Tensor& hidden,
                                       const RopeAngles& angles) const {
   const int64_t S = hidden.size(0), m = hidden.size(1), d = config_.head_dim;
   const int64_t Hq = config_.n_heads, H = config_.n_kv_heads;
-  const at::Tensor heads =
-      layer.qkv(norm(hidden, layer.attention_norm)).view({S, m, Hq + 2 * H, d});
-  at::Tensor queries = heads.narrow(2, 0, Hq), keys = heads.narrow(2, Hq, H);
-  if (config_.qk_norm) {
-    queries = norm(queries, layer.q_norm);
-    keys = norm(keys, layer.k_norm);
-  }
-  return {queries, rotate(queries, angles.cos, angles.sin), rotate(keys, angles.cos, angles.sin),
+  const at::Tensor qkv = layer.qkv(hidden), heads = qkv.view({S, m, Hq + 2 * H, d});
+  const auto weight = [&](const at::Tensor& norm) {
+    return config_.qk_norm ? std::optional(norm) : std::nullopt;
+  };
+  auto [queries, keys, normed] = norm_rope(qkv, Hq, H, angles.cos, angles.sin, weight(layer.q_norm),
+                                           weight(layer.k_norm), config_.rms_norm_eps);
+  return {config_.qk_norm ? normed : heads.narrow(2, 0, Hq), queries, keys,
           heads.narrow(2, Hq + H, H)};
 }
 
 // In blocks of tokens: what stands between the products is several times as large as a context's
 // hidden states.
-void Decoder::add_mlp(const Layer& layer, const at::Tensor& hidden) const {
+at::Tensor Decoder::mlp(const Layer& layer, const at::Tensor& hidden) const {
   constexpr int64_t kBlock = 256;
   const char* activation = config_.activation == Activation::kSilu ? "silu" : "gelu_tanh";
+  const auto of_block = [&](const at::Tensor& rows) {
+    return layer.down(gated_activation(layer.gate_up(rows), activation));
+  };
   const int64_t n_tokens = hidden.size(1);
+  if (n_tokens <= kBlock + Linear::kFewTokens) return of_block(hidden);
+  at::Tensor out = at::empty_like(hidden);
   for (int64_t first = 0; first < n_tokens;) {
     // No block so short that it would be multiplied another way.
     const int64_t left = n_tokens - first;
     const int64_t n = left <= kBlock + Linear::kFewTokens ? left : kBlock;
-    const at::Tensor block = hidden.narrow(1, first, n);
-    at::Tensor change =
-        layer.down(gated_activation(layer.gate_up(norm(block, layer.mlp_norm)), activation));
-    if (config_.sandwich_norms) change = norm(change, layer.after_mlp_norm);
-    block.add_(change);
+    out.narrow(1, first, n).copy_(of_block(hidden.narrow(1, first, n)));
     first += n;
   }
+  return out;
 }
 
 at::Tensor Decoder::frequencies_at(const at::Tensor& positions) const {
@@ -226,24 +231,28 @@ at::Tensor Decoder::forward(const at::Tensor& tokens, const at::Tensor& position
   if (config_.embedding_scale != 1) {
     hidden = hidden * at::scalar_tensor(config_.embedding_scale, hidden.options());
   }
+  at::Tensor change;  // what the part before adds to the hidden states, with the next norm
   for (int64_t l = 0; l < config_.n_layers; ++l) {
     const Layer& layer = layers_[l];
-    Projections heads = project(layer, hidden, layer.local_rope ? local_angles : angles);
-    // Queries, keys and values go before the next products need room.
+    Projections heads = project(layer, add_and_norm(hidden, change, layer.attention_norm),
+                                layer.local_rope ? local_angles : angles);
+    // What the next products do not need goes before they need room.
+    change.reset();
     at::Tensor attended = attend(l, std::move(heads)).flatten(2);  // [S, m, Hq * d]
     if (logits == Logits::kLast && l + 1 == config_.n_layers) {
       // Nobody attends to what the last layer makes of the other tokens.
       attended = attended.narrow(1, -1, 1);
-      hidden = hidden.narrow(1, -1, 1);
+      hidden = hidden.narrow(1, -1, 1).contiguous();
     }
-    at::Tensor change = layer.output(attended);
+    change = layer.output(attended);
     attended.reset();
     if (config_.sandwich_norms) change = norm(change, layer.after_attention_norm);
-    hidden.add_(change);
+    const at::Tensor normed = add_and_norm(hidden, change, layer.mlp_norm);
     change.reset();
-    add_mlp(layer, hidden);
+    change = mlp(layer, normed);
+    if (config_.sandwich_norms) change = norm(change, layer.after_mlp_norm);
   }
-  const at::Tensor result = head_(norm(hidden, final_norm_)).to(at::kFloat);
+  const at::Tensor result = head_(add_and_norm(hidden, change, final_norm_)).to(at::kFloat);
   return logits == Logits::kLast ? result.squeeze(1) : result;
 }
 

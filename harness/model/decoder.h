@@ -89,9 +89,12 @@ class Decoder {
   at::Tensor forward(const at::Tensor& tokens, const at::Tensor& positions, const Attend& attend,
                      Logits logits) const;
   Projections project(const Layer& layer, const at::Tensor& hidden, const RopeAngles& angles) const;
-  // Adds the layer's feed-forward part to hidden [S, m, D], in place.
-  void add_mlp(const Layer& layer, const at::Tensor& hidden) const;
+  at::Tensor mlp(const Layer& layer, const at::Tensor& hidden) const;
   at::Tensor norm(const at::Tensor& hidden, const at::Tensor& weight) const;
+  // The norm of hidden + change, which hidden becomes, contiguous and in place; of hidden where
+  // there is no change yet.
+  at::Tensor add_and_norm(const at::Tensor& hidden, const at::Tensor& change,
+                          const at::Tensor& weight) const;
 
   ModelConfig config_;
   at::ScalarType dtype_;

@@ -42,7 +42,7 @@ at::Tensor prefill_full(const Decoder& model, const std::vector<int32_t>& tokens
       return cache.store_window(layer.index, layer.keys, layer.values, layer.window);
     }
     cache.store(layer.index, layer.keys, layer.values,
-                keep_all(layer.n_kv_heads(), layer.n_tokens()));
+                keep_all(layer.n_kv_heads(), layer.n_tokens(), at::kCPU));
   });
 }
 

@@ -127,14 +127,4 @@ RopeAngles rope_angles(const at::Tensor& positions, const at::Tensor& inverse_fr
   return {angles.cos.to(positions.device()), angles.sin.to(positions.device())};
 }
 
-at::Tensor rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin) {
-  const auto halves = x.to(at::kFloat).chunk(2, -1);
-  const at::Tensor &first = halves[0], &second = halves[1];
-  const at::Tensor turned = at::empty(x.sizes(), x.options().dtype(at::kFloat));
-  auto into = turned.chunk(2, -1);
-  at::mul_out(into[0], first, cos).sub_(second * sin);
-  at::mul_out(into[1], second, cos).add_(first * sin);
-  return turned.to(x.scalar_type());
-}
-
 }  // namespace kvbench

@@ -41,8 +41,4 @@ struct RopeAngles {
 RopeAngles rope_angles(const at::Tensor& positions, const at::Tensor& inverse_frequencies,
                        double attention_factor);
 
-// x [..., heads, d] rotated by cos and sin [..., 1, d/2] (float32): the pair (x_i, x_{i+d/2}) turns
-// by its angle. Computed in float32, returned in x's dtype.
-at::Tensor rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin);
-
 }  // namespace kvbench

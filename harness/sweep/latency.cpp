@@ -61,7 +61,7 @@ double percentile(std::vector<double> values, double share) {
 void measure(const Decoder& model, const Policy& policy, double ratio, const LatencyInput& input,
              LatencyRow& row) {
   const PeakMemory peak(model.device());
-  Compressed compressed = compress_context(model, input.context, {{&policy, ratio}}, {});
+  Compressed compressed = compress_context(model, input.context, {{&policy, ratio}}, {.timed = true});
   const CompressedCache& cut = compressed.caches[0];
   if (!cut.error.empty()) throw std::runtime_error(cut.error);
   const int64_t bytes_logical = cut.cache->bytes_logical();

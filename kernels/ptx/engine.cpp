@@ -57,7 +57,7 @@ Engine::Engine() {
 }
 
 int Engine::add_module(std::string_view ptx) {
-  modules_.push_back({ptx, nullptr, {}, {}});
+  modules_.push_back({std::string(ptx), nullptr, {}, {}});
   return static_cast<int>(modules_.size()) - 1;
 }
 
@@ -256,6 +256,8 @@ std::vector<BarrierLine> barrier_lines() {
   for (const auto& [place, executed] : lines) all.push_back({place, executed});
   return all;
 }
+
+uint64_t take_read_hash() { return std::exchange(Engine::get().read_hash, 0); }
 
 uint64_t launches() { return Engine::get().n_launches; }
 uint64_t synchronisations() { return Engine::get().n_synchronisations; }

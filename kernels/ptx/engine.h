@@ -64,6 +64,9 @@ struct BarrierLine {
 };
 std::vector<BarrierLine> barrier_lines();
 
+// A hash of all bytes that were copied from the device to the host since the last call.
+uint64_t take_read_hash();
+
 // The order of blocks and warps depends on it and on the number of the launch since it was set.
 void set_seed(uint64_t seed);
 

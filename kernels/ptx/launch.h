@@ -29,6 +29,7 @@ class Engine {
   Arena& arena() { return arena_; }
 
   uint64_t n_launches = 0, n_synchronisations = 0;
+  uint64_t read_hash = 0;
 
  private:
   friend std::vector<Finding> take_findings();
@@ -39,7 +40,7 @@ class Engine {
   friend void set_step_limit(uint64_t);
 
   struct Loaded {
-    std::string_view text;
+    std::string text;
     std::shared_ptr<const Module> module;
     Symbols symbols;
     std::unordered_map<std::string, std::unique_ptr<Program>> programs;

@@ -2,7 +2,8 @@
 //
 // Environment: KVBENCH_PTX_SEED, KVBENCH_PTX_DROP (engine.h); KVBENCH_PTX_COUNTERS=FILE gets all
 // counters at the end, KVBENCH_PTX_BARRIERS=FILE a line "PLACE TEST" for each barrier line that a
-// test executes, and "PLACE" for each that there is.
+// test executes, and "PLACE" for each that there is; KVBENCH_PTX_RESULTS=FILE a line "TEST HASH" of
+// what each test read back.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -31,6 +32,18 @@ class Findings : public testing::EmptyTestEventListener {
       ADD_FAILURE() << finding.text();
     }
   }
+};
+
+class Results : public testing::EmptyTestEventListener {
+ public:
+  explicit Results(const char* path) : file_(path) {}
+
+ private:
+  void OnTestStart(const testing::TestInfo&) override { take_read_hash(); }
+  void OnTestEnd(const testing::TestInfo& test) override {
+    file_ << test.test_suite_name() << '.' << test.name() << ' ' << take_read_hash() << '\n';
+  }
+  std::ofstream file_;
 };
 
 class Barriers : public testing::EmptyTestEventListener {
@@ -62,6 +75,7 @@ int main(int argc, char** argv) {
   auto* findings = new Findings;
   listeners.Append(findings);
   if (const char* path = std::getenv("KVBENCH_PTX_BARRIERS")) listeners.Append(new Barriers(path));
+  if (const char* path = std::getenv("KVBENCH_PTX_RESULTS")) listeners.Append(new Results(path));
   const int status = RUN_ALL_TESTS();
   if (const char* path = std::getenv("KVBENCH_PTX_COUNTERS")) {
     std::ofstream(path) << counters_json();

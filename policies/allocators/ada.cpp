@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/flattened_counts_torch.h"
 #include "policies/allocator.h"
-#include "policies/allocators/flattened.h"
 
 namespace kvbench {
 namespace {
@@ -29,7 +29,7 @@ class Ada : public Allocator {
 
   bool reads_scores() const override { return true; }
 
-  std::vector<int64_t> allocate(const LayerBudget& budget) const override {
+  KeepCounts allocate(const LayerBudget& budget) const override {
     const int64_t n = budget.uniform_count(rule_);
     const bool normalised = normalise_ && n > window_;
     const at::Tensor scores = normalised ? weighted(budget.scores, n - window_) : budget.scores;
@@ -41,26 +41,27 @@ class Ada : public Allocator {
  private:
   // The best trunc(alpha n) tokens of each head, then the best of all heads up to H n. At least one
   // token is safe, so that alpha = 0 leaves no head empty.
-  std::vector<int64_t> minimum(const at::Tensor& scores, int64_t n) const {
+  KeepCounts minimum(const at::Tensor& scores, int64_t n) const {
     const auto safe = static_cast<int64_t>(alpha_ * static_cast<double>(n));
-    return flattened_counts(scores, scores.size(0) * n, std::max<int64_t>(1, safe));
+    const int64_t total = scores.size(0) * n;
+    return {flattened_counts(scores, total, std::max<int64_t>(1, safe)), total};
   }
 
   // With c_h tokens of head h among the H B best unprotected ones, B = n - W:
   // n_h = W + round(c_h (1 - alpha) + trunc(alpha B)), half to even. The sum may miss H n by a few.
-  std::vector<int64_t> blend(const at::Tensor& scores, int64_t n) const {
+  KeepCounts blend(const at::Tensor& scores, int64_t n) const {
     const int64_t n_heads = scores.size(0), n_tokens = scores.size(1), rest = n - window_;
     if (rest <= 0) return std::vector<int64_t>(n_heads, n);  // nothing beside the window
-    auto counts =
+    const at::Tensor competed =
         flattened_counts(scores.narrow(1, 0, n_tokens - window_), n_heads * rest, /*safe=*/0);
     const double floor = std::trunc(alpha_ * static_cast<double>(rest));
-    for (auto& count : counts) {
-      // Rounded to float32 as there, so that what is half in decimals is half here.
-      const auto own = static_cast<float>(static_cast<double>(count) * (1 - alpha_));
-      count = window_ + std::llrint(own + floor);
-      count = std::clamp<int64_t>(count, 1, n_tokens);
-    }
-    return counts;
+    // Rounded to float32 as there, so that what is half in decimals is half here.
+    const at::Tensor own = (competed.to(at::kDouble) * (1 - alpha_)).to(at::kFloat);
+    const at::Tensor counts =
+        (own.to(at::kDouble) + floor).round().add_(window_).clamp_(1, n_tokens).to(at::kInt);
+    const double most = static_cast<double>(n_heads) * (static_cast<double>(window_) + floor + 1) +
+                        static_cast<double>(n_heads * rest) * (1 - alpha_);
+    return {counts, std::min(n_heads * n_tokens, static_cast<int64_t>(most) + 1)};
   }
 
   // Unprotected scores of a head times (sum of its `best` highest) / (sum of all), which is meant

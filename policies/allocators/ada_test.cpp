@@ -12,7 +12,7 @@ using Counts = std::vector<int64_t>;
 at::Tensor one_sided() { return at::arange(20, at::kFloat).flip(0).view({2, 10}); }
 
 Counts ada(const at::Tensor& scores, double ratio, std::vector<Params::Given> given) {
-  return make_allocator("ada", std::move(given))->allocate(budget_of(scores, ratio));
+  return make_allocator("ada", std::move(given))->allocate(budget_of(scores, ratio)).on_host();
 }
 
 TEST(Ada, MinimumIsPartOfTheSelection) {

@@ -3,8 +3,9 @@
 #include <ATen/ATen.h>
 
 #include "harness/base/error.h"
+#include "kernels/flattened_counts_torch.h"
+#include "kernels/host_torch.h"
 #include "policies/allocator.h"
-#include "policies/allocators/flattened.h"
 
 namespace kvbench {
 namespace {
@@ -16,23 +17,22 @@ class Global : public Allocator {
   bool reads_scores() const override { return true; }
   bool spans_layers() const override { return true; }
 
-  std::vector<int64_t> allocate(const LayerBudget&) const override {
+  KeepCounts allocate(const LayerBudget&) const override {
     KVB_CHECK(false, "the global allocator needs all layers at once");
   }
 
   // The L H n highest of all scores, the best one of each head first. Ties go to the lower layer,
   // then to the lower head.
-  std::vector<std::vector<int64_t>> allocate_layers(
-      const std::vector<LayerBudget>& budgets) const override {
+  std::vector<KeepCounts> allocate_layers(const std::vector<LayerBudget>& budgets) const override {
     std::vector<at::Tensor> scores;
     for (const auto& budget : budgets) scores.push_back(budget.scores);
     const at::Tensor all = at::cat(scores);  // [L * H, T]
     const int64_t total = all.size(0) * budgets.front().uniform_count(rule_);
-    const auto counts = flattened_counts(all, total, /*safe=*/1);
-    std::vector<std::vector<int64_t>> layers;
+    const auto counts = host_values(flattened_counts(all, total, /*safe=*/1));
+    std::vector<KeepCounts> layers;
     auto next = counts.begin();
     for (const auto& budget : budgets) {
-      layers.emplace_back(next, next + budget.n_kv_heads());
+      layers.emplace_back(std::vector(next, next + budget.n_kv_heads()));
       next += budget.n_kv_heads();
     }
     return layers;

@@ -17,7 +17,9 @@ Layers global(const std::vector<at::Tensor>& scores, double ratio) {
   }
   const auto allocator = make_allocator("global");
   EXPECT_TRUE(allocator->spans_layers());
-  return allocator->allocate_layers(budgets);
+  Layers layers;
+  for (const auto& counts : allocator->allocate_layers(budgets)) layers.push_back(counts.on_host());
+  return layers;
 }
 
 TEST(Global, TheBestOfAllLayersStay) {

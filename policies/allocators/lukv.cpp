@@ -36,7 +36,7 @@ class LuKv : public Allocator {
     profile_.require_model(pairing.n_layers, pairing.n_kv_heads);
   }
 
-  std::vector<int64_t> allocate(const LayerBudget& budget) const override {
+  KeepCounts allocate(const LayerBudget& budget) const override {
     const int64_t n_tokens = budget.n_tokens();
     file_.require_given();
     profile_.require_model(budget.n_layers, budget.n_kv_heads());

@@ -31,7 +31,7 @@ class LuKvCurves : public Allocator {
   }
 
   // Each layer is solved along with all others: a pass over the parts, which are in order.
-  std::vector<int64_t> allocate(const LayerBudget& budget) const override {
+  KeepCounts allocate(const LayerBudget& budget) const override {
     const int64_t n_heads = budget.n_kv_heads(), n_tokens = budget.n_tokens();
     file_.require_given();
     profile_.require_model(budget.n_layers, n_heads);

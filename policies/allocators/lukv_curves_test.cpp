@@ -16,7 +16,7 @@ using LuKvCurves = ProfileFileTest;
 Counts all_counts(const Allocator& allocator, int64_t n_tokens, double ratio) {
   Counts all;
   for (int64_t layer = 0; layer < 2; ++layer) {
-    const auto counts = allocator.allocate(budget_of(2, n_tokens, ratio, layer, 2));
+    const auto counts = allocator.allocate(budget_of(2, n_tokens, ratio, layer, 2)).on_host();
     all.insert(all.end(), counts.begin(), counts.end());
   }
   return all;

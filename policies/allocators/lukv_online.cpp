@@ -46,12 +46,11 @@ class LuKvOnline : public Allocator {
   bool reads_scores() const override { return true; }
   bool spans_layers() const override { return true; }
 
-  std::vector<int64_t> allocate(const LayerBudget&) const override {
+  KeepCounts allocate(const LayerBudget&) const override {
     KVB_CHECK(false, "the lukv_online allocator needs all layers at once");
   }
 
-  std::vector<std::vector<int64_t>> allocate_layers(
-      const std::vector<LayerBudget>& budgets) const override {
+  std::vector<KeepCounts> allocate_layers(const std::vector<LayerBudget>& budgets) const override {
     const auto n_layers = std::ssize(budgets);
     const int64_t n_kv_heads = budgets.front().n_kv_heads(), n_tokens = budgets.front().n_tokens();
     file_.require_given();
@@ -59,7 +58,7 @@ class LuKvOnline : public Allocator {
     const lukv::DiscardPlan plan(budgets.front().ratio, n_layers * n_kv_heads, n_tokens, sink_,
                                  window_);
     lukv::Curves curves;
-    for (const LayerBudget& budget : budgets) add_curves(budget, plan.n_free, curves);
+    add_curves(budgets, plan.n_free, curves);
     const std::vector<int64_t> totals = {plan.total};
     const auto competed = lukv::discard_counts(curves, plan.max_discards, totals);
     const auto discards = lukv::complete(plan, {competed.begin(), competed.end()});
@@ -67,7 +66,7 @@ class LuKvOnline : public Allocator {
     for (int64_t i = 0; i < n_layers * n_kv_heads; ++i) {
       counts[i / n_kv_heads].push_back(n_tokens - discards[i]);
     }
-    return counts;
+    return {counts.begin(), counts.end()};
   }
 
  private:
@@ -77,16 +76,19 @@ class LuKvOnline : public Allocator {
     }
   }
 
-  // A curve for each head of a layer.
-  void add_curves(const LayerBudget& budget, int64_t n_free, lukv::Curves& curves) const {
-    const at::Tensor free = budget.scores.narrow(1, n_free > 0 ? sink_ : 0, n_free).cpu();
-    const at::Tensor ranked = std::get<0>(free.sort(1)).contiguous();
-    for (int64_t h = 0; h < budget.n_kv_heads(); ++h) {
-      const int64_t head = budget.layer * budget.n_kv_heads() + h;
+  // A curve for each head of each layer. The host waits for all scores at once.
+  void add_curves(const std::vector<LayerBudget>& budgets, int64_t n_free,
+                  lukv::Curves& curves) const {
+    std::vector<at::Tensor> free;
+    for (const LayerBudget& budget : budgets) {
+      free.push_back(budget.scores.narrow(1, n_free > 0 ? sink_ : 0, n_free));
+    }
+    const at::Tensor ranked = std::get<0>(at::cat(free).sort(1)).cpu().contiguous();  // [L * H, n]
+    for (int64_t head = 0; head < ranked.size(0); ++head) {
       curves.push_back(lukv::online_curve(
           {curves_.rows(head), scores_.rows(head), importance_.rows(head)},
-          {ranked.const_data_ptr<float>() + h * n_free, static_cast<size_t>(n_free)}, trust_,
-          budget.n_layers * budget.n_kv_heads()));
+          {ranked.const_data_ptr<float>() + head * n_free, static_cast<size_t>(n_free)}, trust_,
+          ranked.size(0)));
     }
   }
 

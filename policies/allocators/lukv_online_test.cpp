@@ -29,7 +29,10 @@ class LuKvOnline : public ProfileFileTest {
     const auto layers = online.allocate_layers(
         {budget_of(scores[0], ratio, 0, 2), budget_of(scores[1], ratio, 1, 2)});
     Counts all;
-    for (const auto& layer : layers) all.insert(all.end(), layer.begin(), layer.end());
+    for (const KeepCounts& of_layer : layers) {
+      const auto layer = of_layer.on_host();
+      all.insert(all.end(), layer.begin(), layer.end());
+    }
     return all;
   }
 };

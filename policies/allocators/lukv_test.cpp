@@ -55,23 +55,23 @@ class LuKvTest : public testing::Test {
 TEST_F(LuKvTest, LargestFractionsGetTheRest) {
   // T = 10: ideals 2.5, 2.5 and 1.25 sum to 6.25, so 6 are kept: floors 2, 2, 1 and one more.
   write({99, 2, 3}, [](int64_t, int64_t h) { return h < 2 ? 0.75 : 0.875; });
-  EXPECT_EQ(lukv()->allocate(budget_of(3, 10, 0.8, 1, 2)), (Counts{3, 2, 1}));
+  EXPECT_EQ(lukv()->allocate(budget_of(3, 10, 0.8, 1, 2)).on_host(), (Counts{3, 2, 1}));
 }
 
 TEST_F(LuKvTest, TheSumIsRoundedHalfToEven) {
   write({99, 2, 1}, [](int64_t, int64_t) { return 0.75; });
-  EXPECT_EQ(lukv()->allocate(budget_of(1, 10, 0.8, 0, 2)), (Counts{2}));  // 2.5
-  EXPECT_EQ(lukv()->allocate(budget_of(1, 14, 0.8, 0, 2)), (Counts{4}));  // 3.5
+  EXPECT_EQ(lukv()->allocate(budget_of(1, 10, 0.8, 0, 2)).on_host(), (Counts{2}));  // 2.5
+  EXPECT_EQ(lukv()->allocate(budget_of(1, 14, 0.8, 0, 2)).on_host(), (Counts{4}));  // 3.5
 }
 
 TEST_F(LuKvTest, EveryHeadKeepsOneAndNoneMoreThanAll) {
   write({99, 2, 3}, [](int64_t, int64_t h) { return h == 0 ? 0.0 : 1.0; });
-  EXPECT_EQ(lukv()->allocate(budget_of(3, 10, 0.8, 0, 2)), (Counts{10, 1, 1}));
+  EXPECT_EQ(lukv()->allocate(budget_of(3, 10, 0.8, 0, 2)).on_host(), (Counts{10, 1, 1}));
 }
 
 TEST_F(LuKvTest, RowsAreWholePercents) {
   write({99, 1, 1}, [](int64_t row, int64_t) { return static_cast<double>(row + 1) / 100; });
-  const auto count = [&](double ratio) { return lukv()->allocate(budget_of(1, 100, ratio))[0]; };
+  const auto count = [&](double ratio) { return lukv()->allocate(budget_of(1, 100, ratio)).on_host()[0]; };
   EXPECT_EQ(count(0.5), 50);
   EXPECT_EQ(count(0.29), 71);
   EXPECT_EQ(count(0.125), 88);  // 12.5 rounds to 12
@@ -81,9 +81,9 @@ TEST_F(LuKvTest, RowsAreWholePercents) {
 
 TEST_F(LuKvTest, ProtectRaisesSmallHeadsAtTheLargestOnesCost) {
   write({99, 2, 3}, [](int64_t, int64_t h) { return h == 0 ? 0.25 : 0.875; });
-  EXPECT_EQ(lukv()->allocate(budget_of(3, 16, 0.8, 0, 2)), (Counts{12, 2, 2}));
+  EXPECT_EQ(lukv()->allocate(budget_of(3, 16, 0.8, 0, 2)).on_host(), (Counts{12, 2, 2}));
   EXPECT_EQ(lukv({{"min_keep", "protect"}, {"sink", "2"}, {"window", "3"}})
-                ->allocate(budget_of(3, 16, 0.8, 0, 2)),
+                ->allocate(budget_of(3, 16, 0.8, 0, 2)).on_host(),
             (Counts{6, 5, 5}));
 }
 

@@ -24,7 +24,7 @@ class Pyramid : public Allocator {
     p.require_range("window", static_cast<double>(window_), 0, 1 << 20);
   }
 
-  std::vector<int64_t> allocate(const LayerBudget& budget) const override {
+  KeepCounts allocate(const LayerBudget& budget) const override {
     const std::vector<double> targets = integer_steps_ ? authors(budget) : kvpress(budget);
     const int64_t count = exact_total_ ? with_exact_total(targets, budget)[budget.layer]
                                        : std::llrint(targets[budget.layer]);  // half to even

@@ -15,7 +15,7 @@ Counts layers(int64_t n_tokens, double ratio, int64_t n_layers, std::vector<Para
   const auto pyramid = make_allocator("pyramid", std::move(given));
   Counts counts;
   for (int64_t l = 0; l < n_layers; ++l) {
-    const auto heads = pyramid->allocate(budget_of(2, n_tokens, ratio, l, n_layers));
+    const auto heads = pyramid->allocate(budget_of(2, n_tokens, ratio, l, n_layers)).on_host();
     EXPECT_EQ(heads[0], heads[1]);
     counts.push_back(heads[0]);
   }

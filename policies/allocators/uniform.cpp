@@ -8,7 +8,7 @@ class Uniform : public Allocator {
  public:
   explicit Uniform(Params& p) : rule_(p) {}
 
-  std::vector<int64_t> allocate(const LayerBudget& budget) const override {
+  KeepCounts allocate(const LayerBudget& budget) const override {
     return std::vector<int64_t>(budget.n_kv_heads(), budget.uniform_count(rule_));
   }
 

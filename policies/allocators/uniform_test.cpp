@@ -9,7 +9,7 @@ namespace {
 using Counts = std::vector<int64_t>;
 
 Counts uniform(int64_t n_tokens, double ratio, std::vector<Params::Given> given = {}) {
-  return make_allocator("uniform", std::move(given))->allocate(budget_of(2, n_tokens, ratio));
+  return make_allocator("uniform", std::move(given))->allocate(budget_of(2, n_tokens, ratio)).on_host();
 }
 
 TEST(Uniform, KvpressRounding) {

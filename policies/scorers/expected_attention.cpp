@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "kernels/expected_attention_scores_torch.h"
 #include "policies/scorer.h"
 
 namespace kvbench {
@@ -31,49 +32,39 @@ class ExpectedAttention : public Scorer {
     const int64_t n_tokens = layer.n_tokens(), n_heads = layer.n_kv_heads();
     require_tokens(*this, "expected_attention", n_tokens);
     const int64_t n_ranked = n_tokens - n_sink_;
-    const at::Tensor attention = expected_logits(layer).softmax(-1);  // [Hq, n]
-    at::Tensor ranked = attention.narrow(1, attention.size(1) - n_ranked, n_ranked)
-                            .unflatten(0, {n_heads, -1})
-                            .mean(1);  // [H, n_ranked]
-    if (use_vnorm_) {
-      const at::Tensor values = layer.values.narrow(1, n_sink_, n_ranked);
-      ranked = (ranked + eps_) * at::linalg_vector_norm(values, 2, {-1}, false, at::kFloat);
+    const auto [mean, covariance] =
+        statistics(layer.queries_prerope.narrow(1, n_sink_, n_ranked));  // [Hq, d], [Hq, d, d]
+    const at::Tensor rotation = mean_rotation(layer);                    // [d, d]
+    const at::Tensor linear = at::matmul(mean, rotation.t()).mul_(layer.attention_scale);
+    std::optional<at::Tensor> quadratic;
+    if (use_covariance_) {
+      quadratic = at::matmul(at::matmul(rotation, covariance), rotation.t())
+                      .mul_(layer.attention_scale * layer.attention_scale / 2);
     }
+    const at::Tensor ranked =
+        expected_attention_scores(layer.keys, layer.values, linear, quadratic, n_sink_,
+                                  softmax_over_sinks_, use_vnorm_, eps_);
     at::Tensor scores = at::empty({n_heads, n_tokens}, ranked.options());
     scores.narrow(1, n_sink_, n_ranked).copy_(ranked);
-    scores.narrow(1, 0, n_sink_).fill_(above(ranked));
+    scores.narrow(1, 0, n_sink_).copy_(above(ranked).expand({n_heads, n_sink_}));
     return scores;
   }
 
   int64_t least_tokens() const override { return n_sink_ + 1; }
 
  private:
-  // z of all keys, or of those behind the sinks, [Hq, n]. A query head at a time, so that nothing
-  // larger than [n, d] is made.
-  at::Tensor expected_logits(const LayerView& layer) const {
-    const int64_t first = softmax_over_sinks_ ? 0 : n_sink_;
-    const int64_t n_query_heads = layer.queries_prerope.size(0);
-    const int64_t group = n_query_heads / layer.n_kv_heads();
-    const at::Tensor keys = layer.keys.narrow(1, first, layer.n_tokens() - first).to(at::kFloat);
-    const at::Tensor rotation = mean_rotation(layer);  // [d, d]
-    std::vector<at::Tensor> logits;
-    for (int64_t q = 0; q < n_query_heads; ++q) {
-      const at::Tensor queries =
-          layer.queries_prerope[q].narrow(0, n_sink_, layer.n_tokens() - n_sink_).to(at::kFloat);
-      const at::Tensor mean = queries.mean(0);  // [d]
-      const at::Tensor linear = at::mv(rotation, mean) * layer.attention_scale;
-      const at::Tensor head_keys = keys[q / group];  // [n, d]
-      if (!use_covariance_) {
-        logits.push_back(at::mv(head_keys, linear));
-        continue;
-      }
-      const at::Tensor centred = queries - mean;
-      const at::Tensor covariance = at::mm(centred.t(), centred) / queries.size(0);
-      const at::Tensor quadratic = at::mm(at::mm(rotation, covariance), rotation.t()) *
-                                   (layer.attention_scale * layer.attention_scale / 2);
-      logits.push_back(at::addmm(linear, head_keys, quadratic).mul_(head_keys).sum(-1));
+  // Mean and covariance of queries [Hq, n, d]; a head at a time, so that nothing larger than [n, d]
+  // is made.
+  std::pair<at::Tensor, at::Tensor> statistics(const at::Tensor& queries) const {
+    std::vector<at::Tensor> means, covariances;
+    for (const at::Tensor& of_head : queries.unbind()) {
+      const at::Tensor values = of_head.to(at::kFloat);
+      means.push_back(values.mean(0));
+      if (!use_covariance_) continue;
+      const at::Tensor centred = values - means.back();
+      covariances.push_back(at::mm(centred.t(), centred).div_(queries.size(1)));
     }
-    return at::stack(logits);
+    return {at::stack(means), use_covariance_ ? at::stack(covariances) : at::Tensor()};
   }
 
   // Mean of the rotations R_t over the positions t = T ... T + n_future - 1, scaled as RoPE scales,

@@ -3,6 +3,7 @@
 // never holds more than budget and block, is a policy's `prefill: {chunk: N}`.
 #include <ATen/ATen.h>
 
+#include "kernels/keydiff_scores_torch.h"
 #include "policies/attention_sums.h"
 #include "policies/kept.h"
 #include "policies/scorer.h"
@@ -46,16 +47,8 @@ class KeyDiff : public Scorer {
 
  private:
   // s_j = -cos(K_j, a), a the mean of the normalised keys; keys [H, T, d] after RoPE.
-  at::Tensor score_keys(const at::Tensor& of_layer) const {
-    const at::Tensor keys = of_layer.to(at::kFloat);
-    const at::Tensor norms = at::linalg_vector_norm(keys, 2, {-1});  // [H, T]
-    // Sum over tokens as a product with the inverse norms: no normalised copy of the keys is made.
-    const at::Tensor anchor =
-        at::bmm(norms.clamp_min(1e-12).reciprocal_().unsqueeze(1), keys) / keys.size(1);
-    const at::Tensor dots = at::bmm(keys, anchor.transpose(1, 2)).squeeze(-1);
-    const at::Tensor lengths =
-        norms.clamp_min(1e-8) * at::linalg_vector_norm(anchor, 2, {-1}).clamp_min(1e-8);
-    at::Tensor scores = -(dots / lengths);
+  at::Tensor score_keys(const at::Tensor& keys) const {
+    at::Tensor scores = keydiff_scores(keys);
     raise_window(scores, std::min(recent_, scores.size(1) - 1));
     return scores;
   }

@@ -2,6 +2,7 @@
 // policies.md 2.3; kvpress 0.5.5, KnormPress.
 #include <ATen/ATen.h>
 
+#include "kernels/row_norms_torch.h"
 #include "policies/scorer.h"
 
 namespace kvbench {
@@ -16,7 +17,7 @@ class Knorm : public Scorer {
 
   // s_j = -||K_j||, the same before and after RoPE. Nothing is protected.
   at::Tensor score(const LayerView& layer) const override {
-    return -at::linalg_vector_norm(layer.keys, 2, {-1}, /*keepdim=*/false, at::kFloat);
+    return row_norms(layer.keys, 2).neg_();
   }
 
   std::optional<DecodeNeeds> decode_needs() const override { return DecodeNeeds{}; }

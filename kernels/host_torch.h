@@ -1,0 +1,18 @@
+// Values of a device's tensor on the host. This is where the host waits for a device: what it costs
+// is counted (n_host_waits), and tests hold it.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+namespace kvbench {
+
+// Of an integer tensor, in its order.
+std::vector<int64_t> host_values(const at::Tensor& tensor);
+
+// How often host_values() was called.
+int64_t n_host_waits();
+
+}  // namespace kvbench

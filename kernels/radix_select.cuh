@@ -1,0 +1,85 @@
+// Selection by a block: the lowest of the `wanted` highest scores of a row, 8 bits a pass.
+#pragma once
+
+#include "kernels/cuda_common.cuh"
+
+namespace kvbench {
+
+// Unsigned integers in the order of the floats; -0.0 is 0.0.
+__device__ inline uint32_t order_of(float score) {
+  const uint32_t bits = __float_as_uint(score == 0 ? 0.0F : score);
+  return (bits & 0x80000000U) != 0 ? ~bits : bits | 0x80000000U;
+}
+
+// What a block of kThreads threads shares.
+template <int kThreads>
+struct RadixSelect {
+  static constexpr int kBins = 256, kBits = 8, kWarps = kThreads / kWarp;
+  static_assert(kThreads >= kBins);
+
+  int histogram[kBins];
+  int of_warps[kWarps];
+  uint32_t prefix;
+  int left;
+
+  // Sum of one value a thread, and of those of the threads before. All threads call it, and a
+  // barrier stands between two calls.
+  __device__ int exclusive_sum(int value, int& total) {
+    const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
+    int sum = value;
+    for (int distance = 1; distance < kWarp; distance *= 2) {
+      const int before = __shfl_up_sync(kWholeWarp, sum, distance);
+      if (lane >= distance) sum += before;
+    }
+    if (lane == kWarp - 1) of_warps[warp] = sum;
+    __syncthreads();
+    int before_warp = 0;
+    total = 0;
+    for (int w = 0; w < kWarps; ++w) {
+      if (w < warp) before_warp += of_warps[w];
+      total += of_warps[w];
+    }
+    return before_warp + sum - value;
+  }
+
+  // Of the histogram's entries, taken from the highest bin on, the n_left-th: `prefix` then has its
+  // bin at `shift`, and `left` says the how manieth of that bin it is. All threads call it, after a
+  // barrier, and find both set.
+  __device__ void choose_bin(int shift, uint32_t prefix_above, int n_left) {
+    const int bin = kBins - 1 - static_cast<int>(threadIdx.x);
+    const int of_bin = bin >= 0 ? histogram[bin] : 0;
+    int total;
+    const int above = exclusive_sum(of_bin, total);
+    if (bin >= 0 && above < n_left && n_left <= above + of_bin) {
+      prefix = prefix_above | static_cast<uint32_t>(bin) << shift;
+      left = n_left - above;
+    }
+    __syncthreads();
+  }
+
+  __device__ void clear_histogram() {
+    for (int b = threadIdx.x; b < kBins; b += kThreads) histogram[b] = 0;
+    __syncthreads();
+  }
+
+  // Of scores begin ... end - 1 the wanted-th highest, 1 <= wanted <= end - begin: `prefix` is its
+  // order_of(), and `left` of those that equal it are among the wanted.
+  __device__ void find(const float* scores, int begin, int end, int wanted) {
+    uint32_t found = 0, mask = 0;
+    int n_left = wanted;
+    for (int shift = 32 - kBits; shift >= 0; shift -= kBits) {
+      clear_histogram();
+      for (int j = begin + static_cast<int>(threadIdx.x); j < end; j += kThreads) {
+        const uint32_t order = order_of(scores[j]);
+        if ((order & mask) == found) atomicAdd(&histogram[order >> shift & (kBins - 1)], 1);
+      }
+      __syncthreads();
+      choose_bin(shift, found, n_left);
+      found = prefix;
+      n_left = left;
+      mask |= uint32_t{kBins - 1} << shift;
+    }
+  }
+};
+
+}  // namespace kvbench
