@@ -3,6 +3,21 @@
 # Each source is compiled to PTX once, for compute capability 8.0, and from that PTX for every GPU; the
 # PTX itself comes along uncompressed, for later GPUs and for kernels/ptx, which executes it in the tests.
 # So what the tests run is what the product links.
+
+# nvcc of LibTorch's CUDA, by its first number: the machine's, or set-up's out of wheels
+# (harness/toolchain/setup.sh cuda).
+string(REGEX MATCH "[0-9]+$" cuda_major ${CUDA_RUNTIME})
+function(kvb_nvcc_fits result nvcc)
+  execute_process(COMMAND ${nvcc} --version OUTPUT_VARIABLE said ERROR_QUIET)
+  if(NOT said MATCHES "release ${cuda_major}\\.")
+    set(${result} FALSE PARENT_SCOPE)
+  endif()
+endfunction()
+find_program(KVBENCH_NVCC nvcc PATHS /usr/local/cuda/bin ${cuda_runtime_dir}/../bin VALIDATOR kvb_nvcc_fits)
+if(NOT KVBENCH_NVCC)
+  message(FATAL_ERROR "no nvcc of CUDA ${cuda_major}; run ./kvbench once, it installs one")
+endif()
+
 set(KVBENCH_CUDA_ARCHITECTURES 80 86 89 90 100 CACHE STRING "GPUs that the CUDA kernels are assembled for")
 set(nvcc_codes compute_80)
 foreach(arch ${KVBENCH_CUDA_ARCHITECTURES})
@@ -15,8 +30,10 @@ function(kvb_cuda_object source objects)
   set(object ${CMAKE_BINARY_DIR}/cuda/${name}.o)
   add_custom_command(OUTPUT ${object}
     COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_BINARY_DIR}/cuda
-    COMMAND ${KVBENCH_NVCC} -c ${source} -o ${object} -std=c++20 -O3 -lineinfo -I${CMAKE_SOURCE_DIR}
-      -gencode arch=compute_80,code=[${nvcc_codes}] --no-compress -Xcompiler=-fPIC,-Wall,-Wextra
+    # What ptxas says of registers goes into a file beside the object, for kernels/resources.
+    COMMAND sh -c [["$@" 2>"$0" || { cat "$0" >&2; exit 1; }]] ${object}.ptxas
+      ${KVBENCH_NVCC} -c ${source} -o ${object} -std=c++20 -O3 -lineinfo -I${CMAKE_SOURCE_DIR}
+      -gencode arch=compute_80,code=[${nvcc_codes}] --no-compress -Xcompiler=-fPIC,-Wall,-Wextra -Xptxas -v
       --Werror all-warnings -MD -MF ${object}.d
     DEPENDS ${source} DEPFILE ${object}.d
     COMMENT "CUDA ${name}" VERBATIM)
@@ -31,15 +48,24 @@ endforeach()
 add_library(cuda_kernels STATIC ${cuda_objects})
 set_target_properties(cuda_kernels PROPERTIES LINKER_LANGUAGE CXX)
 
-# ---- tests of the CUDA kernels without a GPU (kernels/ptx/README.md) -----------------------------
-# The tests of the operators once more, on the very objects above: kernels/ptx executes their PTX and
-# stands in for the CUDA runtime.
-if(NOT KVBENCH_NVCC OR KVBENCH_SANITIZE)
+if(KVBENCH_SANITIZE)
   return()
 endif()
 get_filename_component(cuda_folder ${KVBENCH_NVCC} DIRECTORY)
 find_path(KVBENCH_CUDA_HEADERS cuda_runtime_api.h HINTS ${cuda_folder}/../include REQUIRED)
 
+# ---- their registers, spills and occupancy (kernels/resources/resources.py) -----------------------
+add_executable(occupancy kernels/resources/occupancy.cpp)
+target_include_directories(occupancy SYSTEM PRIVATE ${KVBENCH_CUDA_HEADERS})
+target_link_libraries(occupancy PRIVATE warnings)
+set(resources ${KVBENCH_DEPS}/venv/bin/python ${CMAKE_SOURCE_DIR}/kernels/resources/resources.py)
+add_test(NAME Resources.OfTheKernels COMMAND ${resources} ${CMAKE_BINARY_DIR}/cuda)
+add_test(NAME Resources.OccupancyIsTheToolkits COMMAND ${resources} --occupancy $<TARGET_FILE:occupancy>)
+set_tests_properties(Resources.OfTheKernels Resources.OccupancyIsTheToolkits PROPERTIES LABELS unit)
+
+# ---- tests of the CUDA kernels without a GPU (kernels/ptx/README.md) -----------------------------
+# The tests of the operators once more, on the very objects above: kernels/ptx executes their PTX and
+# stands in for the CUDA runtime.
 file(GLOB ptx_sources CONFIGURE_DEPENDS kernels/ptx/*.cpp)
 list(FILTER ptx_sources EXCLUDE REGEX "_test\\.cpp$")
 add_library(ptx_engine OBJECT ${ptx_sources})
