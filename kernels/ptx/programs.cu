@@ -170,6 +170,13 @@ __global__ void atomics_kernel(unsigned* counts) {
   atomicAdd(reinterpret_cast<unsigned long long*>(counts + 10), 1ULL << 32 | 1);
 }
 
+__global__ void strided_kernel(const float* in, float* out, int stride, int shared_stride) {
+  __shared__ float s[32 * 33];
+  s[threadIdx.x * shared_stride] = in[threadIdx.x * stride] * 2 + 1;
+  __syncthreads();
+  out[threadIdx.x] = s[threadIdx.x * shared_stride];
+}
+
 }  // namespace
 
 void launch_cub(const int* counts, const float* keys, int* sums, float* sorted, int* places,
@@ -191,6 +198,10 @@ int read_launches() {
   int n = -1;
   cudaMemcpyFromSymbol(&n, n_launches, sizeof n);
   return n;
+}
+
+void launch_strided(const float* in, float* out, int stride, int shared_stride) {
+  strided_kernel<<<1, 32>>>(in, out, stride, shared_stride);
 }
 
 void launch_atomics(unsigned* counts) { atomics_kernel<<<2, 128>>>(counts); }

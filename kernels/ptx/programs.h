@@ -26,4 +26,8 @@ int read_launches();  // of launch_module, by the module's variable
 // counts [64] raised by atomic operations of all kinds on one word each, 256 threads in 2 blocks.
 void launch_atomics(unsigned* counts);
 
+// One warp reads in[lane * stride] and writes it to out[lane] by way of shared memory at
+// [lane * shared_stride].
+void launch_strided(const float* in, float* out, int stride, int shared_stride);
+
 }  // namespace kvbench::ptx

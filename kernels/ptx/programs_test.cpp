@@ -152,5 +152,33 @@ TEST(Programs, Atomics) {
   EXPECT_EQ(got[11], 256U);
 }
 
+TEST(Counted, SectorsAndWavefronts) {
+  TestArray in(std::vector<float>(32 * 32, 1));
+  TestArray<float> out(32);
+  struct Want {
+    int stride, shared_stride;
+    uint64_t sectors, wavefronts;
+  };
+  for (const auto& [stride, shared_stride, sectors, wavefronts] :
+       {Want{1, 1, 4, 1}, {2, 2, 8, 2}, {0, 1, 1, 1}, {8, 33, 32, 1}, {32, 32, 32, 32}}) {
+    reset_counters();
+    const uint64_t launched = launches();
+    launch_strided(in.data(), out.data(), stride, shared_stride);
+    const Counters n = counters("strided_kernel");
+    EXPECT_EQ(launches(), launched + 1);
+    EXPECT_EQ(n.launches, 1U);
+    EXPECT_EQ(n.loads.requests, 1U);
+    EXPECT_EQ(n.loads.asked_bytes, 128U);
+    EXPECT_EQ(n.loads.sectors, sectors);
+    EXPECT_EQ(n.loads.launch_distinct_sectors, sectors);
+    EXPECT_EQ(n.stores.sectors, 4U);
+    EXPECT_EQ(n.shared_requests, 2U);
+    EXPECT_EQ(n.shared_wavefronts, 2 * wavefronts);
+    EXPECT_EQ(n.shared_ideal_wavefronts, 2U);
+    EXPECT_EQ(n.flops, 64U);  // a fused multiply and add
+    EXPECT_EQ(n.barriers, 32U);
+  }
+}
+
 }  // namespace
 }  // namespace kvbench::ptx
