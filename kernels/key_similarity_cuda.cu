@@ -87,6 +87,10 @@ __global__ void __launch_bounds__(kTileThreads)
         }
       }
     }
+    Units any = 0;
+#pragma unroll
+    for (const Units of_row : last) any |= of_row;
+    if (__syncthreads_or(any != 0) == 0) return true;
     combine_rows<T>(last, parts, [](Units a, Units b) { return max(a, b); });
     __syncthreads();
     bool is_done = true;
