@@ -115,7 +115,8 @@ __global__ void __launch_bounds__(kThreads) count_kernel(FlattenedCounts op, Wor
 }
 
 // One thread: ties go to the lower rows. `competes` is false when the safe ones are all.
-__global__ void give_counts_kernel(FlattenedCounts op, Workspace work, bool competes) {
+__global__ void __launch_bounds__(1)
+    give_counts_kernel(FlattenedCounts op, Workspace work, bool competes) {
   int left = competes ? work.state->left : 0;  // ties that are taken
   for (int64_t r = 0; r < op.n_rows; ++r) {
     int count = static_cast<int>(op.safe);

@@ -18,7 +18,7 @@ __global__ void __launch_bounds__(kThreads) check_scores_kernel(SelectTop op) {
 }
 
 // Where each head's positions begin. One thread.
-__global__ void offsets_kernel(SelectTop op) {
+__global__ void __launch_bounds__(1) offsets_kernel(SelectTop op) {
   int32_t end = 0;
   op.offsets[0] = 0;
   for (int64_t h = 0; h < op.n_heads; ++h) {

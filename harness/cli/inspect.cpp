@@ -11,6 +11,7 @@
 #include "harness/base/hdf5.h"
 #include "harness/cli/progress_bar.h"
 #include "harness/cli/verbs.h"
+#include "harness/config/device_word.h"
 #include "harness/config/model_spec.h"
 #include "harness/config/policy_yaml.h"
 #include "harness/engine/compress.h"
@@ -202,8 +203,9 @@ void add_inspect(CLI::App& app) {
   verb->add_option("--generate", options->generate, "greedy tokens to generate");
   verb->add_option("--plugin", options->plugins, "shared library that registers policies' parts");
   verb->add_option("--dtype", options->dtype, "float32, bfloat16 or float16");
-  verb->add_option("--device", options->device, "auto, cpu or cuda")
-      ->check(CLI::IsMember({"auto", "cpu", "cuda"}));
+  verb->add_option("--device", options->device, kDeviceWords)->check([](const std::string& word) {
+    return is_device_word(word) ? "" : fmt::format("expected {}, got {}", kDeviceWords, word);
+  });
   verb->callback([options] { inspect(*options); });
 }
 

@@ -22,7 +22,7 @@ void add_model(CLI::App& app);
 void add_data(CLI::App& app);
 void add_check_policy(CLI::App& app);
 
-// Says on stderr what device_note() has to say, if anything.
+// Says on stderr what `device: auto` took, if that is the word.
 void print_device_note(const std::string& device);
 
 }  // namespace kvbench

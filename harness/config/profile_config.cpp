@@ -7,6 +7,7 @@
 #include "harness/base/error.h"
 #include "harness/base/yaml_map.h"
 #include "harness/base/yaml_write.h"
+#include "harness/config/device_word.h"
 #include "harness/config/yaml_files.h"
 
 namespace kvbench {
@@ -88,7 +89,7 @@ ProfileConfig parse_profile_config(const YamlNode& root) {
   config.origin = root.file;
   config.name = read_label(map.require("name"), "name");
   config.model = parse_model(map.require("model"));
-  config.device = map.choice("device", config.device, {"auto", "cpu", "cuda"});
+  config.device = read_device_word(map, config.device);
   config.chat_template = read_chat_template_use(map);
   config.contexts = read_contexts(map.require("contexts"));
   config.decode_steps = map.integer("decode_steps", config.decode_steps, 1, kMost);

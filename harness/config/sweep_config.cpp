@@ -11,6 +11,7 @@
 #include "harness/base/paths.h"
 #include "harness/base/yaml_map.h"
 #include "harness/base/yaml_write.h"
+#include "harness/config/device_word.h"
 #include "harness/config/policy_yaml.h"
 #include "harness/config/yaml_files.h"
 
@@ -243,7 +244,7 @@ SweepConfig parse_sweep(const YamlNode& root) {
   config.origin = root.file;
   config.name = read_label(map.require("name"), "name");
   config.model = parse_model(map.require("model"));
-  config.device = map.choice("device", config.device, {"auto", "cpu", "cuda"});
+  config.device = read_device_word(map, config.device);
   if (const YamlNode* node = map.find("compress")) config.compress = read_compress(*node);
   config.chat_template = read_chat_template_use(map);
   config.tasks = read_tasks(map.require("tasks"));

@@ -49,7 +49,7 @@ struct LatencySpec {
 struct SweepConfig {
   std::string name;
   ModelSpec model;
-  std::string device = "auto";                      // auto, cpu, cuda
+  std::string device = "auto";                      // device_word.h
   std::vector<std::string> compress = {"context"};  // context, prompt; each is run
   ChatTemplateUse chat_template = ChatTemplateUse::kYes;
   std::vector<TaskSpec> tasks;

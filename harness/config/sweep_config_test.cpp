@@ -207,7 +207,7 @@ TEST(Sweep, UnknownNames) {
             fmt::format("a.yaml:6: unknown policy \"knor\"; did you mean knorm? (known: {})",
                         fmt::join(preset_names(), ", ")));
   EXPECT_EQ(error_with("device: gpu"),
-            "a.yaml:6: unknown device \"gpu\"; did you mean cpu? (known: auto, cpu, cuda)");
+            "a.yaml:6: device: expected auto, cpu, cuda or cuda:N, got \"gpu\"");
   EXPECT_EQ(error_with("compress: query"),
             "a.yaml:6: unknown compress \"query\" (known: context, prompt)");
   EXPECT_EQ(error_with("tasks: [{task: ruler/vt, lengths: [9], samples: 1, protocol: offical}]"),

