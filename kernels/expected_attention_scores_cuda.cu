@@ -87,16 +87,15 @@ __global__ void __launch_bounds__(kThreads)
     const RowLanes<T> lanes(sizes.head_dim);
     const T* of_head = static_cast<const T*>(values.data) + blockIdx.y * values.head_stride +
                        sizes.n_sink * values.row_stride;
-    lanes.for_rows(of_head, values.row_stride, first, end,
-                   [&](int row, bool is_there, const RowPart<T>& x) {
-                     float squares = 0;
+    const auto share = [](const RowPart<T>& x) {
+      float squares = 0;
 #pragma unroll
-                     for (int i = 0; i < x.kSize; ++i) squares += x[i] * x[i];
-                     const float norm = sqrtf(lanes.row_sum(squares));
-                     if (is_there && lanes.is_first()) {
-                       scores[row] = (means[row - first] + eps) * norm;
-                     }
-                   });
+      for (int i = 0; i < x.kSize; ++i) squares += x[i] * x[i];
+      return squares;
+    };
+    lanes.sum_rows(of_head, values.row_stride, first, end, share, [&](int row, float squares) {
+      scores[row] = (means[row - first] + eps) * sqrtf(squares);
+    });
   }
 }
 

@@ -113,7 +113,7 @@ __global__ void __launch_bounds__(kTileThreads)
 
 // grid [parts, heads]: columns' means, to `out`, as parts of a softmax.
 template <class T>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, /*blocks=*/4)
     column_means_kernel(MeanDirection mean, const Units* lost, SoftmaxMemory softmax) {
   __shared__ float logits[kPart];
   const int h = blockIdx.y, n_rows = mean.n_rows;
@@ -125,20 +125,19 @@ __global__ void __launch_bounds__(kThreads)
   for (int i = 0; i < RowPart<T>::kSize; ++i) {
     anchor[i] = lanes.has(i) ? mean.anchors[h * mean.head_dim + lanes.column(i)] : 0.0F;
   }
-  lanes.for_rows(
-      keys, mean.rows.row_stride, first, end, [&](int row, bool is_there, const RowPart<T>& x) {
-        float dot = 0;
+  const auto share = [&](const RowPart<T>& x) {
+    float dot = 0;
 #pragma unroll
-        for (int i = 0; i < x.kSize; ++i) dot += x[i] * anchor[i];
-        dot = lanes.row_sum(dot);
-        if (is_there && lanes.is_first()) {
-          const int64_t index = int64_t{h} * n_rows + row;
-          const float norm = mean.norms[index], scale = inverse(norm);
-          const float less =
-              norm * scale * norm * scale + static_cast<float>(lost[index]) / KeySimilarity::kUnits;
-          logits[row - first] = dot * scale - less / static_cast<float>(n_rows);
-        }
-      });
+    for (int i = 0; i < x.kSize; ++i) dot += x[i] * anchor[i];
+    return dot;
+  };
+  lanes.sum_rows(keys, mean.rows.row_stride, first, end, share, [&](int row, float dot) {
+    const int64_t index = int64_t{h} * n_rows + row;
+    const float norm = mean.norms[index], scale = inverse(norm);
+    const float less =
+        norm * scale * norm * scale + static_cast<float>(lost[index]) / KeySimilarity::kUnits;
+    logits[row - first] = dot * scale - less / static_cast<float>(n_rows);
+  });
   __syncthreads();
   if (threadIdx.x < kWarp) {
     store_part(logits, end - first, softmax.row(h) + first, softmax.parts_of(h) + blockIdx.x);
