@@ -35,21 +35,22 @@ struct alignas(16) TilePiece {
   // been waited for.
   template <class Stored>
   __device__ void load(const TileRows<Stored>& rows, int first, int depth) {
-    constexpr int kPacks = kColumns / Pack<T>::kSize;
+    constexpr int kPacks = kColumns / Pack<T>::kSize, kStep = kTileThreads / kPacks;
+    const int row = threadIdx.x / kPacks, column = threadIdx.x % kPacks * Pack<T>::kSize;
+    const bool has_column = first + column < depth;
+    const Stored* from = rows.data + row * rows.stride + first + column;
 #pragma unroll
-    for (int p = threadIdx.x; p < kTileRows * kPacks; p += kTileThreads) {
-      const int row = p / kPacks, column = p % kPacks * Pack<T>::kSize;
-      const bool is_there = row < rows.n_rows && first + column < depth;
-      const Stored* from = is_there ? rows.data + row * rows.stride + first + column : rows.data;
+    for (int r = 0; r < kTileRows; r += kStep, from += kStep * rows.stride) {
+      const bool is_there = has_column && row + r < rows.n_rows;
       if constexpr (std::is_same_v<Stored, T>) {
-        copy_pack_async(&at[row][column], from, is_there);
+        copy_pack_async(&at[row + r][column], is_there ? from : rows.data, is_there);
       } else {  // halves become floats, eight bytes at a time
         const int2 bits = is_there ? *reinterpret_cast<const int2*>(from) : int2{};
         const auto* half = reinterpret_cast<const Stored*>(&bits);
         Pack<T> pack;
 #pragma unroll
         for (int i = 0; i < Pack<T>::kSize; ++i) pack.at[i] = to_float(half[i]);
-        store_pack(pack, &at[row][column]);
+        store_pack(pack, &at[row + r][column]);
       }
     }
   }
@@ -125,7 +126,9 @@ struct Tile {
   __device__ static int column(int j) { return part() * 32 + j / 2 * 8 + lane() % 4 * 2 + j % 2; }
 
   __device__ void add(const TilePiece<T>& a, const TilePiece<T>& b, int depth) {
-    for (int k = 0; k < depth; k += 16) {
+#pragma unroll
+    for (int k = 0; k < TilePiece<T>::kColumns; k += 16) {
+      if (k >= depth) break;
       unsigned of_b[2][4];  // of 16 columns: k, k + 8 of the first eight, and of the others
 #pragma unroll
       for (int n = 0; n < 2; ++n) {
@@ -179,14 +182,16 @@ __device__ void multiply_tiles(void* shared, const TileRows<Stored>& a, int dept
   const int n_pieces = tile_pieces<T>(depth);
   auto *of_a = static_cast<TilePiece<T>*>(shared), *of_b = of_a + n_pieces;
   for (int k = 0; k < n_pieces; ++k) of_a[k].load(a, k * TilePiece<T>::kColumns, depth);
-  of_b[0].load(rows_of(0), 0, depth);
+  auto b = rows_of(0);
+  of_b[0].load(b, 0, depth);
   commit_copies();
   Tile<T> tile = {};
   int piece = 0, buffer = 0;
   for (int t = 0; t < n_tiles;) {
     const int next_piece = piece + 1 == n_pieces ? 0 : piece + 1, next = t + (next_piece == 0);
     if (next < n_tiles) {
-      of_b[1 - buffer].load(rows_of(next), next_piece * TilePiece<T>::kColumns, depth);
+      if (next != t) b = rows_of(next);
+      of_b[1 - buffer].load(b, next_piece * TilePiece<T>::kColumns, depth);
     }
     commit_copies();
     wait_for_copies<1>();
