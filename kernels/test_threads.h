@@ -11,7 +11,7 @@ namespace kvbench {
 // choice.
 template <class T, class Run>
 void expect_same_with_any_threads(const TestArray<T>& out, Run run) {
-  if (kTestsCuda) return;
+  if (kTestsCuda || out.size() == 0) return;
   const std::vector<T> want = out.read();
   const int before = omp_get_max_threads();
   for (const int threads : {1, 2, 3}) {
