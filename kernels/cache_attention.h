@@ -9,26 +9,26 @@
 // without a gap, as the cache of a windowed layer holds them.
 #pragma once
 
+#include "kernels/decode_plan.h"
 #include "kernels/ragged_cache.h"
 #include "kernels/stream.h"
 
 namespace kvbench {
 
-struct DecodeWork;
-
 struct CacheAttention {
   RaggedCache cache;            // lengths include the new tokens; each >= m
-  int64_t n_tokens = 0;         // m
-  int64_t n_heads = 0;          // Hq, a multiple of the KV heads
+  int64_t n_tokens = 0;         // m: new tokens of each sequence in this call
+  int64_t n_heads = 0;          // Hq, query heads; a multiple of H
   float scale = 0;              // 1 / sqrt(head_dim) for the supported models
   int64_t window = 0;           // rows that a token sees at most; 0 = all
-  const void* query = nullptr;  // [S, m, Hq, d] contiguous, of the cache's dtype
+  const void* query = nullptr;  // [S, m, Hq, d] contiguous, in the cache's dtype as out
   void* out = nullptr;          // [S, m, Hq, d]
-  // CUDA: a plan for these lengths (decode_plan.h) on the device, or none: then every head is split
-  // into the same number of ranges.
-  const DecodeWork* work = nullptr;
-  const int32_t* first_work = nullptr;  // [S * H + 1]
-  int64_t n_work = 0;
+
+  // How CUDA shares out the cache's rows (decode_plan.h). Without: a head is one share, which is
+  // enough for a block of tokens.
+  const DecodeItem* items = nullptr;     // [n_items]
+  const int32_t* first_items = nullptr;  // [S * H + 1]
+  int64_t n_items = 0;
   void* workspace = nullptr;  // CUDA: cache_attention_workspace_bytes() of it
 
   RaggedShape shape() const {
@@ -43,7 +43,8 @@ void cache_attention_reference(const CacheAttention& op);
 // threads nor on which other sequences are in the call.
 void cache_attention_cpu(const CacheAttention& op);
 
-// head_dim: a multiple of 8 up to 256.
+// Reads each key and value once for every 8 query rows of a KV head, a GQA group of up to 8 in
+// decode. The order of the sums follows the plan. head_dim: a multiple of 8 up to 256.
 size_t cache_attention_workspace_bytes(const CacheAttention& op);
 CudaStatus cache_attention_cuda(const CacheAttention& op, CudaStream stream);
 

@@ -1,5 +1,5 @@
-// Flash attention over ragged heads on the CPU: the rows of a KV head are walked in tiles with an
-// online softmax, all query rows of its GQA group together, so a key is read once per tile and
+// Flash attention over the ragged cache on the CPU: the rows of a KV head are walked in tiles with
+// an online softmax, all query rows of its GQA group together, so a key is read once per tile and
 // query group. Long heads are cut into splits of a fixed number of rows, so that two threads share
 // one long head and the result is the same for any number of threads.
 #include <algorithm>
@@ -107,17 +107,17 @@ class UnitWorker {
  public:
   explicit UnitWorker(const CacheAttention& op)
       : op_(op),
-        d_(op.shape().head_dim),
+        d_(op.cache.head_dim),
         padded_(padded(d_)),
-        group_(op.shape().n_heads / op.shape().n_kv_heads),
-        rows_(group_ * op.shape().n_tokens),
+        group_(op.n_heads / op.cache.n_kv_heads),
+        rows_(group_ * op.n_tokens),
         queries_(rows_ * padded_),
         scores_(rows_ * kTile),
         keys_(kTile * padded_),
         values_(kTile * padded_) {}
 
   void run(const Unit& unit, Partial& partial) {
-    const auto& [S, m, Hq, H, d] = op_.shape();
+    const auto [S, m, Hq, H, d] = op_.shape();
     load_queries(unit);
     partial.largest.assign(rows_, kNegInf);
     partial.total.assign(rows_, 0);
@@ -138,7 +138,7 @@ class UnitWorker {
  private:
   // Query rows of the group, scaled, in float: row g * m + i.
   void load_queries(const Unit& unit) {
-    const auto& [S, m, Hq, H, d] = op_.shape();
+    const auto [S, m, Hq, H, d] = op_.shape();
     for (int64_t g = 0; g < group_; ++g) {
       for (int64_t i = 0; i < m; ++i) {
         const auto* query = static_cast<const Storage*>(op_.query) +
@@ -185,7 +185,7 @@ class UnitWorker {
 
   // Scores of a tile become weights; earlier sums are rescaled to the new maximum.
   void softmax_tile(int64_t j0, int64_t count, int64_t first_seen, Partial& partial) {
-    const int64_t m = op_.shape().n_tokens;
+    const int64_t m = op_.n_tokens;
     for (int64_t row = 0; row < rows_; ++row) {
       float* scores = scores_.data() + row * kTile;
       const int64_t end = first_seen + row % m - j0;  // of the rows that the token sees
@@ -226,7 +226,7 @@ class UnitWorker {
 template <class E>
 void combine(const CacheAttention& op, const Unit& first, const Partial* partials,
              int64_t n_splits) {
-  const auto& [S, m, Hq, H, d] = op.shape();
+  const auto [S, m, Hq, H, d] = op.shape();
   const int64_t group = Hq / H, stride = padded(d);
   std::vector<float> sum(d);
   for (int64_t row = 0; row < group * m; ++row) {
@@ -251,7 +251,7 @@ void combine(const CacheAttention& op, const Unit& first, const Partial* partial
 
 template <class E>
 void attention(const CacheAttention& op) {
-  const auto& [S, m, Hq, H, d] = op.shape();
+  const auto [S, m, Hq, H, d] = op.shape();
   std::vector<Unit> units;
   std::vector<int64_t> first_unit;  // of each (sequence, KV head), and one past the end
   for (int64_t s = 0; s < S; ++s) {

@@ -1,306 +1,447 @@
-// Split-K attention (flash decoding): a block takes a range of one KV head's rows for all query
-// heads of its group, then a second kernel merges the ranges in order.
-//
-// A row of keys or values lies over a group of lanes, 16 bytes each, so that a warp reads whole
-// rows of several tokens at once; every row is read once for up to kRows queries. Queries of a
-// group are its heads times the new tokens, kRows of them a warp. Softmax goes along with the rows
-// (online): each group of lanes keeps a maximum, a sum and a weighted sum of values for each of its
-// queries.
-#include <climits>
-#include <type_traits>
+// Flash decoding (Dao et al. 2023): each block takes one share of the rows of a KV head
+// (decode_plan.h) and up to 8 query rows, the whole GQA group in decode, and walks the rows in
+// tiles with an online softmax; a second kernel merges the shares of a head in their order. Keys of
+// the next tile arrive while values of this one are summed up, its values while keys are scored.
+#include <algorithm>
+#include <cmath>
 
+#include "kernels/async_copy.cuh"
 #include "kernels/cache_attention.h"
 #include "kernels/cuda_common.cuh"
-#include "kernels/decode_plan.h"
 
 namespace kvbench {
 namespace {
 
 constexpr int kThreads = 128, kWarps = kThreads / kWarp;
-constexpr int kAhead = 2;     // rows that a group of lanes reads before it needs them
-constexpr int kUniform = 16;  // splits of every head where there is no plan
+constexpr int kPart =
+    4;  // columns that a thread handles at a time, and query rows whose sums it holds
+constexpr int64_t kMaxHeadDim = 256;
 
-struct Arguments {
-  CacheAttention op;
-  const DecodeWork* work;
-  const int32_t* first;  // of each head's work; without a plan each has kUniform
-  float* partials;       // [work, queries of a group, 2 + d]: maximum, sum, weighted values
-  int n_queries;         // of a group: heads times new tokens
-  int chunks;            // of kRows queries that one block takes: 1, 2 or 4
-};
+__device__ float4 load_float4(const float* from) { return *reinterpret_cast<const float4*>(from); }
+__device__ void store_float4(float4 x, float* to) { *reinterpret_cast<float4*>(to) = x; }
+__device__ float4 operator+(float4 x, float4 y) {
+  return {x.x + y.x, x.y + y.y, x.z + y.z, x.w + y.w};
+}
+__device__ float4 operator*(float a, float4 x) { return {a * x.x, a * x.y, a * x.z, a * x.w}; }
 
-// Four elements: one access of memory.
-template <class T>
-struct alignas(4 * sizeof(T)) Four {
-  T at[4];
-};
-
-template <class T>
-__device__ inline Four<T> load_four(const T* from) {
-  using Bits = std::conditional_t<sizeof(T) == 4, int4, int2>;
-  const Bits bits = *reinterpret_cast<const Bits*>(from);
-  return *reinterpret_cast<const Four<T>*>(&bits);
+__device__ void add_dot(float4 x, float4 y, float& sum) {
+  sum = fmaf(x.x, y.x, sum);
+  sum = fmaf(x.y, y.y, sum);
+  sum = fmaf(x.z, y.z, sum);
+  sum = fmaf(x.w, y.w, sum);
 }
 
-// What a group of lanes knows of one query.
-template <int kSize>
-struct Softmax {
-  float largest = -INFINITY, total = 0, sum[kSize] = {};
-
-  // Multiplies all by exp(largest - other): as if `other` had been subtracted from every logit.
-  __device__ void rescale(float other) {
-    const float factor = largest == -INFINITY ? 0.0F : expf(largest - other);
-    largest = other;
-    total *= factor;
-#pragma unroll
-    for (int i = 0; i < kSize; ++i) sum[i] *= factor;
-  }
-
-  __device__ void merge(Softmax other) {
-    const float most = fmaxf(largest, other.largest);
-    rescale(most);
-    other.rescale(most);
-    total += other.total;
-#pragma unroll
-    for (int i = 0; i < kSize; ++i) sum[i] += other.sum[i];
-  }
-};
-
-__device__ inline DecodeWork work_of(const Arguments& a, int block) {
-  if (a.work != nullptr) return a.work[block];
-  return {block / kUniform, block % kUniform, kUniform};
+template <class T>
+__device__ float4 to_float4(const T* x) {
+  return {to_float(x[0]), to_float(x[1]), to_float(x[2]), to_float(x[3])};
 }
 
-// grid [work, chunks of queries]. kLanes lanes hold a row, kParts times four elements each.
-template <class T, int kLanes, int kParts, int kRows>
-__global__ void __launch_bounds__(kThreads, 6) attend_split_kernel(Arguments a) {
-  constexpr int kSize = 4 * kParts, kGroups = kWarp / kLanes;
-  constexpr int kColumns = kLanes * kSize;
-  __shared__ float shared[kWarps][kRows][2 + kColumns];
-  const CacheAttention& op = a.op;
-  const DecodeWork work = work_of(a, blockIdx.x);
-  const int n_kv_heads = static_cast<int>(op.cache.n_kv_heads);
-  const int d = static_cast<int>(op.cache.head_dim), n_parts = d / 4;
-  const int s = work.head / n_kv_heads, h = work.head % n_kv_heads;
-  const int group = static_cast<int>(op.n_heads) / n_kv_heads, m = static_cast<int>(op.n_tokens);
-  const int lane = threadIdx.x % kLanes, row_group = threadIdx.x % kWarp / kLanes;
-  const int warp = threadIdx.x / kWarp, warps_of_chunk = kWarps / a.chunks;
-  const int first_query = (blockIdx.y * a.chunks + warp / warps_of_chunk) * kRows;
-  const int part = warp % warps_of_chunk;
-
-  const int64_t length = op.cache.lengths[work.head];
-  const int begin = static_cast<int>(length * work.split / work.n_splits);
-  const int end = static_cast<int>(length * (work.split + 1) / work.n_splits);
-  const int64_t start = op.cache.starts[work.head] * d;
-  const T* keys = static_cast<const T*>(op.cache.keys) + start;
-  const T* values = static_cast<const T*>(op.cache.values) + start;
-
-  Four<T> query[kRows][kParts];
-  int seen[kRows];  // rows before this one are what each query sees, the last `window` of them
-  const int window = op.window > 0 ? static_cast<int>(op.window) : INT_MAX / 2;
-#pragma unroll
-  for (int r = 0; r < kRows; ++r) {
-    const int q = first_query + r, token = q / group;
-    const bool is_there = q < a.n_queries;
-    seen[r] = is_there ? static_cast<int>(length) - m + 1 + token : 0;
-    const T* from = static_cast<const T*>(op.query) +
-                    ((int64_t{s} * m + token) * op.n_heads + h * group + q % group) * d;
-#pragma unroll
-    for (int p = 0; p < kParts; ++p) {
-      query[r][p] = Four<T>{};
-      if (is_there && lane + p * kLanes < n_parts) {
-        query[r][p] = load_four(from + (lane + p * kLanes) * 4);
-      }
-    }
-  }
-
-  const auto load = [&](const T* rows, int row, Four<T>(&four)[kParts]) {
-#pragma unroll
-    for (int p = 0; p < kParts; ++p) {
-      four[p] = Four<T>{};
-      if (row < end && lane + p * kLanes < n_parts) {
-        four[p] = load_four(rows + int64_t{row} * d + (lane + p * kLanes) * 4);
-      }
-    }
+// kPart elements by one access of memory.
+template <class T>
+__device__ float4 load_part(const T* from) {
+  struct alignas(kPart * sizeof(T)) Part {
+    T at[kPart];
   };
+  const Part part = *reinterpret_cast<const Part*>(from);
+  return to_float4(part.at);
+}
 
-  Softmax<kSize> softmax[kRows];
-  const int step = kGroups * kAhead;
-  for (int tile = begin + part * step; tile < end; tile += warps_of_chunk * step) {
-    Four<T> key[kAhead][kParts], value[kAhead][kParts];
+constexpr int largest_power_of_two(int n) {
+  int power = 1;
+  while (2 * power <= n) power *= 2;
+  return power;
+}
+
+// How a block works with rows of kDim elements: the head's, or the next larger size filled up with
+// zeros.
+template <class T, int kDim, int kRows>
+struct Tiling {
+  static constexpr int kParts = kDim / kPart, kRowBytes = kDim * int{sizeof(T)};
+  // Lanes that share a key: a power of two that divides its parts.
+  static constexpr int kLanes = std::min(kParts & -kParts, kRowBytes > 512 ? 16 : 8);
+  static constexpr int kKeysOfPass = kThreads / kLanes;
+  static constexpr int kTile = std::max(kKeysOfPass, largest_power_of_two(8192 / kRowBytes));
+  static constexpr int kKeysOfLane = std::min(2, kTile / kKeysOfPass);  // at a time
+  // Threads that share the weighted sums of kPart query rows, and how many ways they share a tile.
+  static constexpr int kThreadsOfRows = kThreads / (kRows / kPart);
+  static constexpr int kSlices = kThreadsOfRows / kParts;
+};
+
+template <class T, int kDim, int kRows>
+struct alignas(16) Shared {
+  using Sizes = Tiling<T, kDim, kRows>;
+  union {
+    struct {
+      T keys[Sizes::kTile * kDim], values[Sizes::kTile * kDim];
+    };
+    float sums[Sizes::kSlices * kRows * kDim];
+  };
+  float4 queries[kRows][kDim / 4];
+  float weights[Sizes::kTile * kRows];  // scores first
+  // Of each query row: the rows that it sees, its largest score so far and the sum of weights
+  // relative to that, and what earlier sums of values must be multiplied by.
+  int begin[kRows], end[kRows];
+  float largest[kRows], total[kRows], shrink[kRows];
+};
+
+// Where query rows of one (sequence, KV head) come from: row r is head r % group of token r /
+// group.
+struct Rows {
+  int sequence, kv_head, group;
+
+  __device__ int64_t offset(const CacheAttention& op, int row) const {
+    return ((sequence * op.n_tokens + row / group) * op.n_heads + kv_head * group + row % group) *
+           op.cache.head_dim;
+  }
+};
+
+// Sums each x[i] over kLanes neighbouring lanes and leaves every lane kN / kLanes of the sums, or
+// one sum to several lanes: x[0], x[1], ... are then those of the indices returned and following
+// ones.
+template <int kN, int kLanes>
+__device__ int share_sums(float* x) {
+  if constexpr (kLanes == 1) {
+    return 0;
+  } else if constexpr (kN == 1) {
+    x[0] += __shfl_xor_sync(kWholeWarp, x[0], kLanes / 2);
+    return share_sums<1, kLanes / 2>(x);
+  } else {
+    const bool is_upper = threadIdx.x & (kLanes / 2);
 #pragma unroll
-    for (int x = 0; x < kAhead; ++x) load(keys, tile + x * kGroups + row_group, key[x]);
+    for (int i = 0; i < kN / 2; ++i) {
+      const float kept = is_upper ? x[i + kN / 2] : x[i], given = is_upper ? x[i] : x[i + kN / 2];
+      x[i] = kept + __shfl_xor_sync(kWholeWarp, given, kLanes / 2);
+    }
+    return (is_upper ? kN / 2 : 0) + share_sums<kN / 2, kLanes / 2>(x);
+  }
+}
+
+// Rows of a tile into shared memory, zeros past `count` rows and past head_dim.
+template <class T, int kDim, int kTile>
+__device__ void load_tile(const T* rows, int count, int head_dim, T* tile) {
+  constexpr int kSize = Pack<T>::kSize, kPacks = kDim / kSize;
+#pragma unroll 1
+  for (int i = threadIdx.x; i < kTile * kPacks; i += kThreads) {
+    const int row = i / kPacks, column = i % kPacks * kSize;
+    const bool is_there = row < count && column < head_dim;
+    copy_pack_async(tile + i * kSize, is_there ? rows + int64_t{row} * head_dim + column : rows,
+                    is_there);
+  }
+}
+
+// Query rows first ... of n in float, times the scale and log2(e): weights are powers of two.
+template <class T, int kDim, int kRows>
+__device__ void load_queries(const CacheAttention& op, const Rows& rows, int first, int n,
+                             float4 (&queries)[kRows][kDim / 4]) {
+  constexpr int kSize = Pack<T>::kSize, kPacks = kDim / kSize;
+  const float scale = op.scale * 1.4426950408889634F;
+  for (int i = threadIdx.x; i < kRows * kPacks; i += kThreads) {
+    const int row = i / kPacks, column = i % kPacks * kSize;
+    Pack<T> x = {};
+    if (first + row < n && column < op.cache.head_dim) {
+      x = load_pack(static_cast<const T*>(op.query) + rows.offset(op, first + row) + column);
+    }
 #pragma unroll
-    for (int x = 0; x < kAhead; ++x) load(values, tile + x * kGroups + row_group, value[x]);
+    for (int c = 0; c < kSize; c += kPart) {
+      queries[row][(column + c) / kPart] = scale * to_float4(x.at + c);
+    }
+  }
+}
+
+// weights[t][r] = query r . key t of a tile.
+template <class T, int kDim, int kRows>
+__device__ void score_tile(Shared<T, kDim, kRows>& shared) {
+  using Sizes = Tiling<T, kDim, kRows>;
+  constexpr int kLanes = Sizes::kLanes, kKeys = Sizes::kKeysOfLane, kSums = kKeys * kRows;
+  constexpr int kHolders = kLanes > kSums ? kLanes / kSums : 1;  // lanes that hold the same sum
+  const int key = threadIdx.x / kLanes, lane = threadIdx.x % kLanes;
+#pragma unroll 1
+  for (int t = key; t < Sizes::kTile; t += kKeys * Sizes::kKeysOfPass) {
+    float sums[kSums] = {};
+#pragma unroll 1
+    for (int part = lane; part < Sizes::kParts; part += kLanes) {
+      float4 keys[kKeys];
 #pragma unroll
-    for (int x = 0; x < kAhead; ++x) {
-      const int row = tile + x * kGroups + row_group;
+      for (int k = 0; k < kKeys; ++k) {
+        keys[k] = load_part(shared.keys + (t + k * Sizes::kKeysOfPass) * kDim + part * kPart);
+      }
 #pragma unroll
       for (int r = 0; r < kRows; ++r) {
-        float dot = 0;
+        const float4 query = shared.queries[r][part];
 #pragma unroll
-        for (int i = 0; i < kSize; ++i) {
-          dot += to_float(query[r][i / 4].at[i % 4]) * to_float(key[x][i / 4].at[i % 4]);
-        }
-#pragma unroll
-        for (int distance = kLanes / 2; distance > 0; distance /= 2) {
-          dot += __shfl_xor_sync(kWholeWarp, dot, distance);
-        }
-        if (row >= end || row >= seen[r] || row + window < seen[r]) continue;
-        const float logit = dot * op.scale;
-        if (logit > softmax[r].largest) softmax[r].rescale(logit);
-        const float weight = expf(logit - softmax[r].largest);
-        softmax[r].total += weight;
-#pragma unroll
-        for (int i = 0; i < kSize; ++i) {
-          softmax[r].sum[i] += weight * to_float(value[x][i / 4].at[i % 4]);
-        }
+        for (int k = 0; k < kKeys; ++k) add_dot(keys[k], query, sums[k * kRows + r]);
       }
     }
-  }
-
-  // Groups of lanes, then warps that share queries.
+    const int first = share_sums<kSums, kLanes>(sums);
+    if (lane % kHolders != 0) continue;
 #pragma unroll
-  for (int r = 0; r < kRows; ++r) {
-#pragma unroll
-    for (int distance = kWarp / 2; distance >= kLanes; distance /= 2) {
-      Softmax<kSize> other;
-      other.largest = __shfl_xor_sync(kWholeWarp, softmax[r].largest, distance);
-      other.total = __shfl_xor_sync(kWholeWarp, softmax[r].total, distance);
-#pragma unroll
-      for (int i = 0; i < kSize; ++i) {
-        other.sum[i] = __shfl_xor_sync(kWholeWarp, softmax[r].sum[i], distance);
-      }
-      softmax[r].merge(other);
+    for (int i = 0; i < kSums * kHolders / kLanes; ++i) {
+      const int k = (first + i) / kRows, r = (first + i) % kRows;
+      shared.weights[(t + k * Sizes::kKeysOfPass) * kRows + r] = sums[i];
     }
-    if (row_group != 0) continue;
-    if (lane == 0) {
-      shared[warp][r][0] = softmax[r].largest;
-      shared[warp][r][1] = softmax[r].total;
-    }
-#pragma unroll
-    for (int i = 0; i < kSize; ++i) {
-      shared[warp][r][2 + (lane + i / 4 * kLanes) * 4 + i % 4] = softmax[r].sum[i];
-    }
-  }
-  __syncthreads();
-  if (part != 0) return;
-  for (int r = 0; r < kRows && first_query + r < a.n_queries; ++r) {
-    float most = -INFINITY;
-    for (int w = 0; w < warps_of_chunk; ++w) most = fmaxf(most, shared[warp + w][r][0]);
-    float* to = a.partials + (int64_t{blockIdx.x} * a.n_queries + first_query + r) * (2 + d);
-    for (int c = 1 + static_cast<int>(threadIdx.x % kWarp); c < 2 + d; c += kWarp) {
-      float sum = 0;
-      for (int w = 0; w < warps_of_chunk; ++w) {
-        const float largest = shared[warp + w][r][0];
-        if (largest != -INFINITY) sum += expf(largest - most) * shared[warp + w][r][c];
-      }
-      to[c] = sum;
-    }
-    if (threadIdx.x % kWarp == 0) to[0] = most;
   }
 }
 
-// grid [heads of all sequences, queries of a group]: the splits of a head in order.
-template <class T>
-__global__ void __launch_bounds__(kThreads) merge_splits_kernel(Arguments a) {
-  const CacheAttention& op = a.op;
-  const int d = static_cast<int>(op.cache.head_dim), head = blockIdx.x, q = blockIdx.y;
-  const int first = a.first != nullptr ? a.first[head] : head * kUniform;
-  const int end = a.first != nullptr ? a.first[head + 1] : first + kUniform;
-  const auto partial = [&](int split) {
-    return a.partials + (int64_t{split} * a.n_queries + q) * (2 + d);
-  };
-  float most = -INFINITY;
-  for (int i = first; i < end; ++i) most = fmaxf(most, partial(i)[0]);
+// Scores of query row r become weights, by one warp. The tile begins with row t0.
+template <class T, int kDim, int kRows>
+__device__ void soften_row(int r, int t0, Shared<T, kDim, kRows>& shared) {
+  constexpr int kTile = Tiling<T, kDim, kRows>::kTile, kScores = (kTile + kWarp - 1) / kWarp;
+  const int lane = threadIdx.x % kWarp;
+  const int begin = shared.begin[r] - t0, end = min(shared.end[r] - t0, kTile);
+  // What lane 0 alone keeps needs no order among the lanes.
+  const float before = lane == 0 ? shared.largest[r] : -INFINITY;
+  float scores[kScores], largest = before;
+#pragma unroll
+  for (int i = 0; i < kScores; ++i) {
+    const int t = lane + i * kWarp;
+    scores[i] = t >= begin && t < end ? shared.weights[t * kRows + r] : -INFINITY;
+    largest = fmaxf(largest, scores[i]);
+  }
+  largest = warp_max(largest);
   float total = 0;
-  for (int i = first; i < end; ++i) {
-    if (partial(i)[0] != -INFINITY) total += expf(partial(i)[0] - most) * partial(i)[1];
+#pragma unroll
+  for (int i = 0; i < kScores; ++i) {
+    const int t = lane + i * kWarp;
+    const float weight = t >= begin && t < end ? exp2f(scores[i] - largest) : 0.0F;
+    total += weight;
+    if (t < kTile) shared.weights[t * kRows + r] = weight;
   }
-  const int n_kv_heads = static_cast<int>(op.cache.n_kv_heads);
-  const int group = static_cast<int>(op.n_heads) / n_kv_heads;
-  T* out = static_cast<T*>(op.out) + ((head / n_kv_heads * op.n_tokens + q / group) * op.n_heads +
-                                      head % n_kv_heads * group + q % group) *
-                                         d;
-  for (int c = threadIdx.x; c < d; c += kThreads) {
-    float sum = 0;
-    for (int i = first; i < end; ++i) {
-      if (partial(i)[0] != -INFINITY) sum += expf(partial(i)[0] - most) * partial(i)[2 + c];
+  total = warp_sum(total);
+  if (lane == 0) {
+    const float shrink = before == largest ? 1.0F : exp2f(before - largest);
+    shared.largest[r] = largest;
+    shared.total[r] = shared.total[r] * shrink + total;
+    shared.shrink[r] = shrink;
+  }
+}
+
+// Weighted sums of values over every kSlices-th row of the tiles.
+template <class T, int kDim, int kRows>
+struct Sums {
+  using Sizes = Tiling<T, kDim, kRows>;
+
+  // Of the thread. Threads of a slice past the last have nothing to do.
+  int first_row = static_cast<int>(threadIdx.x) / Sizes::kThreadsOfRows * kPart;
+  int slice = static_cast<int>(threadIdx.x) % Sizes::kThreadsOfRows / (kDim / kPart);
+  int column = static_cast<int>(threadIdx.x) % Sizes::kThreadsOfRows % (kDim / kPart) * kPart;
+  float4 at[kPart] = {};  // of four columns each
+
+  __device__ void add_tile(const Shared<T, kDim, kRows>& shared) {
+    if (slice >= Sizes::kSlices) return;
+#pragma unroll
+    for (int r = 0; r < kPart; ++r) at[r] = shared.shrink[first_row + r] * at[r];
+#pragma unroll 2
+    for (int t = slice; t < Sizes::kTile; t += Sizes::kSlices) {
+      const float4 value = load_part(shared.values + t * kDim + column);
+      const float4 weights = load_float4(shared.weights + t * kRows + first_row);
+      at[0] = at[0] + weights.x * value;
+      at[1] = at[1] + weights.y * value;
+      at[2] = at[2] + weights.z * value;
+      at[3] = at[3] + weights.w * value;
     }
-    out[c] = from_float<T>(sum / total);
+  }
+
+  // Where the tiles were: sums[slice][row][column].
+  __device__ void store(Shared<T, kDim, kRows>& shared) const {
+    if (slice >= Sizes::kSlices) return;
+#pragma unroll
+    for (int r = 0; r < kPart; ++r) {
+      store_float4(at[r], shared.sums + (slice * kRows + first_row + r) * kDim + column);
+    }
+  }
+};
+
+// What the shares of a head leave for the merge, by share and query row.
+struct Partials {
+  float* sums;    // [n_items, rows, d]
+  float2* stats;  // [n_items, rows]: the largest score, and the sum of weights relative to it
+};
+
+// grid [shares, tiles of kRows query rows]
+template <class T, int kDim, int kRows>
+__global__ void __launch_bounds__(kThreads, 6)
+    attend_kernel(const CacheAttention op, const Partials partials) {
+  using Sizes = Tiling<T, kDim, kRows>;
+  constexpr int kTile = Sizes::kTile;
+  __shared__ Shared<T, kDim, kRows> shared;
+  const int n_kv_heads = op.cache.n_kv_heads, head_dim = op.cache.head_dim, item = blockIdx.x;
+  const DecodeItem share =
+      op.items == nullptr ? DecodeItem{item / n_kv_heads, item % n_kv_heads, 0, 1} : op.items[item];
+  if (share.n_splits == 0) return;
+  const Rows rows = {share.sequence, share.kv_head, static_cast<int>(op.n_heads) / n_kv_heads};
+  const int n_tokens = op.n_tokens, n_rows = rows.group * n_tokens, first_row = blockIdx.y * kRows;
+  const int head = share.sequence * n_kv_heads + share.kv_head;
+  const auto length = static_cast<int>(op.cache.lengths[head]),
+             window = static_cast<int>(op.window);
+
+  // Every token sees one row more than the one before, and in a window not its first.
+  const int end_of_first = length - n_tokens + 1;
+  const auto begin_seen = [&](int row) {
+    return window > 0 ? max(0, end_of_first + row / rows.group - window) : 0;
+  };
+  const auto end_seen = [&](int row) { return end_of_first + row / rows.group; };
+  const auto bound = [&](int64_t split) {
+    const int lowest = begin_seen(0);
+    return lowest + static_cast<int>((length - lowest) * split / share.n_splits);
+  };
+  const int begin = max(bound(share.split), begin_seen(first_row));
+  const int end = min(bound(share.split + 1), end_seen(min(first_row + kRows, n_rows) - 1));
+  if (threadIdx.x < kRows) {
+    const int r = threadIdx.x, row = first_row + r;
+    shared.begin[r] = begin_seen(row);
+    shared.end[r] = row < n_rows ? min(end, end_seen(row)) : 0;
+    shared.largest[r] = -INFINITY;
+    shared.total[r] = 0;
+  }
+
+  const int start = op.cache.starts[head];
+  const auto load = [&](const void* arena, int t, T* tile) {
+    if (t < end) {
+      load_tile<T, kDim, kTile>(static_cast<const T*>(arena) + int64_t{start + t} * head_dim,
+                                end - t, head_dim, tile);
+    }
+    commit_copies();
+  };
+  load(op.cache.keys, begin, shared.keys);
+  load(op.cache.values, begin, shared.values);
+  load_queries<T, kDim, kRows>(op, rows, first_row, n_rows, shared.queries);
+
+  Sums<T, kDim, kRows> sums;
+  for (int t = begin; t < end; t += kTile) {
+    wait_for_copies<1>();
+    __syncthreads();  // the keys are there
+    score_tile(shared);
+    __syncthreads();  // so are the scores, and the keys can go
+    load(op.cache.keys, t + kTile, shared.keys);
+#pragma unroll 1
+    for (int r = threadIdx.x / kWarp; r < kRows; r += kWarps) soften_row(r, t, shared);
+    wait_for_copies<1>();
+    __syncthreads();  // values and weights are there
+    sums.add_tile(shared);
+    __syncthreads();  // they can go
+    load(op.cache.values, t + kTile, shared.values);
+  }
+
+  sums.store(shared);
+  __syncthreads();
+  const int64_t to = int64_t{item} * n_rows + first_row;
+  for (int i = threadIdx.x; i < kRows * kDim / 4; i += kThreads) {
+    const int row = i / (kDim / 4), column = i % (kDim / 4) * 4;
+    if (first_row + row >= n_rows || column >= head_dim) continue;
+    float4 total = {};
+    for (int slice = 0; slice < Sizes::kSlices; ++slice) {
+      total = total + load_float4(shared.sums + (slice * kRows + row) * kDim + column);
+    }
+    store_float4(total, partials.sums + (to + row) * head_dim + column);
+  }
+  const int r = threadIdx.x;
+  if (r < kRows && first_row + r < n_rows) {
+    partials.stats[to + r] = make_float2(shared.largest[r], shared.total[r]);
   }
 }
 
-int64_t n_work(const CacheAttention& op) {
-  return op.work != nullptr ? op.n_work : op.cache.n_sequences * op.cache.n_kv_heads * kUniform;
+// grid [S * H, query rows]. Warps share the head's shares, lanes the columns.
+template <class T>
+__global__ void __launch_bounds__(kThreads)
+    merge_kernel(const CacheAttention op, const Partials partials) {
+  __shared__ float4 sums[kWarps][kMaxHeadDim / 4];
+  __shared__ float totals[kWarps];
+  const int head = blockIdx.x, n_kv_heads = op.cache.n_kv_heads, head_dim = op.cache.head_dim;
+  const int row = blockIdx.y, n_rows = gridDim.y, warp = threadIdx.x / kWarp,
+            lane = threadIdx.x % kWarp;
+  const int first = op.items == nullptr ? head : op.first_items[head];
+  const int end = op.items == nullptr ? head + 1 : op.first_items[head + 1];
+  const float2* stats = partials.stats + row;
+  float largest = -INFINITY;
+  for (int item = first + lane; item < end; item += kWarp) {
+    largest = fmaxf(largest, stats[int64_t{item} * n_rows].x);
+  }
+  largest = warp_max(largest);
+
+  constexpr int kPacks = kMaxHeadDim / 4 / kWarp;
+  float4 sum[kPacks] = {};
+  float total = 0;
+#pragma unroll 2
+  for (int item = first + warp; item < end; item += kWarps) {
+    const float2 stat = stats[int64_t{item} * n_rows];
+    if (stat.y == 0) continue;  // saw none of this share's rows
+    const float share = exp2f(stat.x - largest);
+    total = fmaf(share, stat.y, total);
+    const float* from = partials.sums + (int64_t{item} * n_rows + row) * head_dim;
+#pragma unroll
+    for (int p = 0; p < kPacks; ++p) {
+      const int column = (p * kWarp + lane) * 4;
+      if (column >= head_dim) continue;
+      sum[p] = sum[p] + share * load_float4(from + column);
+    }
+  }
+#pragma unroll
+  for (int p = 0; p < kPacks; ++p) sums[warp][p * kWarp + lane] = sum[p];
+  if (lane == 0) totals[warp] = total;
+  __syncthreads();
+  const Rows rows = {head / n_kv_heads, head % n_kv_heads,
+                     static_cast<int>(op.n_heads) / n_kv_heads};
+  T* out = static_cast<T*>(op.out) + rows.offset(op, row);
+  total = totals[0];
+  for (int w = 1; w < kWarps; ++w) total += totals[w];
+  for (int column = threadIdx.x; column < head_dim; column += kThreads) {
+    float x = 0;
+    for (int w = 0; w < kWarps; ++w) x += reinterpret_cast<const float*>(sums[w])[column];
+    out[column] = from_float<T>(x / total);
+  }
 }
 
-int64_t n_queries(const CacheAttention& op) {
+int64_t shares(const CacheAttention& op) {
+  return op.items == nullptr ? op.cache.n_sequences * op.cache.n_kv_heads : op.n_items;
+}
+
+int64_t query_rows(const CacheAttention& op) {
   return op.n_heads / op.cache.n_kv_heads * op.n_tokens;
 }
 
-template <class T, int kLanes, int kParts, int kRows>
-void launch_rows(Arguments a, CudaStream stream) {
-  const int n_chunks = (a.n_queries + kRows - 1) / kRows;
-  a.chunks = n_chunks >= 3 ? 4 : n_chunks;
-  const dim3 grid(static_cast<unsigned>(n_work(a.op)),
-                  static_cast<unsigned>((n_chunks + a.chunks - 1) / a.chunks));
-  attend_split_kernel<T, kLanes, kParts, kRows><<<grid, kThreads, 0, stream>>>(a);
-}
-
-template <class T, int kLanes>
-void launch_split(const Arguments& a, CudaStream stream) {
-  switch (min(a.n_queries, 4)) {
-    case 1:
-      return launch_rows<T, kLanes, 1, 1>(a, stream);
-    case 2:
-      return launch_rows<T, kLanes, 1, 2>(a, stream);
-    case 3:
-      return launch_rows<T, kLanes, 1, 3>(a, stream);
-    default:
-      return launch_rows<T, kLanes, 1, 4>(a, stream);
-  }
-}
-
-template <class T>
-void launch(const Arguments& a, CudaStream stream) {
-  if (a.op.cache.head_dim <= 64) {
-    launch_split<T, 16>(a, stream);
-  } else if (a.op.cache.head_dim <= 128) {
-    launch_split<T, 32>(a, stream);
-  } else if (sizeof(T) == 4 || a.n_queries == 1) {
-    launch_rows<T, 32, 2, 1>(a, stream);
+template <class T, int kDim>
+void launch(const CacheAttention& op, CudaStream stream) {
+  const int64_t n_rows = query_rows(op), n_partials = shares(op) * n_rows;
+  auto* sums = static_cast<float*>(op.workspace);
+  const Partials partials = {sums,
+                             reinterpret_cast<float2*>(sums + n_partials * op.cache.head_dim)};
+  const auto attend = [&](auto kernel, int64_t rows) {
+    const dim3 grid(shares(op), (n_rows + rows - 1) / rows);
+    kernel<<<grid, kThreads, 0, stream>>>(op, partials);
+  };
+  if (n_rows <= 4) {
+    attend(attend_kernel<T, kDim, 4>, 4);
   } else {
-    if constexpr (sizeof(T) == 2) launch_rows<T, 32, 2, 2>(a, stream);
+    attend(attend_kernel<T, kDim, 8>, 8);
   }
-  const dim3 grid(static_cast<unsigned>(a.op.cache.n_sequences * a.op.cache.n_kv_heads),
-                  static_cast<unsigned>(a.n_queries));
-  merge_splits_kernel<T><<<grid, kThreads, 0, stream>>>(a);
+  const dim3 grid(op.cache.n_sequences * op.cache.n_kv_heads, n_rows);
+  merge_kernel<T><<<grid, kThreads, 0, stream>>>(op, partials);
 }
+
+bool is_aligned(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer) % 16 == 0; }
 
 }  // namespace
 
 size_t cache_attention_workspace_bytes(const CacheAttention& op) {
-  return n_work(op) * n_queries(op) * (2 + op.cache.head_dim) * sizeof(float);
+  return shares(op) * query_rows(op) * (op.cache.head_dim + 2) * sizeof(float);
 }
 
 CudaStatus cache_attention_cuda(const CacheAttention& op, CudaStream stream) {
   const RaggedCache& cache = op.cache;
-  const auto is_aligned = [](const void* p) { return reinterpret_cast<uintptr_t>(p) % 16 == 0; };
-  if (cache.head_dim <= 0 || cache.head_dim > 256 || cache.head_dim % 8 != 0 ||
-      !is_aligned(cache.keys) || !is_aligned(cache.values) || !is_aligned(op.query) ||
-      n_queries(op) > 65535) {
+  if (cache.n_sequences * op.n_heads * op.n_tokens == 0) return cudaSuccess;
+  if (cache.head_dim % 8 != 0 || cache.head_dim > kMaxHeadDim ||
+      op.n_heads % cache.n_kv_heads != 0 || query_rows(op) > 65535 || !is_aligned(cache.keys) ||
+      !is_aligned(cache.values) || !is_aligned(op.query) || !is_aligned(op.workspace)) {
     return cudaErrorInvalidValue;
   }
-  if (cache.n_sequences * op.n_heads * op.n_tokens == 0) return cudaSuccess;
-  const Arguments arguments = {op,
-                               op.work,
-                               op.first_work,
-                               static_cast<float*>(op.workspace),
-                               static_cast<int>(n_queries(op)),
-                               1};
-  with_cuda_element(cache.dtype,
-                    [&](auto element) { launch<decltype(element)>(arguments, stream); });
+  with_cuda_element(cache.dtype, [&](auto element) {
+    using T = decltype(element);
+    if (cache.head_dim <= 64) return launch<T, 64>(op, stream);
+    if (cache.head_dim <= 80) return launch<T, 80>(op, stream);
+    if (cache.head_dim <= 96) return launch<T, 96>(op, stream);
+    if (cache.head_dim <= 128) return launch<T, 128>(op, stream);
+    return launch<T, 256>(op, stream);
+  });
   return cudaGetLastError();
 }
 

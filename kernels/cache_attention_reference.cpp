@@ -12,7 +12,7 @@ namespace {
 template <class E>
 void attention(const CacheAttention& op) {
   using Storage = typename E::Storage;
-  const auto& [S, m, Hq, H, d] = op.shape();
+  const auto [S, m, Hq, H, d] = op.shape();
   for (int64_t s = 0; s < S; ++s) {
     for (int64_t q = 0; q < Hq; ++q) {
       const int64_t h = q / (Hq / H);

@@ -1,9 +1,7 @@
-// How the attention of a decode step is split into blocks of equal work over heads of any length.
-//
-// A block takes one split of one head's rows, split i of n from row length * i / n on. Blocks find
-// their rows by the lengths at hand, so that a plan stays valid while heads grow, and stays
-// balanced while they grow alike: it is made once from the lengths, kept on the device, and made
-// anew only after a cut. So the launches of a step never change.
+// Who reads which rows of a ragged cache in decode: heads differ in length by several times, so
+// long ones are split until all shares are about as long. A share is a fraction of its head,
+// whatever the head's length, so a plan stays right as heads grow by a token a step, and so does
+// the launch that goes by it. A cut makes a new plan of the same n_items.
 #pragma once
 
 #include <cstdint>
@@ -12,24 +10,23 @@
 
 namespace kvbench {
 
-// What a block does; on the device an array of them.
-struct DecodeWork {
-  int32_t head = 0;  // of all: sequence * n_kv_heads + KV head
-  int32_t split = 0, n_splits = 1;
+// Rows n * split / n_splits up to n * (split + 1) / n_splits of the n rows of a head.
+struct DecodeItem {
+  int32_t sequence = 0, kv_head = 0, split = 0, n_splits = 0;  // n_splits 0: nothing to do
 };
 
 struct DecodePlan {
-  std::vector<DecodeWork> work;  // of one head side by side, its splits in order
-  std::vector<int32_t> first;    // [n_heads + 1]: where each head's work begins
-
-  // Rows of the largest split over the mean of all, at these lengths.
-  double imbalance(std::span<const int64_t> lengths) const;
+  std::vector<DecodeItem> items;     // [n_items], those of a head side by side, unused ones last
+  std::vector<int32_t> first_items;  // [S * H + 1] of each head, and one past the last that is used
 };
 
-// lengths: of all heads, each 1 or more. `n_blocks`: how many a device works on at once; the plan
-// has about as many, or more where that is what balances them, as long as there are enough rows.
-// `growth`: rows that each head is still to get. A short head could be one long split by then, so
-// that heads are split by their lengths at the end; it costs a little now.
-DecodePlan make_decode_plan(std::span<const int64_t> lengths, int64_t n_blocks, int64_t growth = 0);
+// The longest share is as short as n_items allow, but kShortestShare rows if they allow less:
+// shares leave sums behind that must be merged. Of lengths [S, H] as they are or will be: as heads
+// grow alike, short ones grow most, so a plan for what they will be half the way on serves longer
+// (decode_plan_test.cpp has figures). Plans of the same n_items fit the same launch: a new one is
+// two arrays to copy. n_items >= S * H; kDecodeItems for every multiprocessor of the GPU, two
+// rounds of the blocks that run at once.
+inline constexpr int64_t kShortestShare = 64, kDecodeItems = 12;
+DecodePlan decode_plan(std::span<const int64_t> lengths, int64_t n_kv_heads, int64_t n_items);
 
 }  // namespace kvbench

@@ -23,7 +23,7 @@ __global__ void __launch_bounds__(kTileThreads)
     quadratic_logits_kernel(HeadRows keys, const float* linear, const float* quadratic, Sizes sizes,
                             SoftmaxMemory softmax) {
   using Sums = Tile<float>;
-  __shared__ TileMemory<float> memory;
+  extern __shared__ __align__(16) unsigned char shared[];
   __shared__ float logits[Sums::kParts][kTileRows];
   const int q = blockIdx.y, d = sizes.head_dim, first = blockIdx.x * kTileRows;
   const int count = min(kTileRows, softmax.n_logits - first);
@@ -31,13 +31,15 @@ __global__ void __launch_bounds__(kTileThreads)
                                    q / sizes.group * keys.head_stride +
                                    (sizes.first + first) * keys.row_stride,
                                keys.row_stride, count};
+  const auto of_matrix = [&](int tile) {
+    const int n = tile * kTileRows;
+    return TileRows<float>{quadratic + (int64_t{q} * d + n) * d, d, d - n};
+  };
   float z[Sums::kRows] = {};
-  for (int n = 0; n < d; n += kTileRows) {
-    const TileRows<float> of_matrix = {quadratic + (int64_t{q} * d + n) * d, d, d - n};
-    const Sums y = multiply_tile<float>(memory, of_keys, of_matrix, d);
+  const auto add = [&](int tile, const Sums& y) {
 #pragma unroll
     for (int j = 0; j < Sums::kColumns; ++j) {
-      const int column = n + Sums::column(j);
+      const int column = tile * kTileRows + Sums::column(j);
       if (column >= d) continue;
       const float mean = linear[q * d + column];
 #pragma unroll
@@ -48,7 +50,9 @@ __global__ void __launch_bounds__(kTileThreads)
         }
       }
     }
-  }
+    return true;
+  };
+  multiply_tiles<float>(shared, of_keys, d, (d + kTileRows - 1) / kTileRows, of_matrix, add);
   combine_rows<float>(z, logits, [](float a, float b) { return a + b; });
   __syncthreads();
   if (threadIdx.x < kWarp) {
@@ -104,8 +108,10 @@ void launch(const ExpectedAttentionScores& op, const GroupLogits& linear, CudaSt
   if (op.quadratic == nullptr) {
     launch_group_logits<T>(linear, op.linear, stream);
   } else {
+    const size_t shared = tile_bytes<float>(sizes.head_dim);
+    allow_shared(quadratic_logits_kernel<T>, shared);
     quadratic_logits_kernel<T>
-        <<<dim3(softmax.n_parts, op.n_query_heads), kTileThreads, 0, stream>>>(
+        <<<dim3(softmax.n_parts, op.n_query_heads), kTileThreads, shared, stream>>>(
             op.keys, op.linear, op.quadratic, sizes, softmax);
   }
   const int64_t n_ranked = op.n_rows - op.n_sink;

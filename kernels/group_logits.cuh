@@ -22,7 +22,7 @@ struct GroupLogits {
 template <class T, class Query>
 __global__ void __launch_bounds__(GroupLogits::kThreads)
     group_logits_kernel(GroupLogits op, const Query* queries) {
-  extern __shared__ float shared[];
+  extern __shared__ __align__(16) float shared[];
   float *scaled = shared, *logits = shared + op.group * op.head_dim;
   const RowLanes<T> lanes(op.head_dim);
   const Query* of_group = queries + int64_t{blockIdx.y} * op.group * op.head_dim;
@@ -32,25 +32,22 @@ __global__ void __launch_bounds__(GroupLogits::kThreads)
   __syncthreads();
   const T* keys = static_cast<const T*>(op.keys.data) + blockIdx.y * op.keys.head_stride;
   const int first = blockIdx.x * op.kPart, end = min(op.n_keys, first + op.kPart);
-  lanes.for_row_batches(
-      keys, op.keys.row_stride, first, end, [&](int row, const RowPart<T>* parts) {
-        for (int g = 0; g < op.group; ++g) {
-          float query[RowPart<T>::kSize];
+  const auto multiply = [&](int row, const RowPart<T>* parts) {
+    for (int g = 0; g < op.group; ++g) {
+      float query[RowPart<T>::kSize];
+      lanes.load_floats(scaled + g * op.head_dim, query);
 #pragma unroll
-          for (int i = 0; i < RowPart<T>::kSize; ++i) {
-            query[i] = lanes.has(i) ? scaled[g * op.head_dim + lanes.column(i)] : 0.0F;
-          }
+      for (int a = 0; a < lanes.kAhead; ++a) {
+        float dot = 0;
 #pragma unroll
-          for (int a = 0; a < lanes.kAhead; ++a) {
-            float dot = 0;
-#pragma unroll
-            for (int i = 0; i < RowPart<T>::kSize; ++i) dot += parts[a][i] * query[i];
-            dot = lanes.row_sum(dot);
-            const int key = row + a * lanes.rows_of_warp();
-            if (lanes.is_first() && key < end) logits[g * op.kPart + key - first] = dot;
-          }
-        }
-      });
+        for (int i = 0; i < RowPart<T>::kSize; ++i) dot += parts[a][i] * query[i];
+        dot = lanes.row_sum(dot);
+        const int key = row + a * lanes.rows_of_warp();
+        if (lanes.is_first() && key < end) logits[g * op.kPart + key - first] = dot;
+      }
+    }
+  };
+  lanes.for_row_batches(keys, op.keys.row_stride, first, end, multiply);
   __syncthreads();
   for (int g = threadIdx.x / kWarp; g < op.group; g += op.kThreads / kWarp) {
     const int q = blockIdx.y * op.group + g;

@@ -54,7 +54,7 @@ template <class T>
 __global__ void __launch_bounds__(kTileThreads)
     lost_entries_kernel(HeadRows keys, const float* norms, int n_rows, int head_dim, Units* lost) {
   using Sums = Tile<T>;
-  __shared__ TileMemory<T> memory;
+  extern __shared__ __align__(16) unsigned char shared[];
   __shared__ Units parts[Sums::kParts][kTileRows];
   const T* of_head = static_cast<const T*>(keys.data) + blockIdx.y * keys.head_stride;
   const float* of_norms = norms + int64_t{blockIdx.y} * n_rows;
@@ -66,14 +66,18 @@ __global__ void __launch_bounds__(kTileThreads)
     const int row = first + Sums::row(i);
     scales[i] = row < n_rows ? inverse(of_norms[row]) : 0.0F;
   }
+  const int n_tiles = (n_rows + kTileRows - 1) / kTileRows;
+  const auto first_column = [&](int tile) { return (n_tiles - 1 - tile) * kTileRows; };
+  const auto columns_of = [&](int tile) {
+    const int n = first_column(tile);
+    return TileRows<T>{of_head + n * keys.row_stride, keys.row_stride, n_rows - n};
+  };
   Units found = 0;  // of row threadIdx.x
-  for (int n = (n_rows - 1) / kTileRows * kTileRows; n >= 0; n -= kTileRows) {
-    const TileRows<T> columns = {of_head + n * keys.row_stride, keys.row_stride, n_rows - n};
-    const Sums products = multiply_tile<T>(memory, rows, columns, head_dim);
+  const auto look = [&](int tile, const Sums& products) {
     Units last[Sums::kRows] = {};
 #pragma unroll
     for (int j = 0; j < Sums::kColumns; ++j) {
-      const int column = n + Sums::column(j);
+      const int column = first_column(tile) + Sums::column(j);
       const float scale = column < n_rows ? inverse(of_norms[column]) : 0.0F;
 #pragma unroll
       for (int i = 0; i < Sums::kRows; ++i) {
@@ -93,8 +97,9 @@ __global__ void __launch_bounds__(kTileThreads)
       }
       is_done = found != 0 || first + static_cast<int>(threadIdx.x) >= n_rows;
     }
-    if (__syncthreads_and(is_done)) break;
-  }
+    return __syncthreads_and(is_done) == 0;
+  };
+  multiply_tiles<T>(shared, rows, head_dim, n_tiles, columns_of, look);
   if (found == 0) return;
   const auto column = static_cast<int64_t>(found >> 32) - 1;
   const float cosine = __uint_as_float(static_cast<unsigned>(found));
@@ -166,8 +171,10 @@ CudaStatus key_similarity_cuda(const KeySimilarity& op, CudaStream stream) {
   with_cuda_element(op.dtype, [&](auto element) {
     using T = decltype(element);
     launch_mean_direction<T>(mean, InverseNorm(), stream);
-    lost_entries_kernel<T><<<tiles, kTileThreads, 0, stream>>>(op.keys, mean.norms, mean.n_rows,
-                                                               mean.head_dim, memory.lost);
+    const size_t shared = tile_bytes<T>(mean.head_dim);
+    allow_shared(lost_entries_kernel<T>, shared);
+    lost_entries_kernel<T><<<tiles, kTileThreads, shared, stream>>>(
+        op.keys, mean.norms, mean.n_rows, mean.head_dim, memory.lost);
     column_means_kernel<T><<<parts, kThreads, 0, stream>>>(mean, memory.lost, softmax);
   });
   weigh_kernel<<<parts, kThreads, 0, stream>>>(softmax);

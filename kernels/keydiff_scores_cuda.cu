@@ -19,11 +19,9 @@ __global__ void __launch_bounds__(kThreads)
   const T* of_head = static_cast<const T*>(keys.data) + blockIdx.y * keys.head_stride;
   float* scores = out + int64_t{blockIdx.y} * n_rows;
   float anchor[RowPart<T>::kSize], squares = 0;
+  lanes.load_floats(anchors + blockIdx.y * head_dim, anchor);
 #pragma unroll
-  for (int i = 0; i < RowPart<T>::kSize; ++i) {
-    anchor[i] = lanes.has(i) ? anchors[blockIdx.y * head_dim + lanes.column(i)] : 0.0F;
-    squares += anchor[i] * anchor[i];
-  }
+  for (const float x : anchor) squares += x * x;
   const float length = fmaxf(sqrtf(lanes.row_sum(squares)), 1e-8F);
   const int first = blockIdx.x * kRowsOfBlock, end = min(n_rows, first + kRowsOfBlock);
   lanes.for_rows(of_head, keys.row_stride, first, end,

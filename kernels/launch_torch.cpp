@@ -13,6 +13,14 @@ CudaStream current_stream(c10::Device device) {
   return static_cast<CudaStream>(guard.getStreamNativeHandle(guard.getStream(device)));
 }
 
+int64_t n_multiprocessors(c10::Device device) {
+  int count = 0;
+  check_launch(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount,
+                                      device.is_cuda() ? device.index() : 0),
+               "number of multiprocessors");
+  return count;
+}
+
 void check_launch(CudaStatus status, const char* name) {
   TORCH_CHECK(status == 0, name, ": ", cudaGetErrorString(static_cast<cudaError_t>(status)));
 }

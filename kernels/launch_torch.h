@@ -17,6 +17,8 @@ bool served_by_cuda(c10::Device device);
 // LibTorch's current stream of a GPU.
 CudaStream current_stream(c10::Device device);
 
+int64_t n_multiprocessors(c10::Device device);
+
 // Throws c10::Error when a launch failed; `name` is the operator's.
 void check_launch(CudaStatus status, const char* name);
 

@@ -12,7 +12,7 @@ __global__ void __launch_bounds__(kTileThreads)
     projected_value_norms_kernel(HeadRows values, const T* weight, int group, int64_t weight_stride,
                                  int n_rows, int head_dim, int hidden, float* out) {
   using Sums = Tile<T>;
-  __shared__ TileMemory<T> memory;
+  extern __shared__ __align__(16) unsigned char shared[];
   __shared__ float parts[Sums::kParts][kTileRows];
   const int n_query_heads = kP == 1 ? group : 1, first_query_head = blockIdx.y * n_query_heads;
   const int first = blockIdx.x * kTileRows;
@@ -20,22 +20,24 @@ __global__ void __launch_bounds__(kTileThreads)
                                      first_query_head / group * values.head_stride +
                                      first * values.row_stride,
                                  values.row_stride, n_rows - first};
+  const int tiles_of_head = (hidden + kTileRows - 1) / kTileRows;
+  const auto of_weight = [&](int tile) {
+    const int q = first_query_head + tile / tiles_of_head, n = tile % tiles_of_head * kTileRows;
+    return TileRows<T>{weight + n * weight_stride + q * head_dim, weight_stride, hidden - n};
+  };
   float sums[Sums::kRows] = {};
-  for (int q = first_query_head; q < first_query_head + n_query_heads; ++q) {
-    for (int n = 0; n < hidden; n += kTileRows) {
-      const TileRows<T> of_weight = {weight + n * weight_stride + q * head_dim, weight_stride,
-                                     hidden - n};
-      const Sums projected = multiply_tile<T>(memory, of_values, of_weight, head_dim);
+  const auto add = [&](int, const Sums& projected) {
 #pragma unroll
-      for (int i = 0; i < Sums::kRows; ++i) {
+    for (int i = 0; i < Sums::kRows; ++i) {
 #pragma unroll
-        for (int j = 0; j < Sums::kColumns; ++j) {
-          const float y = projected.at[i][j];
-          sums[i] += kP == 1 ? fabsf(y) : y * y;
-        }
+      for (int j = 0; j < Sums::kColumns; ++j) {
+        const float y = projected.at[i][j];
+        sums[i] += kP == 1 ? fabsf(y) : y * y;
       }
     }
-  }
+    return true;
+  };
+  multiply_tiles<T>(shared, of_values, head_dim, n_query_heads * tiles_of_head, of_weight, add);
   combine_rows<T>(sums, parts, [](float a, float b) { return a + b; });
   __syncthreads();
   const int row = threadIdx.x;
@@ -49,7 +51,9 @@ __global__ void __launch_bounds__(kTileThreads)
 template <class T, int kP>
 void launch(const ProjectedValueNorms& op, CudaStream stream) {
   const dim3 grid((op.n_rows + kTileRows - 1) / kTileRows, kP == 1 ? op.n_heads : op.n_query_heads);
-  projected_value_norms_kernel<T, kP><<<grid, kTileThreads, 0, stream>>>(
+  const size_t shared = tile_bytes<T>(static_cast<int>(op.head_dim));
+  allow_shared(projected_value_norms_kernel<T, kP>, shared);
+  projected_value_norms_kernel<T, kP><<<grid, kTileThreads, shared, stream>>>(
       op.values, static_cast<const T*>(op.output_weight),
       static_cast<int>(op.n_query_heads / op.n_heads), op.n_query_heads * op.head_dim,
       static_cast<int>(op.n_rows), static_cast<int>(op.head_dim), static_cast<int>(op.hidden),

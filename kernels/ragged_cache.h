@@ -1,8 +1,8 @@
 // The ragged KV cache as kernels see it: plain pointers and sizes, no framework types.
 //
-// A batch of S sequences with H KV heads each keeps the keys of a layer in one flat buffer of rows of
-// head_dim values, and its values in another of the same form; KV head h of sequence s occupies the
-// rows starts[s*H+h] .. starts[s*H+h] + lengths[s*H+h] - 1 of both. Every head has its own length.
+// A cache holds S sequences with H KV heads each. Their keys lie in one arena of rows of head_dim
+// values, their values in another of the same form; KV head h of sequence s occupies the rows
+// starts[s*H+h] .. starts[s*H+h] + lengths[s*H+h] - 1 of both. Every head has its own length.
 #pragma once
 
 #include <cstddef>
@@ -21,6 +21,18 @@ inline int64_t element_bytes(DType dtype) { return dtype == DType::kFloat32 ? 4 
 struct HeadRows {
   const void* data = nullptr;
   int64_t head_stride = 0, row_stride = 0;
+};
+
+struct RaggedCache {
+  int64_t n_sequences = 0;  // S
+  int64_t n_kv_heads = 0;   // H
+  int64_t head_dim = 0;     // d
+  int64_t n_rows = 0;       // of each arena
+  DType dtype = DType::kFloat32;
+  void* keys = nullptr;        // [n_rows, d]
+  void* values = nullptr;      // [n_rows, d]
+  int64_t* starts = nullptr;   // [S, H]
+  int64_t* lengths = nullptr;  // [S, H]
 };
 
 struct RaggedShape {

@@ -57,6 +57,17 @@ class RowLanes {
     return part;
   }
 
+  // The same columns of a row of floats (global or shared memory).
+  __device__ void load_floats(const float* row, float (&x)[RowPart<T>::kSize]) const {
+#pragma unroll
+    for (int i = 0; i < RowPart<T>::kSize; i += Pack<float>::kSize) {
+      Pack<float> pack = {};
+      if (has(i)) pack = load_pack(row + column(i));
+#pragma unroll
+      for (int k = 0; k < Pack<float>::kSize; ++k) x[i + k] = pack.at[k];
+    }
+  }
+
   // Over the lanes of a row, in each of them.
   __device__ float row_sum(float x) const {
     for (int distance = lanes_ / 2; distance > 0; distance /= 2) {

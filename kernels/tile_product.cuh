@@ -1,13 +1,15 @@
-// Products of rows, a tile of 64 x 64 of them by a block of 128 threads:
+// Products of rows, a tile of 64 x 64 of them after the other by a block of 128 threads:
 //
 //   y[r, n] = sum_k a[r, k] b[n, k]
 //
-// Both run along the summed dimension, which passes through shared memory in pieces of 128 bytes a
-// row. Half types are multiplied on tensor cores, float32 by fused multiply-adds; sums are float32.
+// Both run along the summed dimension. The block keeps its 64 rows of a in shared memory; those of
+// b pass through it in pieces of 128 bytes a row, the next one on its way while one is multiplied.
+// Half types are multiplied on tensor cores, float32 by fused multiply-adds; sums are float32.
 #pragma once
 
 #include <type_traits>
 
+#include "kernels/async_copy.cuh"
 #include "kernels/cuda_common.cuh"
 
 namespace kvbench {
@@ -15,32 +17,40 @@ namespace kvbench {
 inline constexpr int kTileRows = 64;  // and columns
 inline constexpr int kTileThreads = 128;
 
+// Rows of a matrix: element (r, k) is data[r * stride + k].
+template <class Stored>
+struct TileRows {
+  const Stored* data;
+  int64_t stride;
+  int n_rows;  // up to 64 count; products with others are 0
+};
+
 // A piece of 64 rows; behind each 16 bytes, so that neighbouring rows lie in different banks.
 template <class T>
 struct alignas(16) TilePiece {
   static constexpr int kColumns = 128 / sizeof(T);
   T at[kTileRows][kColumns + Pack<T>::kSize];
 
-  // Columns first ... of `depth`, of n_rows rows; zeros where there are none.
+  // Columns first ... of `depth`; zeros where there are none. Ready once the thread's copies have
+  // been waited for.
   template <class Stored>
-  __device__ void load(const Stored* rows, int64_t row_stride, int n_rows, int first, int depth) {
+  __device__ void load(const TileRows<Stored>& rows, int first, int depth) {
     constexpr int kPacks = kColumns / Pack<T>::kSize;
 #pragma unroll
     for (int p = threadIdx.x; p < kTileRows * kPacks; p += kTileThreads) {
       const int row = p / kPacks, column = p % kPacks * Pack<T>::kSize;
-      Pack<T> pack = {};
-      if (row < n_rows && first + column < depth) {
-        const Stored* from = rows + row * row_stride + first + column;
-        if constexpr (std::is_same_v<Stored, T>) {
-          pack = load_pack(from);
-        } else {  // halves become floats, eight bytes at a time
-          const int2 bits = *reinterpret_cast<const int2*>(from);
-          const auto* half = reinterpret_cast<const Stored*>(&bits);
+      const bool is_there = row < rows.n_rows && first + column < depth;
+      const Stored* from = is_there ? rows.data + row * rows.stride + first + column : rows.data;
+      if constexpr (std::is_same_v<Stored, T>) {
+        copy_pack_async(&at[row][column], from, is_there);
+      } else {  // halves become floats, eight bytes at a time
+        const int2 bits = is_there ? *reinterpret_cast<const int2*>(from) : int2{};
+        const auto* half = reinterpret_cast<const Stored*>(&bits);
+        Pack<T> pack;
 #pragma unroll
-          for (int i = 0; i < Pack<T>::kSize; ++i) pack.at[i] = to_float(half[i]);
-        }
+        for (int i = 0; i < Pack<T>::kSize; ++i) pack.at[i] = to_float(half[i]);
+        store_pack(pack, &at[row][column]);
       }
-      store_pack(pack, &at[row][column]);
     }
   }
 };
@@ -141,32 +151,58 @@ struct Tile {
   }
 };
 
-// Rows of a matrix: element (r, k) is data[r * stride + k].
-template <class Stored>
-struct TileRows {
-  const Stored* data;
-  int64_t stride;
-  int n_rows;  // up to 64 count; products with others are 0
-};
-
 template <class T>
-struct TileMemory {
-  TilePiece<T> a, b;
-};
+__host__ __device__ int tile_pieces(int depth) {
+  return (depth + TilePiece<T>::kColumns - 1) / TilePiece<T>::kColumns;
+}
 
-// All threads of the block; the memory is free again once all have passed a barrier.
-template <class T, class A, class B>
-__device__ Tile<T> multiply_tile(TileMemory<T>& memory, const TileRows<A>& a, const TileRows<B>& b,
-                                 int depth) {
+// The shared memory of multiply_tiles: a's pieces and two of b's.
+template <class T>
+size_t tile_bytes(int depth) {
+  return sizeof(TilePiece<T>) * (tile_pieces<T>(depth) + 2);
+}
+
+// Above 48 KiB a kernel has to be allowed it.
+template <class Kernel>
+void allow_shared(Kernel* kernel, size_t bytes) {
+  constexpr size_t kAlways = 48 * 1024;
+  if (bytes <= kAlways) return;
+  cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                       static_cast<int>(bytes));
+}
+
+// Calls f(t, products of a with rows_of(t)) for t = 0 ... n_tiles - 1, until it returns false. All
+// threads of the block do, and get the same answer.
+template <class T, class Stored, class RowsOf, class F>
+__device__ void multiply_tiles(void* shared, const TileRows<Stored>& a, int depth, int n_tiles,
+                               RowsOf rows_of, F f) {
+  const int n_pieces = tile_pieces<T>(depth);
+  auto *of_a = static_cast<TilePiece<T>*>(shared), *of_b = of_a + n_pieces;
+  for (int k = 0; k < n_pieces; ++k) of_a[k].load(a, k * TilePiece<T>::kColumns, depth);
+  of_b[0].load(rows_of(0), 0, depth);
+  commit_copies();
   Tile<T> tile = {};
-  for (int k = 0; k < depth; k += TilePiece<T>::kColumns) {
+  int piece = 0, buffer = 0;
+  for (int t = 0; t < n_tiles;) {
+    const int next_piece = piece + 1 == n_pieces ? 0 : piece + 1, next = t + (next_piece == 0);
+    if (next < n_tiles) {
+      of_b[1 - buffer].load(rows_of(next), next_piece * TilePiece<T>::kColumns, depth);
+    }
+    commit_copies();
+    wait_for_copies<1>();
     __syncthreads();
-    memory.a.load(a.data, a.stride, a.n_rows, k, depth);
-    memory.b.load(b.data, b.stride, b.n_rows, k, depth);
+    tile.add(of_a[piece], of_b[buffer],
+             min(depth - piece * TilePiece<T>::kColumns, TilePiece<T>::kColumns));
+    if (next_piece == 0) {
+      if (!f(t, tile)) break;
+      tile = {};
+    }
     __syncthreads();
-    tile.add(memory.a, memory.b, min(depth - k, TilePiece<T>::kColumns));
+    piece = next_piece;
+    buffer = 1 - buffer;
+    t = next;
   }
-  return tile;
+  wait_for_copies<0>();
 }
 
 // parts[part][row] := x[i] of a row's threads combined, for all rows.

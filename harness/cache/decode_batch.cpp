@@ -7,6 +7,8 @@
 #include "harness/base/error.h"
 #include "kernels/cache_append_torch.h"
 #include "kernels/cache_attention_torch.h"
+#include "kernels/decode_plan.h"
+#include "kernels/launch_torch.h"
 
 namespace kvbench {
 namespace {
@@ -57,6 +59,30 @@ void DecodeBatch::collect() {
   const auto n_heads = static_cast<int64_t>(first.starts.size());
   starts_ = index_tensor(starts, device).view({n_layers, size(), n_heads});
   lengths_ = index_tensor(lengths, device).view({n_layers, size(), n_heads});
+  if (served_by_cuda(device)) plan(lengths);
+}
+
+// A CUDA kernel's plans of all layers for decode steps, which stay right while heads grow: made
+// once until a cache is cut or moved.
+void DecodeBatch::plan(const std::vector<int64_t>& lengths) {
+  constexpr int64_t kGrowth = 64;  // rows by which answers grow: half of a short one
+  const auto device = starts_.device();
+  const int64_t n_layers = starts_.size(0), n_kv_heads = starts_.size(2);
+  const int64_t n_heads = size() * n_kv_heads;
+  const int64_t n_items = std::max(kDecodeItems * n_multiprocessors(device), n_heads);
+  std::vector<DecodeItem> items;
+  std::vector<int32_t> first_items;
+  for (int64_t l = 0; l < n_layers; ++l) {
+    std::vector<int64_t> planned(lengths.begin() + l * n_heads,
+                                 lengths.begin() + (l + 1) * n_heads);
+    for (int64_t& length : planned) length += kGrowth;
+    const DecodePlan of_layer = decode_plan(planned, n_kv_heads, n_items);
+    items.insert(items.end(), of_layer.items.begin(), of_layer.items.end());
+    first_items.insert(first_items.end(), of_layer.first_items.begin(), of_layer.first_items.end());
+  }
+  static_assert(sizeof(DecodeItem) == 4 * sizeof(int32_t));
+  items_ = at::from_blob(items.data(), {n_layers, n_items, 4}, at::kInt).clone().to(device);
+  first_items_ = at::tensor(first_items, at::kInt).to(device).view({n_layers, n_heads + 1});
 }
 
 at::Tensor DecodeBatch::append_and_attend(int64_t layer, const at::Tensor& query,
@@ -70,7 +96,11 @@ at::Tensor DecodeBatch::append_and_attend(int64_t layer, const at::Tensor& query
   const at::Tensor starts = starts_[layer], lengths = lengths_[layer];
   lengths.add_(n_tokens);
   cache_append(keys, values, shared.keys, shared.values, starts, lengths);
-  return cache_attention(query, shared.keys, shared.values, starts, lengths, scale, window);
+  if (!items_.defined() || n_tokens > 1) {
+    return cache_attention(query, shared.keys, shared.values, starts, lengths, scale, window);
+  }
+  return cache_attention(query, shared.keys, shared.values, starts, lengths, scale, window,
+                         items_[layer], first_items_[layer]);
 }
 
 void DecodeBatch::advance(int64_t n_tokens) {

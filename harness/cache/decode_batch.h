@@ -37,8 +37,11 @@ class DecodeBatch {
  private:
   bool is_together(int64_t layer, int64_t n_tokens) const;
 
+  void plan(const std::vector<int64_t>& lengths);
+
   std::vector<KvCache*> caches_;
-  at::Tensor starts_, lengths_;  // int64 [L, S, H], on the caches' device
+  at::Tensor starts_, lengths_;     // int64 [L, S, H], on the caches' device
+  at::Tensor items_, first_items_;  // int32 [L, n, 4] and [L, S * H + 1]: plans of decode steps
 };
 
 }  // namespace kvbench

@@ -41,7 +41,8 @@ std::string short_name(const std::string& mangled) {
 
 class Decoder {
  public:
-  Decoder(std::shared_ptr<const Module> module, const Symbols& symbols) : symbols_(symbols) {
+  Decoder(std::shared_ptr<const Module> module, const Symbols& symbols, const std::string& drop)
+      : symbols_(symbols), drop_(drop) {
     program_.module = std::move(module);
   }
 
@@ -213,6 +214,7 @@ class Decoder {
         return register_slot(a.name);
       }
       case Argument::Kind::kNumber:
+        if (bytes == 0 && a.number_type == 'i') return constant(a.number == 0 ? 0 : kAll, 4);
         if ((a.number_type == 'f' && bytes != 4) || (a.number_type == 'd' && bytes != 8) ||
             bytes == 0) {
           unknown();
@@ -333,7 +335,9 @@ class Decoder {
     const std::vector<std::string> parts = split(s.opcode);
     const std::string& name = parts[0];
     const auto& operations = kvbench::ptx::operations();
-    if (name == "bra") {
+    if (!drop_.empty() && is_barrier(s) && program_.module->place(s.location) == drop_) {
+      // left out
+    } else if (name == "bra") {
       i.flow = Flow::kBranch;
     } else if (name == "brx") {
       i.flow = Flow::kBranchTable;
@@ -848,6 +852,7 @@ class Decoder {
   };
 
   const Symbols& symbols_;
+  const std::string& drop_;
   Program program_;
   std::vector<const Function*> functions_;
   const Function* function_ = nullptr;
@@ -864,9 +869,17 @@ class Decoder {
 
 }  // namespace
 
+bool is_barrier(const Statement& s) {
+  for (const char* opcode : {"bar.sync", "bar.warp.sync", "barrier.sync", "barrier.cta.sync",
+                             "cp.async.wait_group", "cp.async.wait_all"}) {
+    if (s.opcode.starts_with(opcode)) return true;
+  }
+  return false;
+}
+
 Program decode(std::shared_ptr<const Module> module, const std::string& entry,
-               const Symbols& symbols) {
-  return Decoder(std::move(module), symbols).run(entry);
+               const Symbols& symbols, const std::string& drop) {
+  return Decoder(std::move(module), symbols, drop).run(entry);
 }
 
 }  // namespace kvbench::ptx

@@ -53,10 +53,11 @@ Engine& Engine::get() {
 
 Engine::Engine() {
   if (const char* seed = std::getenv("KVBENCH_PTX_SEED")) seed_ = std::strtoull(seed, nullptr, 10);
+  if (const char* place = std::getenv("KVBENCH_PTX_DROP")) drop_ = place;
 }
 
 int Engine::add_module(std::string_view ptx) {
-  modules_.push_back({ptx, nullptr, {}, {}});
+  modules_.push_back({std::string(ptx), nullptr, {}, {}});
   return static_cast<int>(modules_.size()) - 1;
 }
 
@@ -88,7 +89,7 @@ Program& Engine::program(int module, const std::string& kernel) {
   Loaded& loaded = load(module);
   auto& program = loaded.programs[kernel];
   if (program == nullptr) {
-    program = std::make_unique<Program>(decode(loaded.module, kernel, loaded.symbols));
+    program = std::make_unique<Program>(decode(loaded.module, kernel, loaded.symbols, drop_));
   }
   return *program;
 }
@@ -232,6 +233,31 @@ void reset_counters() {
     }
   }
 }
+
+std::vector<BarrierLine> barrier_lines() {
+  Engine& engine = Engine::get();
+  std::map<std::string, uint64_t> lines;
+  for (size_t m = 0; m < engine.modules_.size(); ++m) {
+    const auto& loaded = engine.load(static_cast<int>(m));
+    for (const Function& f : loaded.module->functions) {
+      for (const Statement& s : f.body) {
+        if (is_barrier(s)) lines[loaded.module->place(s.location)];
+      }
+    }
+    for (const auto& [kernel, program] : loaded.programs) {
+      if (program == nullptr) continue;
+      for (size_t n = 0; n < program->code.size(); ++n) {
+        const Statement& s = *program->code[n].statement;
+        if (is_barrier(s)) lines[loaded.module->place(s.location)] += program->counts[n].warps;
+      }
+    }
+  }
+  std::vector<BarrierLine> all;
+  for (const auto& [place, executed] : lines) all.push_back({place, executed});
+  return all;
+}
+
+uint64_t take_read_hash() { return std::exchange(Engine::get().read_hash, 0); }
 
 uint64_t launches() { return Engine::get().n_launches; }
 uint64_t synchronisations() { return Engine::get().n_synchronisations; }

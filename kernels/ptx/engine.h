@@ -56,6 +56,17 @@ void reset_counters();
 uint64_t launches();
 uint64_t synchronisations();
 
+// A source line of the modules with barriers: bar.sync, bar.warp.sync, waits of cp.async. With
+// KVBENCH_PTX_DROP=PLACE in the environment those of that line are left out.
+struct BarrierLine {
+  std::string place;
+  uint64_t executed = 0;  // by warps, since the process started
+};
+std::vector<BarrierLine> barrier_lines();
+
+// A hash of all bytes that were copied from the device to the host since the last call.
+uint64_t take_read_hash();
+
 // The order of blocks and warps depends on it and on the number of the launch since it was set.
 void set_seed(uint64_t seed);
 

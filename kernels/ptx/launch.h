@@ -29,16 +29,18 @@ class Engine {
   Arena& arena() { return arena_; }
 
   uint64_t n_launches = 0, n_synchronisations = 0;
+  uint64_t read_hash = 0;
 
  private:
   friend std::vector<Finding> take_findings();
   friend std::vector<NamedCounters> all_counters();
   friend void reset_counters();
+  friend std::vector<BarrierLine> barrier_lines();
   friend void set_seed(uint64_t);
   friend void set_step_limit(uint64_t);
 
   struct Loaded {
-    std::string_view text;
+    std::string text;
     std::shared_ptr<const Module> module;
     Symbols symbols;
     std::unordered_map<std::string, std::unique_ptr<Program>> programs;
@@ -52,6 +54,7 @@ class Engine {
   std::vector<Loaded> modules_;
   std::vector<Finding> findings_;
   std::map<std::string, Counters> memory_counters_;  // by short name; launches, memory
+  std::string drop_;
   uint64_t seed_ = 0, n_of_seed_ = 0;
   uint64_t step_limit_ = uint64_t{1} << 31;
   uint32_t next_access_ = 1, block_stamp_ = 0, launch_stamp_ = 0;

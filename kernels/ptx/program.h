@@ -107,9 +107,13 @@ struct Program {
 // Addresses of the module's own variables by name.
 using Symbols = std::unordered_map<std::string, uint64_t>;
 
-// Throws PtxError that names what it does not know.
+// Throws PtxError that names what it does not know. Barriers at the place `drop`
+// ("kernels/x.cu:12") are left out.
 Program decode(std::shared_ptr<const Module> module, const std::string& entry,
-               const Symbols& symbols);
+               const Symbols& symbols, const std::string& drop);
+
+// Whether a statement orders memory: bar.sync, bar.warp.sync, a wait of cp.async.
+bool is_barrier(const Statement& statement);
 
 // Arithmetic: what an opcode runs, and the widths of its operands, results first: p predicate,
 // h, w, d 16, 32 and 64 bits.

@@ -126,6 +126,11 @@ cudaError_t copy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind) 
   std::memmove(to, from, bytes);
   if (to_device && from_device) {
     std::memmove(arena.state(target), arena.state(source), bytes);
+  } else if (from_device) {
+    uint64_t& hash = Engine::get().read_hash;
+    for (size_t n = 0; n < bytes; ++n) {
+      hash = (hash ^ static_cast<const uint8_t*>(from)[n]) * 0x100000001b3ULL;  // FNV-1a
+    }
   } else if (to_device) {
     std::memset(arena.state(target), kvbench::ptx::kWritten, bytes);
   }

@@ -1,0 +1,78 @@
+// Decode and question-block attention over the ragged cache. GB/s counts every cached key and value
+// once.
+//   build/kernels_bench --benchmark_filter=cache_attention
+#include <benchmark/benchmark.h>
+
+#include <random>
+#include <vector>
+
+#include "kernels/cache_attention.h"
+#include "kernels/element.h"
+
+namespace kvbench {
+namespace {
+
+std::vector<uint8_t> normal_values(int64_t n, DType dtype) {
+  std::mt19937_64 generator(1);
+  std::normal_distribution<float> normal;
+  std::vector<uint8_t> values(n * element_bytes(dtype));
+  with_element(dtype, [&](auto element) {
+    using E = decltype(element);
+    auto* x = reinterpret_cast<typename E::Storage*>(values.data());
+    for (int64_t i = 0; i < n; ++i) x[i] = E::from(normal(generator));
+  });
+  return values;
+}
+
+// Seven caches as a sweep decodes them together: one full, six cut to a half or a fifth.
+void cache_attention(benchmark::State& state, DType dtype) {
+  constexpr int64_t kHeads = 3, kGroup = 3, kHeadDim = 64;
+  constexpr double kKept[] = {1, 0.5, 0.2, 0.5, 0.2, 0.5, 0.2};
+  const auto S = static_cast<int64_t>(std::size(kKept)), m = state.range(1);
+  std::vector<int64_t> starts, lengths;
+  int64_t n_rows = 0;
+  for (const double kept : kKept) {
+    for (int64_t h = 0; h < kHeads; ++h) {
+      starts.push_back(n_rows);
+      lengths.push_back(static_cast<int64_t>(kept * static_cast<double>(state.range(0))) + m);
+      n_rows += lengths.back();
+    }
+  }
+  auto keys = normal_values(n_rows * kHeadDim, dtype),
+       values = normal_values(n_rows * kHeadDim, dtype);
+  const auto query = normal_values(S * m * kHeads * kGroup * kHeadDim, dtype);
+  std::vector<uint8_t> out(query.size());
+  CacheAttention op;
+  op.cache.n_sequences = S;
+  op.cache.n_kv_heads = kHeads;
+  op.cache.head_dim = kHeadDim;
+  op.cache.n_rows = n_rows;
+  op.cache.dtype = dtype;
+  op.cache.keys = keys.data();
+  op.cache.values = values.data();
+  op.cache.starts = starts.data();
+  op.cache.lengths = lengths.data();
+  op.n_tokens = m;
+  op.n_heads = kHeads * kGroup;
+  op.scale = 0.125;
+  op.query = query.data();
+  op.out = out.data();
+  for (auto _ : state) cache_attention_cpu(op);
+  const auto rounds = static_cast<double>(state.iterations());
+  state.counters["GB/s"] =
+      benchmark::Counter(1e-9 * rounds * static_cast<double>(keys.size() + values.size()),
+                         benchmark::Counter::kIsRate);
+  state.counters["GFLOP/s"] =
+      benchmark::Counter(1e-9 * rounds * static_cast<double>(4 * kGroup * m * n_rows * kHeadDim),
+                         benchmark::Counter::kIsRate);
+}
+
+void shapes(benchmark::internal::Benchmark* bench) {
+  bench->ArgNames({"context", "new"})->Args({1024, 1})->Args({4096, 1})->Args({1024, 40});
+  bench->Unit(benchmark::kMicrosecond)->UseRealTime();
+}
+BENCHMARK_CAPTURE(cache_attention, bfloat16, DType::kBFloat16)->Apply(shapes);
+BENCHMARK_CAPTURE(cache_attention, float32, DType::kFloat32)->Apply(shapes);
+
+}  // namespace
+}  // namespace kvbench
