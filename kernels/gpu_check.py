@@ -346,9 +346,15 @@ class CacheAttention(Operator):
             (2, [[100, 100]], 1, 256, 33),
         ]:
             query = randn(len(lengths), m, len(lengths[0]) * group, d, dtype=dtype)
-            yield query, *cache(lengths, d, dtype, gap=3), d**-0.5, window
+            cached = cache(lengths, d, dtype, gap=3)
+            yield query, *cached, d**-0.5, window
+            yield query, *cached, d**-0.5, window, *self.plan(lengths, 12)
 
-    def expected(self, query, keys, values, starts, lengths, scale, window):
+    def plan(self, lengths, n_items):
+        plan = torch.ops.kvbench.decode_plan(torch.as_tensor(lengths), n_items)
+        return [x.to(device) for x in plan]
+
+    def expected(self, query, keys, values, starts, lengths, scale, window, *plan):
         out = torch.empty(query.shape, dtype=torch.double, device=device)
         m, group = query.shape[1], query.shape[2] // starts.shape[1]
         for s, i, q in (
@@ -363,7 +369,12 @@ class CacheAttention(Operator):
 
     def large(self, dtype, ragged):
         lengths = ragged_shares(16 * 8, 16 * 8 * tokens(4096), ragged).view(16, 8)
-        return randn(16, 1, 32, 128, dtype=dtype), *cache(lengths, 128, dtype), 128**-0.5
+        n_items = 128
+        if device.type == "cuda":
+            n_items = 12 * torch.cuda.get_device_properties(device).multi_processor_count
+        plan = self.plan(lengths, max(n_items, lengths.numel()))
+        query = randn(16, 1, 32, 128, dtype=dtype)
+        return query, *cache(lengths, 128, dtype), 128**-0.5, 0, *plan
 
 
 @operator

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # gpu_check.sh [OPTIONS OF gpu_check.py]: builds the operators against a Python's own torch and
-# checks them on its GPU. Wants g++, nvcc and a Python with torch 2.8 or later, of one CUDA, and
+# checks them on its GPU. Wants g++, nvcc and a Python with torch 2.11 or later, of one CUDA, and
 # nothing else that kvbench is built with. PYTHON names the Python, OUT the folder of what is built
 # and of the report.
 set -euo pipefail
@@ -37,12 +37,12 @@ mkdir -p "$out/objects"
 commands=$out/commands
 : >"$commands"
 objects=()
-# compile SOURCE COMMAND...: noted down, when a source here is newer than the object.
+# compile SOURCE COMMAND...: noted down, when it or a header is newer than the object.
 compile() {
   local source=$1 object
   object=$out/objects/$(basename "$source").o
   objects+=("$object")
-  if [ -e "$object" ] && [ -z "$(find "$root/kernels" \( -name '*.h' -o -name '*.c[pu]*' \) \
+  if [ -e "$object" ] && [ -z "$(find "$root/kernels" \( -name '*.h' -o -name '*.cuh' -o -path "$source" \) \
     -newer "$object" -print -quit)" ]; then
     return 0
   fi
