@@ -23,18 +23,6 @@ struct HeadRows {
   int64_t head_stride = 0, row_stride = 0;
 };
 
-struct RaggedCache {
-  int64_t n_sequences = 0;  // S
-  int64_t n_kv_heads = 0;   // H
-  int64_t head_dim = 0;     // d
-  int64_t n_rows = 0;       // of each arena
-  DType dtype = DType::kFloat32;
-  void* keys = nullptr;        // [n_rows, d]
-  void* values = nullptr;      // [n_rows, d]
-  int64_t* starts = nullptr;   // [S, H]
-  int64_t* lengths = nullptr;  // [S, H]
-};
-
 struct RaggedShape {
   int64_t n_sequences = 0;  // S
   int64_t n_tokens = 0;     // m: new tokens of each sequence in this call
