@@ -119,7 +119,6 @@ void inspect(const Options& options) {
   ModelSpec spec = resolve_model(options.model);
   if (!options.dtype.empty()) spec.dtype = options.dtype;
   const OpenModel opened = open_model(spec, options.device);
-  print_device_note(options.device);
   const ModelConfig& config = opened.config;
   policy.validate(config.n_budgeted_layers(), config.n_kv_heads,
                   [&] { return model_hash(spec.path); });
@@ -150,6 +149,7 @@ void inspect(const Options& options) {
   Compressed result = compress_context(model, context, {{&policy, options.ratio}}, compress);
   CompressedCache& cut = result.caches[0];
   if (!cut.error.empty()) throw InputError(cut.error);
+  print_device_note(options.device);
 
   const std::filesystem::path fresh = options.output + ".tmp";
   h5::File file(fresh, h5::Mode::kCreate);

@@ -2,6 +2,9 @@
 // 0 done, 1 the work failed, 2 the request was wrong (one line on stderr).
 #include <fmt/format.h>
 
+#include <memory>
+#include <mutex>
+
 #include "harness/base/error.h"
 #include "harness/base/names.h"
 #include "harness/cli/memory.h"
@@ -66,6 +69,13 @@ void print_device_note(const std::string& device) {
   if (const std::string note = device_note(device); !note.empty()) {
     fmt::print(stderr, "kvbench: {}\n", note);
   }
+}
+
+StartProgress after_device_note(const std::string& device, const StartProgress& start) {
+  return [device, start, once = std::make_shared<std::once_flag>()](int64_t total, int64_t done) {
+    std::call_once(*once, [&] { print_device_note(device); });
+    return start(total, done);
+  };
 }
 
 }  // namespace kvbench

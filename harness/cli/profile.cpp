@@ -86,8 +86,7 @@ void profile(const Options& options) {
   if (options.gap && !config.losses) {
     throw_input_error("{}: --gap needs `losses: true`", options.config);
   }
-  print_device_note(config.device);
-  ProfileData data = make_profile(config, show_progress());
+  ProfileData data = make_profile(config, after_device_note(config.device, show_progress()));
   for (const ScorerProfile& scorer : data.scorers) {
     fmt::print("{}: {}/table, {} of {} questions\n", config.output.string(), scorer.name,
                scorer.scorer, data.entries.size());

@@ -45,8 +45,7 @@ void add_run(CLI::App& app) {
   verb->callback([options] {
     SweepConfig config = load_sweep(options->config, options->sets);
     if (!options->output.empty()) config.output = options->output;
-    print_device_note(config.device);
-    options->sweep.start_progress = show_progress();
+    options->sweep.start_progress = after_device_note(config.device, show_progress());
     const SweepResult done = run_sweep(config, options->sweep);
     for (const auto& note : done.notes) fmt::print(stderr, "kvbench: note: {}\n", note);
     if (options->sweep.dry_run) {

@@ -4,6 +4,8 @@
 #include <CLI/CLI.hpp>
 #include <string>
 
+#include "harness/base/progress.h"
+
 namespace kvbench {
 
 // The help of options that resolve_model() reads.
@@ -24,5 +26,7 @@ void add_check_policy(CLI::App& app);
 
 // Says on stderr what `device: auto` took, if that is the word.
 void print_device_note(const std::string& device);
+// The same before the first work that starts, when nothing can be wrong with the request any more.
+StartProgress after_device_note(const std::string& device, const StartProgress& start);
 
 }  // namespace kvbench

@@ -1,12 +1,12 @@
 """Registers, spills, shared memory and occupancy of the CUDA kernels, as ptxas reported them.
 
-    python resources.py build/cuda                a Markdown table; 1 when a kernel has grown
-    python resources.py build/cuda --record       takes what is there now as what is allowed
-    python resources.py --occupancy PROGRAM       our occupancy against cuda_occupancy.h (occupancy.cpp)
+    python resources.py build/cuda             a Markdown table; 1 when a kernel has grown
+    python resources.py build/cuda --record    takes what is there now as what is allowed
+    python resources.py --occupancy PROGRAM    our occupancy against cuda_occupancy.h
 
-A kernel fails that has no launch bounds, spills registers on sm_80 or sm_90, uses more registers there
-than recorded.json allows, or is not recorded. Records are kept by version of PTX, which is that of the
-compiler: another compiler's registers are not compared.
+A kernel fails that has no launch bounds, spills registers on sm_80 or sm_90, uses more registers
+there than recorded.json allows, or is not recorded. Records are kept by version of PTX, which is
+that of the compiler: another compiler's registers are not compared. PROGRAM is occupancy.cpp.
 """
 
 import argparse
@@ -66,7 +66,7 @@ def short_name(name):
 
 
 def read_kernels(folder):
-    """{"operator: kernel": {threads, archs: {arch: {registers, spill, stack, shared}}}} and the PTX version."""
+    """By "operator: kernel" its threads and archs, by arch what it uses; and the version of PTX."""
     kernels, versions = {}, set()
     for log in sorted(folder.glob("*.ptxas")):
         operator = log.name.removesuffix("_cuda.o.ptxas")
@@ -125,7 +125,7 @@ def table(kernels):
 
 
 def findings(kernels, allowed):
-    """What is wrong, a line each. `allowed`: {kernel: {arch: registers}}, None to compare nothing."""
+    """What is wrong, a line each. `allowed`: registers by kernel and arch; None compares none."""
     for name, kernel in sorted(kernels.items()):
         if kernel["threads"] is None:
             yield f"{name}: no launch bounds"
