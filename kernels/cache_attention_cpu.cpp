@@ -11,6 +11,7 @@
 
 #include "kernels/cache_attention.h"
 #include "kernels/element.h"
+#include "kernels/multiply.h"
 #include "kernels/vector_math.h"
 
 namespace kvbench {
@@ -18,13 +19,7 @@ namespace {
 
 constexpr int64_t kTile = 64;     // keys per online-softmax step
 constexpr int64_t kSplit = 1024;  // keys per unit of parallel work; a multiple of kTile
-// A block of sums that the vector registers hold: query rows, and vectors of columns.
-#ifdef __AVX512F__
-constexpr int64_t kRows = 4, kVecs = 4;
-#else
-constexpr int64_t kRows = 6, kVecs = 2;
-#endif
-constexpr int64_t kDotRows = 8;  // up to here dot products beat transposing the key tile
+constexpr int64_t kDotRows = 8;   // up to here dot products beat transposing the key tile
 constexpr float kNegInf = -std::numeric_limits<float>::infinity();
 
 // One unit of work: query rows of one (sequence, KV head) against one split of its keys.
@@ -53,51 +48,13 @@ void dot_rows(const float* queries, const typename E::Storage* keys, int64_t cou
   }
 }
 
-template <class E, int64_t R = kRows>
+template <class E, int64_t R = kBlockRows>
 void scores_by_dot(const float* queries, int64_t rows, const typename E::Storage* keys,
                    int64_t count, int64_t d, float* scores) {
   for (; rows >= R; rows -= R, queries += R * d, scores += R * kTile) {
     dot_rows<E, R>(queries, keys, count, d, scores);
   }
   if constexpr (R > 1) scores_by_dot<E, R - 1>(queries, rows, keys, count, d, scores);
-}
-
-// out[r][c] = sum_k a[r][k] b[k][c], or that added to it; V vectors of columns.
-template <bool kAdd, int64_t V>
-void multiply_columns(const float* a, int64_t a_stride, int64_t rows, const float* b,
-                      int64_t b_stride, int64_t n, float* out, int64_t out_stride) {
-  for (int64_t r0 = 0; r0 < rows; r0 += kRows) {
-    Vec acc[kRows][V] = {};
-    // Rows past the end repeat the last one; their result is not stored.
-    const float* row[kRows];
-    for (int64_t r = 0; r < kRows; ++r) row[r] = a + std::min(r0 + r, rows - 1) * a_stride;
-    for (int64_t k = 0; k < n; ++k) {
-      for (int64_t v = 0; v < V; ++v) {
-        const Vec column = Float32::load_lanes(b + k * b_stride + v * kLanes);
-        for (int64_t r = 0; r < kRows; ++r) acc[r][v] += column * row[r][k];
-      }
-    }
-    for (int64_t r = 0; r < std::min(kRows, rows - r0); ++r) {
-      for (int64_t v = 0; v < V; ++v) {
-        float* target = out + (r0 + r) * out_stride + v * kLanes;
-        const Vec value = kAdd ? Float32::load_lanes(target) + acc[r][v] : acc[r][v];
-        std::memcpy(target, &value, sizeof value);
-      }
-    }
-  }
-}
-
-// The same for `columns`, a multiple of kLanes.
-template <bool kAdd>
-void multiply(const float* a, int64_t a_stride, int64_t rows, const float* b, int64_t b_stride,
-              int64_t n, int64_t columns, float* out, int64_t out_stride) {
-  int64_t c = 0;
-  for (; c + kVecs * kLanes <= columns; c += kVecs * kLanes) {
-    multiply_columns<kAdd, kVecs>(a, a_stride, rows, b + c, b_stride, n, out + c, out_stride);
-  }
-  for (; c < columns; c += kLanes) {
-    multiply_columns<kAdd, 1>(a, a_stride, rows, b + c, b_stride, n, out + c, out_stride);
-  }
 }
 
 template <class E>

@@ -343,7 +343,7 @@ __global__ void __launch_bounds__(kThreads, 6)
 // grid [S * H, query rows]. Warps share the head's shares, lanes the columns.
 template <class T>
 __global__ void __launch_bounds__(kThreads)
-    merge_kernel(const CacheAttention op, const Partials partials) {
+    merge_shares_kernel(const CacheAttention op, const Partials partials) {
   __shared__ float4 sums[kWarps][kMaxHeadDim / 4];
   __shared__ float totals[kWarps];
   const int head = blockIdx.x, n_kv_heads = op.cache.n_kv_heads, head_dim = op.cache.head_dim;
@@ -415,7 +415,7 @@ void launch(const CacheAttention& op, CudaStream stream) {
     attend(attend_kernel<T, kDim, 8>, 8);
   }
   const dim3 grid(op.cache.n_sequences * op.cache.n_kv_heads, n_rows);
-  merge_kernel<T><<<grid, kThreads, 0, stream>>>(op, partials);
+  merge_shares_kernel<T><<<grid, kThreads, 0, stream>>>(op, partials);
 }
 
 bool is_aligned(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer) % 16 == 0; }

@@ -5,6 +5,10 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 
+#include <string>
+#include <string_view>
+#include <utility>
+
 #include "kernels/ragged_cache.h"
 
 namespace kvbench {
@@ -51,6 +55,28 @@ inline void check_norm_weight(const at::Tensor& weight, const char* name, const 
 inline void check_head_rows(const at::Tensor& rows, const char* name) {
   TORCH_CHECK(rows.dim() == 3, name, ": expected [heads, tokens, head size], got ", rows.sizes());
   dtype_of(rows);
+}
+
+// Of some tokens, for the heads of `keys` [H, T, d]: [Hq, n, d].
+inline void check_queries(const at::Tensor& queries, const at::Tensor& keys) {
+  TORCH_CHECK(queries.dim() == 3 && queries.size(0) % keys.size(0) == 0 &&
+                  queries.size(2) == keys.size(2) && queries.scalar_type() == keys.scalar_type() &&
+                  queries.device() == keys.device(),
+              "queries: expected ", keys.scalar_type(), " [Hq, n, ", keys.size(2),
+              "], Hq a multiple of ", keys.size(0), ", got ", queries.scalar_type(), " ",
+              queries.sizes());
+}
+
+// The value that a word names.
+template <class Value>
+Value choice(std::string_view word, const char* name,
+             std::initializer_list<std::pair<std::string_view, Value>> values) {
+  for (const auto& [known, value] : values) {
+    if (known == word) return value;
+  }
+  std::string all;
+  for (const auto& [known, value] : values) all += " " + std::string(known);
+  TORCH_CHECK(false, name, ": expected one of", all, ", got ", word);
 }
 
 // The tensor itself when kernels can read its rows where they lie: the elements of the last

@@ -69,7 +69,7 @@ add_custom_target(record_resources COMMAND ${resources} ${cuda_objects} --record
 # The tests of the operators once more, on the very objects above: kernels/ptx executes their PTX and
 # stands in for the CUDA runtime.
 file(GLOB ptx_sources CONFIGURE_DEPENDS kernels/ptx/*.cpp)
-list(FILTER ptx_sources EXCLUDE REGEX "_test\\.cpp$")
+list(FILTER ptx_sources EXCLUDE REGEX "_(test|main)\\.cpp$")
 add_library(ptx_engine OBJECT ${ptx_sources})
 target_include_directories(ptx_engine PUBLIC ${CMAKE_SOURCE_DIR})
 target_include_directories(ptx_engine SYSTEM PUBLIC ${KVBENCH_CUDA_HEADERS})
@@ -79,7 +79,7 @@ target_link_libraries(ptx_engine PRIVATE warnings)
 
 function(kvb_ptx_tests name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
-  add_executable(${name} ${ARG_SOURCES})
+  add_executable(${name} ${ARG_SOURCES} kernels/ptx/test_main.cpp)
   target_compile_definitions(${name} PRIVATE KVBENCH_TEST_CUDA KVBENCH_TEST_ROOT="${CMAKE_SOURCE_DIR}")
   target_link_libraries(${name} PRIVATE ${ARG_LINK} ptx_engine operators GTest::gtest warnings)
   gtest_discover_tests(${name} TEST_PREFIX Ptx. DISCOVERY_TIMEOUT 60 WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
@@ -106,3 +106,10 @@ foreach(script seeds mutation)
     ${CMAKE_SOURCE_DIR}/kernels/ptx/${script}.py $<TARGET_FILE:kernels_ptx_test>)
   set_tests_properties(Ptx.${script} PROPERTIES LABELS ${script} TIMEOUT 900)
 endforeach()
+
+# ---- the bytes that they move (kernels/figures/figures.py) ----------------------------------------
+add_executable(kernel_figures kernels/figures/figures.cpp)
+target_link_libraries(kernel_figures PRIVATE cuda_kernels ptx_engine operators warnings)
+add_test(NAME Ptx.figures COMMAND ${KVBENCH_DEPS}/venv/bin/python ${CMAKE_SOURCE_DIR}/kernels/figures/figures.py
+  $<TARGET_FILE:kernel_figures>)
+set_tests_properties(Ptx.figures PROPERTIES LABELS unit TIMEOUT 300)

@@ -33,6 +33,7 @@ struct Float32 {
   }
   static Storage from(float x) { return x; }
   static void store_lanes(Vec v, Storage* p) { std::memcpy(p, &v, sizeof v); }
+  static Vec round_lanes(Vec v) { return v; }
 };
 
 struct BFloat16 {
@@ -58,11 +59,22 @@ struct BFloat16 {
     return static_cast<Storage>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
   }
   static void store_lanes(Vec v, Storage* p) {
+    const Bits16 half = __builtin_convertvector(bits_of(v), Bits16);
+    std::memcpy(p, &half, sizeof half);
+  }
+  // What a load would give of the lanes stored.
+  static Vec round_lanes(Vec v) {
+    const Bits32 bits = bits_of(v) << 16;
+    std::memcpy(&v, &bits, sizeof v);
+    return v;
+  }
+
+ private:
+  static Bits32 bits_of(Vec v) {
     Bits32 bits;
     std::memcpy(&bits, &v, sizeof bits);
     const Bits32 rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
-    const Bits16 half = __builtin_convertvector(v == v ? rounded : ((bits >> 16) | 0x40), Bits16);
-    std::memcpy(p, &half, sizeof half);
+    return v == v ? rounded : ((bits >> 16) | 0x40);
   }
 };
 
@@ -104,6 +116,11 @@ struct Float16 {
     for (int64_t i = 0; i < kLanes; ++i) p[i] = from(v[i]);
 #endif
   }
+  static Vec round_lanes(Vec v) {
+    Storage stored[kLanes];
+    store_lanes(v, stored);
+    return load_lanes(stored);
+  }
 };
 
 // Calls `f` with the element type of `dtype`: with_element(dtype, [&](auto element) {...}).
@@ -124,13 +141,6 @@ template <class E>
 float rounded(float x) {
   const typename E::Storage stored = E::from(x);
   return E::load(&stored);
-}
-
-template <class E>
-Vec rounded(Vec v) {
-  typename E::Storage stored[kLanes];
-  E::store_lanes(v, stored);
-  return E::load_lanes(stored);
 }
 
 // with_element of a dtype and of a weight's, which is the same or float32.

@@ -13,7 +13,7 @@ struct Sizes {
 
 // Tokens of a part of the softmax: those of a block's tile, or of a group's block.
 int part_of(const ExpectedAttentionScores& op) {
-  return op.quadratic == nullptr ? GroupLogits::kPart : kTileRows;
+  return op.quadratic == nullptr ? GroupLogits::kPart : Tile<float>::kHeight;
 }
 
 // grid [tiles of tokens, query heads]: the quadratic form in float32, a tile of quadratic k at a
@@ -24,22 +24,22 @@ __global__ void __launch_bounds__(kTileThreads)
                             SoftmaxMemory softmax) {
   using Sums = Tile<float>;
   extern __shared__ __align__(16) unsigned char shared[];
-  __shared__ float logits[Sums::kParts][kTileRows];
-  const int q = blockIdx.y, d = sizes.head_dim, first = blockIdx.x * kTileRows;
-  const int count = min(kTileRows, softmax.n_logits - first);
+  __shared__ float logits[Sums::kParts][Sums::kHeight];
+  const int q = blockIdx.y, d = sizes.head_dim, first = blockIdx.x * Sums::kHeight;
+  const int count = min(Sums::kHeight, softmax.n_logits - first);
   const TileRows<T> of_keys = {static_cast<const T*>(keys.data) +
                                    q / sizes.group * keys.head_stride +
                                    (sizes.first + first) * keys.row_stride,
                                keys.row_stride, count};
   const auto of_matrix = [&](int tile) {
-    const int n = tile * kTileRows;
+    const int n = tile * kTileColumns;
     return TileRows<float>{quadratic + (int64_t{q} * d + n) * d, d, d - n};
   };
   float z[Sums::kRows] = {};
   const auto add = [&](int tile, const Sums& y) {
 #pragma unroll
     for (int j = 0; j < Sums::kColumns; ++j) {
-      const int column = tile * kTileRows + Sums::column(j);
+      const int column = tile * kTileColumns + Sums::column(j);
       if (column >= d) continue;
       const float mean = linear[q * d + column];
 #pragma unroll
@@ -52,7 +52,7 @@ __global__ void __launch_bounds__(kTileThreads)
     }
     return true;
   };
-  multiply_tiles<float>(shared, of_keys, d, (d + kTileRows - 1) / kTileRows, of_matrix, add);
+  multiply_tiles<float>(shared, of_keys, d, (d + kTileColumns - 1) / kTileColumns, of_matrix, add);
   combine_rows<float>(z, logits, [](float a, float b) { return a + b; });
   __syncthreads();
   if (threadIdx.x < kWarp) {
@@ -87,16 +87,15 @@ __global__ void __launch_bounds__(kThreads)
     const RowLanes<T> lanes(sizes.head_dim);
     const T* of_head = static_cast<const T*>(values.data) + blockIdx.y * values.head_stride +
                        sizes.n_sink * values.row_stride;
-    lanes.for_rows(of_head, values.row_stride, first, end,
-                   [&](int row, bool is_there, const RowPart<T>& x) {
-                     float squares = 0;
+    const auto share = [](const RowPart<T>& x) {
+      float squares = 0;
 #pragma unroll
-                     for (int i = 0; i < x.kSize; ++i) squares += x[i] * x[i];
-                     const float norm = sqrtf(lanes.row_sum(squares));
-                     if (is_there && lanes.is_first()) {
-                       scores[row] = (means[row - first] + eps) * norm;
-                     }
-                   });
+      for (int i = 0; i < x.kSize; ++i) squares += x[i] * x[i];
+      return squares;
+    };
+    lanes.sum_rows(of_head, values.row_stride, first, end, share, [&](int row, float squares) {
+      scores[row] = (means[row - first] + eps) * sqrtf(squares);
+    });
   }
 }
 

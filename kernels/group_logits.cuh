@@ -36,18 +36,18 @@ __global__ void __launch_bounds__(GroupLogits::kThreads)
     for (int g = 0; g < op.group; ++g) {
       float query[RowPart<T>::kSize];
       lanes.load_floats(scaled + g * op.head_dim, query);
+      float dots[lanes.kAhead] = {};
 #pragma unroll
       for (int a = 0; a < lanes.kAhead; ++a) {
-        float dot = 0;
 #pragma unroll
-        for (int i = 0; i < RowPart<T>::kSize; ++i) dot += parts[a][i] * query[i];
-        dot = lanes.row_sum(dot);
-        const int key = row + a * lanes.rows_of_warp();
-        if (lanes.is_first() && key < end) logits[g * op.kPart + key - first] = dot;
+        for (int i = 0; i < RowPart<T>::kSize; ++i) dots[a] += parts[a][i] * query[i];
       }
+      const float dot = lanes.row_sums(dots);
+      const int key = row + lanes.ahead_of_lane() * lanes.rows_of_warp();
+      if (lanes.is_first_ahead() && key < end) logits[g * op.kPart + key - first] = dot;
     }
   };
-  lanes.for_row_batches(keys, op.keys.row_stride, first, end, multiply);
+  lanes.for_rows(keys, op.keys.row_stride, first, end, multiply);
   __syncthreads();
   for (int g = threadIdx.x / kWarp; g < op.group; g += op.kThreads / kWarp) {
     const int q = blockIdx.y * op.group + g;

@@ -97,6 +97,7 @@ void run(const KeySimilarity& op) {
 }  // namespace
 
 void key_similarity_cpu(const KeySimilarity& op) {
+  if (op.n_rows == 0) return;
   with_element(op.dtype, [&](auto element) { run<decltype(element)>(op); });
 }
 

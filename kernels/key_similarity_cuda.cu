@@ -55,10 +55,10 @@ __global__ void __launch_bounds__(kTileThreads)
     lost_entries_kernel(HeadRows keys, const float* norms, int n_rows, int head_dim, Units* lost) {
   using Sums = Tile<T>;
   extern __shared__ __align__(16) unsigned char shared[];
-  __shared__ Units parts[Sums::kParts][kTileRows];
+  __shared__ Units parts[Sums::kParts][Sums::kHeight];
   const T* of_head = static_cast<const T*>(keys.data) + blockIdx.y * keys.head_stride;
   const float* of_norms = norms + int64_t{blockIdx.y} * n_rows;
-  const int first = blockIdx.x * kTileRows;
+  const int first = blockIdx.x * Sums::kHeight;
   const TileRows<T> rows = {of_head + first * keys.row_stride, keys.row_stride, n_rows - first};
   float scales[Sums::kRows];
 #pragma unroll
@@ -66,8 +66,8 @@ __global__ void __launch_bounds__(kTileThreads)
     const int row = first + Sums::row(i);
     scales[i] = row < n_rows ? inverse(of_norms[row]) : 0.0F;
   }
-  const int n_tiles = (n_rows + kTileRows - 1) / kTileRows;
-  const auto first_column = [&](int tile) { return (n_tiles - 1 - tile) * kTileRows; };
+  const int n_tiles = (n_rows + kTileColumns - 1) / kTileColumns;
+  const auto first_column = [&](int tile) { return (n_tiles - 1 - tile) * kTileColumns; };
   const auto columns_of = [&](int tile) {
     const int n = first_column(tile);
     return TileRows<T>{of_head + n * keys.row_stride, keys.row_stride, n_rows - n};
@@ -87,10 +87,14 @@ __global__ void __launch_bounds__(kTileThreads)
         }
       }
     }
+    Units any = 0;
+#pragma unroll
+    for (const Units of_row : last) any |= of_row;
+    if (__syncthreads_or(any != 0) == 0) return true;
     combine_rows<T>(last, parts, [](Units a, Units b) { return max(a, b); });
     __syncthreads();
     bool is_done = true;
-    if (threadIdx.x < kTileRows) {
+    if (threadIdx.x < Sums::kHeight) {
       if (found == 0) {
         for (int part = 0; part < Sums::kParts; ++part)
           found = max(found, parts[part][threadIdx.x]);
@@ -109,7 +113,7 @@ __global__ void __launch_bounds__(kTileThreads)
 
 // grid [parts, heads]: columns' means, to `out`, as parts of a softmax.
 template <class T>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, /*blocks=*/4)
     column_means_kernel(MeanDirection mean, const Units* lost, SoftmaxMemory softmax) {
   __shared__ float logits[kPart];
   const int h = blockIdx.y, n_rows = mean.n_rows;
@@ -121,20 +125,19 @@ __global__ void __launch_bounds__(kThreads)
   for (int i = 0; i < RowPart<T>::kSize; ++i) {
     anchor[i] = lanes.has(i) ? mean.anchors[h * mean.head_dim + lanes.column(i)] : 0.0F;
   }
-  lanes.for_rows(
-      keys, mean.rows.row_stride, first, end, [&](int row, bool is_there, const RowPart<T>& x) {
-        float dot = 0;
+  const auto share = [&](const RowPart<T>& x) {
+    float dot = 0;
 #pragma unroll
-        for (int i = 0; i < x.kSize; ++i) dot += x[i] * anchor[i];
-        dot = lanes.row_sum(dot);
-        if (is_there && lanes.is_first()) {
-          const int64_t index = int64_t{h} * n_rows + row;
-          const float norm = mean.norms[index], scale = inverse(norm);
-          const float less =
-              norm * scale * norm * scale + static_cast<float>(lost[index]) / KeySimilarity::kUnits;
-          logits[row - first] = dot * scale - less / static_cast<float>(n_rows);
-        }
-      });
+    for (int i = 0; i < x.kSize; ++i) dot += x[i] * anchor[i];
+    return dot;
+  };
+  lanes.sum_rows(keys, mean.rows.row_stride, first, end, share, [&](int row, float dot) {
+    const int64_t index = int64_t{h} * n_rows + row;
+    const float norm = mean.norms[index], scale = inverse(norm);
+    const float less =
+        norm * scale * norm * scale + static_cast<float>(lost[index]) / KeySimilarity::kUnits;
+    logits[row - first] = dot * scale - less / static_cast<float>(n_rows);
+  });
   __syncthreads();
   if (threadIdx.x < kWarp) {
     store_part(logits, end - first, softmax.row(h) + first, softmax.parts_of(h) + blockIdx.x);
@@ -165,12 +168,13 @@ CudaStatus key_similarity_cuda(const KeySimilarity& op, CudaStream stream) {
   const Memory memory = memory_of(op);
   const MeanDirection mean = mean_direction(op, memory);
   const SoftmaxMemory softmax = {op.out, memory.parts, mean.n_rows, parts_of(op)};
-  const dim3 tiles((mean.n_rows + kTileRows - 1) / kTileRows, mean.n_heads);
   const dim3 parts(softmax.n_parts, mean.n_heads);
   cudaMemsetAsync(memory.lost, 0, op.n_heads * op.n_rows * sizeof(Units), stream);
   with_cuda_element(op.dtype, [&](auto element) {
     using T = decltype(element);
     launch_mean_direction<T>(mean, InverseNorm(), stream);
+    constexpr int kHeight = Tile<T>::kHeight;
+    const dim3 tiles((mean.n_rows + kHeight - 1) / kHeight, mean.n_heads);
     const size_t shared = tile_bytes<T>(mean.head_dim);
     allow_shared(lost_entries_kernel<T>, shared);
     lost_entries_kernel<T><<<tiles, kTileThreads, shared, stream>>>(

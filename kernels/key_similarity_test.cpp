@@ -1,6 +1,6 @@
 #include "kernels/key_similarity.h"
 
-#include "kernels/test_device.h"
+#include "kernels/test_threads.h"
 
 namespace kvbench {
 namespace {
@@ -16,15 +16,18 @@ void expect_reference(int64_t H, int64_t T, int64_t d, DType dtype, std::vector<
   op.keys.data = in.data();
   op.out = out.data();
   op.workspace = workspace.data();
-  KVB_RUN(key_similarity, op);
+  const auto run = [&] { KVB_RUN(key_similarity, op); };
+  run();
   expect_near(out.read(), want, 2e-6);
+  expect_same_with_any_threads(out, run);
 }
 
 // Keys around `n_kinds` centres: alike ones are about 0.6 alike, others are not, so that both sides
 // of the threshold are met and some keys have nobody. No cosine comes within float's error of it.
-std::vector<float> keys_of_kinds(int64_t H, int64_t T, int64_t d, int64_t n_kinds, DType dtype) {
-  const auto centres = random_values(n_kinds * d, 1);
-  auto keys = random_values(H * T * d, 2, DType::kFloat32, 0.8F);
+std::vector<float> keys_of_kinds(int64_t H, int64_t T, int64_t d, int64_t n_kinds, DType dtype,
+                                 uint64_t seed) {
+  const auto centres = random_values(n_kinds * d, seed);
+  auto keys = random_values(H * T * d, seed + 100, DType::kFloat32, 0.8F);
   for (int64_t t = 0; t < H * T; ++t) {
     for (int64_t c = 0; c < d && t % 5 != 0; ++c)
       keys[t * d + c] += centres[t * 7 % n_kinds * d + c];
@@ -37,9 +40,16 @@ TEST(KeySimilarity, EqualsTheReference) {
     int64_t n_heads, n_rows, head_dim;
   };
   for (const DType dtype : kDTypes) {
-    for (const auto& [H, T, d] :
-         {Shape{1, 1, 64}, {2, 2, 16}, {3, 31, 80}, {1, 200, 64}, {2, 65, 128}, {1, 9, 256}}) {
-      expect_reference(H, T, d, dtype, keys_of_kinds(H, T, d, 6, dtype));
+    for (const auto& [H, T, d] : {Shape{2, 0, 64},
+                                  {1, 1, 64},
+                                  {2, 2, 16},
+                                  {3, 31, 80},
+                                  {1, 260, 64},
+                                  {2, 65, 128},
+                                  {1, 9, 256}}) {
+      for (const uint64_t seed : {1, 2}) {
+        expect_reference(H, T, d, dtype, keys_of_kinds(H, T, d, 6, dtype, seed));
+      }
     }
   }
 }

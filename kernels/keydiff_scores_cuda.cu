@@ -24,16 +24,15 @@ __global__ void __launch_bounds__(kThreads)
   for (const float x : anchor) squares += x * x;
   const float length = fmaxf(sqrtf(lanes.row_sum(squares)), 1e-8F);
   const int first = blockIdx.x * kRowsOfBlock, end = min(n_rows, first + kRowsOfBlock);
-  lanes.for_rows(of_head, keys.row_stride, first, end,
-                 [&](int row, bool is_there, const RowPart<T>& x) {
-                   float dot = 0;
+  const auto share = [&](const RowPart<T>& x) {
+    float dot = 0;
 #pragma unroll
-                   for (int i = 0; i < x.kSize; ++i) dot += x[i] * anchor[i];
-                   dot = lanes.row_sum(dot);
-                   if (is_there && lanes.is_first()) {
-                     scores[row] = -dot / (fmaxf(scores[row], 1e-8F) * length);
-                   }
-                 });
+    for (int i = 0; i < x.kSize; ++i) dot += x[i] * anchor[i];
+    return dot;
+  };
+  lanes.sum_rows(of_head, keys.row_stride, first, end, share, [&](int row, float dot) {
+    scores[row] = -dot / (fmaxf(scores[row], 1e-8F) * length);
+  });
 }
 
 MeanDirection mean_direction(const KeydiffScores& op) {

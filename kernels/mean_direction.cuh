@@ -29,16 +29,20 @@ __global__ void __launch_bounds__(MeanDirection::kThreads)
   float* norms = op.norms + int64_t{blockIdx.y} * op.n_rows;
   const int first = blockIdx.x * op.kRowsOfBlock, end = min(op.n_rows, first + op.kRowsOfBlock);
   float sums[kSize] = {};
-  lanes.for_rows(rows, op.rows.row_stride, first, end,
-                 [&](int row, bool is_there, const RowPart<T>& x) {
-                   float squares = 0;
+  const auto add = [&](int row, const RowPart<T>* parts) {
 #pragma unroll
-                   for (int i = 0; i < kSize; ++i) squares += x[i] * x[i];
-                   const float norm = sqrtf(lanes.row_sum(squares)), scale = inverse(norm);
+    for (int a = 0; a < lanes.kAhead; ++a) {
+      float squares = 0;
 #pragma unroll
-                   for (int i = 0; i < kSize; ++i) sums[i] += x[i] * scale;
-                   if (is_there && lanes.is_first()) norms[row] = norm;
-                 });
+      for (int i = 0; i < kSize; ++i) squares += parts[a][i] * parts[a][i];
+      const float norm = sqrtf(lanes.row_sum(squares)), scale = inverse(norm);
+#pragma unroll
+      for (int i = 0; i < kSize; ++i) sums[i] += parts[a][i] * scale;
+      const int of_part = row + a * lanes.rows_of_warp();
+      if (of_part < end && lanes.is_first()) norms[of_part] = norm;
+    }
+  };
+  lanes.for_rows(rows, op.rows.row_stride, first, end, add);
 #pragma unroll
   for (int i = 0; i < kSize; ++i) {
     const float sum = lanes.sum_over_rows(sums[i]);

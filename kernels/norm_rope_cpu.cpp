@@ -18,8 +18,8 @@ void norm(const typename E::Storage* x, const typename W::Storage* weight, int64
   for_vectors<E>(x, d, [&](int64_t, Vec v) { squares += v * v; });
   const float scale = 1 / std::sqrt(horizontal_sum(squares) / static_cast<float>(d) + eps);
   for_vectors<E>(x, d, [&](int64_t c, Vec v) {
-    const Vec product = rounded<W>(v * scale) * load_first<W>(weight + c, d - c);
-    store_first<E>(rounded<W>(product), out + c, d - c);
+    const Vec product = W::round_lanes(v * scale) * load_first<W>(weight + c, d - c);
+    store_first<E>(W::round_lanes(product), out + c, d - c);
   });
 }
 

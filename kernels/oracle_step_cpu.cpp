@@ -8,6 +8,21 @@ namespace {
 
 constexpr int64_t kBlock = 512;  // keys of a thread at a time
 
+// logits[r * stride] = query_r . key for R query heads, [R, whole vectors of d], or fewer.
+template <class E, int64_t R = 4>
+void dot_queries(const float* queries, int64_t n, const typename E::Storage* key, int64_t d,
+                 float* logits, int64_t stride) {
+  const int64_t padded = whole_vectors(d);
+  for (; n >= R; n -= R, queries += R * padded, logits += R * stride) {
+    Vec dots[R] = {};
+    for_vectors<E>(key, d, [&](int64_t c, Vec x) {
+      for (int64_t r = 0; r < R; ++r) dots[r] += x * Float32::load_lanes(queries + r * padded + c);
+    });
+    for (int64_t r = 0; r < R; ++r) logits[r * stride] = horizontal_sum(dots[r]);
+  }
+  if constexpr (R > 1) dot_queries<E, R - 1>(queries, n, key, d, logits, stride);
+}
+
 template <class E>
 void run(const OracleStep& op) {
   const int64_t d = op.head_dim, group = op.n_query_heads / op.n_heads, n = op.n_keys;
@@ -25,13 +40,8 @@ void run(const OracleStep& op) {
     for (int64_t h = 0; h < op.n_heads; ++h) {
       for (int64_t b = 0; b < n_blocks; ++b) {
         for (int64_t t = b * kBlock; t < std::min(n, (b + 1) * kBlock); ++t) {
-          for (int64_t q = h * group; q < (h + 1) * group; ++q) {
-            Vec dot = {};
-            for_vectors<E>(row_of<E>(op.keys, h, t), d, [&](int64_t c, Vec x) {
-              dot += x * Float32::load_lanes(&queries[q * padded + c]);
-            });
-            weights[q * width + t] = horizontal_sum(dot);
-          }
+          dot_queries<E>(&queries[h * group * padded], group, row_of<E>(op.keys, h, t), d,
+                         &weights[h * group * width + t], width);
         }
       }
     }

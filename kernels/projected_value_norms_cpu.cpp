@@ -17,9 +17,10 @@ void absolute_norms(const ProjectedValueNorms& op) {
   using Block = TokenLanes<float>;
   const int64_t d = op.head_dim, group = op.n_query_heads / op.n_heads;
   const auto run = [&](Block& block, int64_t h, int64_t first) {
-    Vec totals[Block::kTiles][Block::kVectors] = {};
+    float means[Block::kTokens] = {};
     block.load_tokens<E>(op.values, h, first, op.n_rows);
     for (int64_t q = h * group; q < (h + 1) * group; ++q) {
+      Vec totals[Block::kTiles][Block::kVectors] = {};
       const auto load = [&](int64_t n, float* to) {
         const auto* row = weight_row<E>(op, n, q);
         for (int64_t c = 0; c < d; ++c) to[c] = E::load(row + c);
@@ -29,12 +30,11 @@ void absolute_norms(const ProjectedValueNorms& op) {
           totals[tile][v] += y[v] < 0.0F ? -y[v] : y[v];
         }
       });
+      float norms[Block::kTokens];
+      std::memcpy(norms, totals, sizeof norms);
+      for (int64_t t = 0; t < Block::kTokens; ++t) means[t] += norms[t] / static_cast<float>(group);
     }
-    float means[Block::kTokens];
-    std::memcpy(means, totals, sizeof means);
-    for (int64_t t = 0; t < std::min(Block::kTokens, op.n_rows - first); ++t) {
-      op.out[h * op.n_rows + first + t] = means[t] / static_cast<float>(group);
-    }
+    std::copy_n(means, std::min(Block::kTokens, op.n_rows - first), op.out + h * op.n_rows + first);
   };
   for_token_blocks(
       op.n_heads, op.n_rows, Block::kTokens, [&] { return Block(d); }, run);

@@ -13,16 +13,16 @@ __global__ void __launch_bounds__(kTileThreads)
                                  int n_rows, int head_dim, int hidden, float* out) {
   using Sums = Tile<T>;
   extern __shared__ __align__(16) unsigned char shared[];
-  __shared__ float parts[Sums::kParts][kTileRows];
+  __shared__ float parts[Sums::kParts][Sums::kHeight];
   const int n_query_heads = kP == 1 ? group : 1, first_query_head = blockIdx.y * n_query_heads;
-  const int first = blockIdx.x * kTileRows;
+  const int first = blockIdx.x * Sums::kHeight;
   const TileRows<T> of_values = {static_cast<const T*>(values.data) +
                                      first_query_head / group * values.head_stride +
                                      first * values.row_stride,
                                  values.row_stride, n_rows - first};
-  const int tiles_of_head = (hidden + kTileRows - 1) / kTileRows;
+  const int tiles_of_head = (hidden + kTileColumns - 1) / kTileColumns;
   const auto of_weight = [&](int tile) {
-    const int q = first_query_head + tile / tiles_of_head, n = tile % tiles_of_head * kTileRows;
+    const int q = first_query_head + tile / tiles_of_head, n = tile % tiles_of_head * kTileColumns;
     return TileRows<T>{weight + n * weight_stride + q * head_dim, weight_stride, hidden - n};
   };
   float sums[Sums::kRows] = {};
@@ -41,7 +41,7 @@ __global__ void __launch_bounds__(kTileThreads)
   combine_rows<T>(sums, parts, [](float a, float b) { return a + b; });
   __syncthreads();
   const int row = threadIdx.x;
-  if (row >= kTileRows || first + row >= n_rows) return;
+  if (row >= Sums::kHeight || first + row >= n_rows) return;
   float sum = 0;
   for (int part = 0; part < Sums::kParts; ++part) sum += parts[part][row];
   out[int64_t{blockIdx.y} * n_rows + first + row] =
@@ -50,7 +50,8 @@ __global__ void __launch_bounds__(kTileThreads)
 
 template <class T, int kP>
 void launch(const ProjectedValueNorms& op, CudaStream stream) {
-  const dim3 grid((op.n_rows + kTileRows - 1) / kTileRows, kP == 1 ? op.n_heads : op.n_query_heads);
+  constexpr int kHeight = Tile<T>::kHeight;
+  const dim3 grid((op.n_rows + kHeight - 1) / kHeight, kP == 1 ? op.n_heads : op.n_query_heads);
   const size_t shared = tile_bytes<T>(static_cast<int>(op.head_dim));
   allow_shared(projected_value_norms_kernel<T, kP>, shared);
   projected_value_norms_kernel<T, kP><<<grid, kTileThreads, shared, stream>>>(

@@ -1,6 +1,6 @@
 #include "kernels/projected_value_norms.h"
 
-#include "kernels/test_device.h"
+#include "kernels/test_threads.h"
 
 namespace kvbench {
 namespace {
@@ -9,10 +9,10 @@ struct Shape {
   int64_t n_heads, group, n_rows, head_dim, hidden;
 };
 
-void expect_reference(const Shape& shape, DType dtype, int p) {
+void expect_reference(const Shape& shape, DType dtype, int p, uint64_t seed = 1) {
   const auto& [H, G, T, d, D] = shape;
-  const auto values = encode(random_values(T * H * d, 5, dtype), dtype);
-  const auto weight = encode(random_values(D * H * G * d, 6, dtype, 0.1F), dtype);
+  const auto values = encode(random_values(T * H * d, seed, dtype), dtype);
+  const auto weight = encode(random_values(D * H * G * d, seed + 100, dtype, 0.1F), dtype);
   std::vector<float> want(p == 1 ? H * T : H * G * T);
   ProjectedValueNorms op = {
       H, H * G, T, d, D, dtype, p, {values.data(), d, H * d}, weight.data(), want.data()};
@@ -22,8 +22,10 @@ void expect_reference(const Shape& shape, DType dtype, int p) {
   op.values.data = of_values.data();
   op.output_weight = of_weight.data();
   op.out = out.data();
-  KVB_RUN(projected_value_norms, op);
+  const auto run = [&] { KVB_RUN(projected_value_norms, op); };
+  run();
   expect_near(out.read(), want, 2e-6);  // of sums in float
+  expect_same_with_any_threads(out, run);
 }
 
 TEST(ProjectedValueNorms, EqualTheReference) {
@@ -36,6 +38,13 @@ TEST(ProjectedValueNorms, EqualTheReference) {
       }
     }
   }
+}
+
+TEST(ProjectedValueNorms, OfOtherValuesAndOfNone) {
+  for (const uint64_t seed : {2, 3, 4}) {
+    for (const int p : {1, 2}) expect_reference({2, 3, 33, 64, 40}, DType::kBFloat16, p, seed);
+  }
+  expect_reference({2, 3, 0, 64, 40}, DType::kBFloat16, 2);
 }
 
 }  // namespace

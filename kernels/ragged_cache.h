@@ -23,16 +23,17 @@ struct HeadRows {
   int64_t head_stride = 0, row_stride = 0;
 };
 
+// One layer of a batch.
 struct RaggedCache {
   int64_t n_sequences = 0;  // S
   int64_t n_kv_heads = 0;   // H
   int64_t head_dim = 0;     // d
   int64_t n_rows = 0;       // of each arena
   DType dtype = DType::kFloat32;
-  void* keys = nullptr;        // [n_rows, d]
-  void* values = nullptr;      // [n_rows, d]
-  int64_t* starts = nullptr;   // [S, H]
-  int64_t* lengths = nullptr;  // [S, H]
+  void* keys = nullptr;              // [n_rows, d]
+  void* values = nullptr;            // [n_rows, d]
+  const int64_t* starts = nullptr;   // [S, H]
+  const int64_t* lengths = nullptr;  // [S, H]
 };
 
 struct RaggedShape {
@@ -41,16 +42,6 @@ struct RaggedShape {
   int64_t n_heads = 0;      // Hq, query heads; a multiple of n_kv_heads
   int64_t n_kv_heads = 0;   // H; query head q reads KV head q / (Hq / H)
   int64_t head_dim = 0;     // d
-};
-
-// One layer of such a batch.
-struct RaggedCache {
-  int64_t n_sequences = 0, n_kv_heads = 0, head_dim = 0, n_rows = 0;
-  DType dtype = DType::kFloat32;
-  void* keys = nullptr;              // [n_rows, d]
-  void* values = nullptr;            // [n_rows, d]
-  const int64_t* starts = nullptr;   // [S, H]
-  const int64_t* lengths = nullptr;  // [S, H], new tokens included
 };
 
 }  // namespace kvbench

@@ -26,8 +26,8 @@ void norm_row(const RmsNorm& op, int64_t r) {
   const auto* weight = static_cast<const typename W::Storage*>(op.weight);
   auto* out = static_cast<typename E::Storage*>(op.out) + r * n;
   for_vectors<E>(row, n, [&](int64_t c, Vec x) {
-    const Vec product = rounded<W>(x * scale) * load_first<W>(weight + c, n - c);
-    store_first<E>(rounded<W>(product), out + c, n - c);
+    const Vec product = W::round_lanes(x * scale) * load_first<W>(weight + c, n - c);
+    store_first<E>(W::round_lanes(product), out + c, n - c);
   });
 }
 

@@ -15,14 +15,14 @@ __global__ void __launch_bounds__(kThreads)
   const T* of_head = static_cast<const T*>(rows.data) + blockIdx.y * rows.head_stride;
   float* of_out = out + int64_t{blockIdx.y} * n_rows;
   const int first = blockIdx.x * kRowsOfBlock, end = min(n_rows, first + kRowsOfBlock);
-  lanes.for_rows(of_head, rows.row_stride, first, end,
-                 [&](int row, bool is_there, const RowPart<T>& x) {
-                   float sum = 0;
+  const auto share = [](const RowPart<T>& x) {
+    float sum = 0;
 #pragma unroll
-                   for (int i = 0; i < x.kSize; ++i) sum += kP == 1 ? fabsf(x[i]) : x[i] * x[i];
-                   sum = lanes.row_sum(sum);
-                   if (is_there && lanes.is_first()) of_out[row] = kP == 1 ? sum : sqrtf(sum);
-                 });
+    for (int i = 0; i < x.kSize; ++i) sum += kP == 1 ? fabsf(x[i]) : x[i] * x[i];
+    return sum;
+  };
+  lanes.sum_rows(of_head, rows.row_stride, first, end, share,
+                 [&](int row, float sum) { of_out[row] = kP == 1 ? sum : sqrtf(sum); });
 }
 
 template <class T, int kP>

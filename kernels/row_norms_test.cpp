@@ -1,6 +1,6 @@
 #include "kernels/row_norms.h"
 
-#include "kernels/test_device.h"
+#include "kernels/test_threads.h"
 
 namespace kvbench {
 namespace {
@@ -24,8 +24,10 @@ TEST(RowNorms, EqualTheReference) {
           TestArray<float> out(want.size());
           op.rows.data = in.data();
           op.out = out.data();
-          KVB_RUN(row_norms, op);
+          const auto run = [&] { KVB_RUN(row_norms, op); };
+          run();
           expect_near(out.read(), want, 1e-6);
+          expect_same_with_any_threads(out, run);
         }
       }
     }

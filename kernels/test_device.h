@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <random>
@@ -38,7 +39,7 @@ class TestArray {
 #ifdef KVBENCH_TEST_CUDA
     allocate();
 #else
-    std::memset(host_.data(), 0xff, n * sizeof(T));  // NaNs
+    std::fill_n(reinterpret_cast<uint8_t*>(host_.data()), bytes(), uint8_t{0xff});  // NaNs
 #endif
   }
   TestArray(const TestArray&) = delete;

@@ -1,4 +1,4 @@
-// Products of rows, a tile of 64 x 64 of them after the other by a block of 128 threads:
+// Products of rows, a tile of them after the other by a block of 128 threads:
 //
 //   y[r, n] = sum_k a[r, k] b[n, k]
 //
@@ -14,7 +14,7 @@
 
 namespace kvbench {
 
-inline constexpr int kTileRows = 64;  // and columns
+inline constexpr int kTileColumns = 64;  // rows of b
 inline constexpr int kTileThreads = 128;
 
 // Rows of a matrix: element (r, k) is data[r * stride + k].
@@ -22,34 +22,35 @@ template <class Stored>
 struct TileRows {
   const Stored* data;
   int64_t stride;
-  int n_rows;  // up to 64 count; products with others are 0
+  int n_rows;  // as many as a tile has count; products with others are 0
 };
 
-// A piece of 64 rows; behind each 16 bytes, so that neighbouring rows lie in different banks.
-template <class T>
+// A piece of rows; behind each 16 bytes, so that neighbouring rows lie in different banks.
+template <class T, int kRows>
 struct alignas(16) TilePiece {
   static constexpr int kColumns = 128 / sizeof(T);
-  T at[kTileRows][kColumns + Pack<T>::kSize];
+  T at[kRows][kColumns + Pack<T>::kSize];
 
   // Columns first ... of `depth`; zeros where there are none. Ready once the thread's copies have
   // been waited for.
   template <class Stored>
   __device__ void load(const TileRows<Stored>& rows, int first, int depth) {
-    constexpr int kPacks = kColumns / Pack<T>::kSize;
+    constexpr int kPacks = kColumns / Pack<T>::kSize, kStep = kTileThreads / kPacks;
+    const int row = threadIdx.x / kPacks, column = threadIdx.x % kPacks * Pack<T>::kSize;
+    const bool has_column = first + column < depth;
+    const Stored* from = rows.data + row * rows.stride + first + column;
 #pragma unroll
-    for (int p = threadIdx.x; p < kTileRows * kPacks; p += kTileThreads) {
-      const int row = p / kPacks, column = p % kPacks * Pack<T>::kSize;
-      const bool is_there = row < rows.n_rows && first + column < depth;
-      const Stored* from = is_there ? rows.data + row * rows.stride + first + column : rows.data;
+    for (int r = 0; r < kRows; r += kStep, from += kStep * rows.stride) {
+      const bool is_there = has_column && row + r < rows.n_rows;
       if constexpr (std::is_same_v<Stored, T>) {
-        copy_pack_async(&at[row][column], from, is_there);
+        copy_pack_async(&at[row + r][column], is_there ? from : rows.data, is_there);
       } else {  // halves become floats, eight bytes at a time
         const int2 bits = is_there ? *reinterpret_cast<const int2*>(from) : int2{};
         const auto* half = reinterpret_cast<const Stored*>(&bits);
         Pack<T> pack;
 #pragma unroll
         for (int i = 0; i < Pack<T>::kSize; ++i) pack.at[i] = to_float(half[i]);
-        store_pack(pack, &at[row][column]);
+        store_pack(pack, &at[row + r][column]);
       }
     }
   }
@@ -60,8 +61,14 @@ struct alignas(16) TilePiece {
 template <class T>
 struct Tile;
 
+template <class T>
+using PieceOfA = TilePiece<T, Tile<T>::kHeight>;
+template <class T>
+using PieceOfB = TilePiece<T, kTileColumns>;
+
 template <>
 struct Tile<float> {
+  static constexpr int kHeight = 64;
   static constexpr int kRows = 8, kColumns = 4, kLanesOfRow = 16, kParts = 1;
   float at[kRows][kColumns];
 
@@ -69,7 +76,7 @@ struct Tile<float> {
   __device__ static int column(int j) { return threadIdx.x % 16 + 16 * j; }
   __device__ static int part() { return 0; }
 
-  __device__ void add(const TilePiece<float>& a, const TilePiece<float>& b, int depth) {
+  __device__ void add(const PieceOfA<float>& a, const PieceOfB<float>& b, int depth) {
     for (int k = 0; k < depth; k += 4) {
       Pack<float> of_b[kColumns];
 #pragma unroll
@@ -112,20 +119,23 @@ __device__ void multiply_add(float (&sums)[4], const unsigned (&a)[4], unsigned 
   }
 }
 
-// A warp has a quarter of the tile, 32 x 32: 2 x 4 results of mma.
+// A warp has a quarter of the tile, 64 x 32: 4 x 4 results of mma.
 template <class T>
 struct Tile {
-  static constexpr int kRows = 4, kColumns = 8, kLanesOfRow = 4, kParts = 2;
+  static constexpr int kHeight = 128;
+  static constexpr int kRows = 8, kColumns = 8, kLanesOfRow = 4, kParts = 2;
   float at[kRows][kColumns];
 
   __device__ static int lane() { return threadIdx.x % kWarp; }
-  __device__ static int first_row() { return threadIdx.x / kWarp / 2 * 32; }
+  __device__ static int first_row() { return threadIdx.x / kWarp / 2 * 64; }
   __device__ static int part() { return threadIdx.x / kWarp % 2; }
   __device__ static int row(int i) { return first_row() + i * 8 + lane() / 4; }
   __device__ static int column(int j) { return part() * 32 + j / 2 * 8 + lane() % 4 * 2 + j % 2; }
 
-  __device__ void add(const TilePiece<T>& a, const TilePiece<T>& b, int depth) {
-    for (int k = 0; k < depth; k += 16) {
+  __device__ void add(const PieceOfA<T>& a, const PieceOfB<T>& b, int depth) {
+#pragma unroll
+    for (int k = 0; k < PieceOfB<T>::kColumns; k += 16) {
+      if (k >= depth) break;
       unsigned of_b[2][4];  // of 16 columns: k, k + 8 of the first eight, and of the others
 #pragma unroll
       for (int n = 0; n < 2; ++n) {
@@ -134,7 +144,7 @@ struct Tile {
             of_b[n]);
       }
 #pragma unroll
-      for (int m = 0; m < 2; ++m) {
+      for (int m = 0; m < 4; ++m) {
         unsigned of_a[4];
         load_matrices(&a.at[first_row() + m * 16 + lane() % 16][k + lane() / 16 * 8], of_a);
 #pragma unroll
@@ -153,13 +163,13 @@ struct Tile {
 
 template <class T>
 __host__ __device__ int tile_pieces(int depth) {
-  return (depth + TilePiece<T>::kColumns - 1) / TilePiece<T>::kColumns;
+  return (depth + PieceOfB<T>::kColumns - 1) / PieceOfB<T>::kColumns;
 }
 
 // The shared memory of multiply_tiles: a's pieces and two of b's.
 template <class T>
 size_t tile_bytes(int depth) {
-  return sizeof(TilePiece<T>) * (tile_pieces<T>(depth) + 2);
+  return sizeof(PieceOfA<T>) * tile_pieces<T>(depth) + 2 * sizeof(PieceOfB<T>);
 }
 
 // Above 48 KiB a kernel has to be allowed it.
@@ -177,22 +187,25 @@ template <class T, class Stored, class RowsOf, class F>
 __device__ void multiply_tiles(void* shared, const TileRows<Stored>& a, int depth, int n_tiles,
                                RowsOf rows_of, F f) {
   const int n_pieces = tile_pieces<T>(depth);
-  auto *of_a = static_cast<TilePiece<T>*>(shared), *of_b = of_a + n_pieces;
-  for (int k = 0; k < n_pieces; ++k) of_a[k].load(a, k * TilePiece<T>::kColumns, depth);
-  of_b[0].load(rows_of(0), 0, depth);
+  auto* of_a = static_cast<PieceOfA<T>*>(shared);
+  auto* of_b = reinterpret_cast<PieceOfB<T>*>(of_a + n_pieces);
+  for (int k = 0; k < n_pieces; ++k) of_a[k].load(a, k * PieceOfB<T>::kColumns, depth);
+  auto b = rows_of(0);
+  of_b[0].load(b, 0, depth);
   commit_copies();
   Tile<T> tile = {};
   int piece = 0, buffer = 0;
   for (int t = 0; t < n_tiles;) {
     const int next_piece = piece + 1 == n_pieces ? 0 : piece + 1, next = t + (next_piece == 0);
     if (next < n_tiles) {
-      of_b[1 - buffer].load(rows_of(next), next_piece * TilePiece<T>::kColumns, depth);
+      if (next != t) b = rows_of(next);
+      of_b[1 - buffer].load(b, next_piece * PieceOfB<T>::kColumns, depth);
     }
     commit_copies();
     wait_for_copies<1>();
     __syncthreads();
     tile.add(of_a[piece], of_b[buffer],
-             min(depth - piece * TilePiece<T>::kColumns, TilePiece<T>::kColumns));
+             min(depth - piece * PieceOfB<T>::kColumns, PieceOfB<T>::kColumns));
     if (next_piece == 0) {
       if (!f(t, tile)) break;
       tile = {};
@@ -207,8 +220,8 @@ __device__ void multiply_tiles(void* shared, const TileRows<Stored>& a, int dept
 
 // parts[part][row] := x[i] of a row's threads combined, for all rows.
 template <class T, class X, class Combine>
-__device__ void combine_rows(const X (&x)[Tile<T>::kRows], X (&parts)[Tile<T>::kParts][kTileRows],
-                             Combine combine) {
+__device__ void combine_rows(const X (&x)[Tile<T>::kRows],
+                             X (&parts)[Tile<T>::kParts][Tile<T>::kHeight], Combine combine) {
 #pragma unroll
   for (int i = 0; i < Tile<T>::kRows; ++i) {
     X all = x[i];

@@ -10,14 +10,17 @@ namespace kvbench {
 // 0 < window < T, window <= Q. The softmax runs over all causal keys, the window's own included.
 at::Tensor window_attention(const LayerView& layer, int64_t window);
 
-// Its mean over the window, [Hq, T - window].
+// The last n queries, [Hq, n, d].
+at::Tensor latest_queries(const LayerView& layer, int64_t n);
+
+// The mean of that attention over the window, [Hq, T - window].
 at::Tensor window_votes(const LayerView& layer, int64_t window);
 
 // Attention of the last query to every token, its own included, float32 [Hq, T].
 at::Tensor last_attention(const LayerView& layer);
 
 // Attention that each token gets from the Q queries, its own included: the column sums of the
-// weights averaged over the GQA group, float32 [H, T]. Memory O(block * T), time O(Q * T).
+// weights averaged over the GQA group, float32 [H, T] (kernels/attention_column_sums.h).
 at::Tensor attention_column_sums(const LayerView& layer);
 
 // Raises the last `window` tokens above the others (scorer.h, above()). Should a budget be smaller

@@ -101,8 +101,8 @@ To convert(From from, uint8_t mode, bool saturate) {
   } else {
     const auto x = static_cast<double>(from);
     double y = mode >= kIntNearest ? to_integer(x, mode) : x;
-    if (saturate) y = std::isnan(y) ? 0 : std::clamp(y, 0.0, 1.0);
     if (mode >= kIntNearest && std::isfinite(x)) y = std::copysign(y, x);
+    if (saturate) y = y > 0 ? std::min(y, 1.0) : 0;  // of a NaN and -0 it is 0
     return narrow<To>(y, mode);
   }
 }

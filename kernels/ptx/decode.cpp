@@ -602,6 +602,7 @@ class Decoder {
     i.r[1] = slot(a.at(first + 1), i.bytes);
     if (i.mode == kCompareSwap) i.r[2] = slot(a.at(first + 2), i.bytes);
     i.run = run_atomic;
+    program_.atomics = true;
     i.count = Count::kAtomic;
     note_granule(i, i.bytes);
   }
@@ -662,6 +663,9 @@ class Decoder {
       i.flow = Flow::kWarpWide;
       i.run = run_warp_barrier;
       i.members = slot(a.at(0), 4);
+      const bool whole =
+          a[0].kind == Argument::Kind::kNumber && static_cast<uint32_t>(a[0].number) == kAll;
+      program_.partial_barriers |= !whole;
       i.count = Count::kBarrier;
       return;
     }
@@ -675,7 +679,7 @@ class Decoder {
       i.r[0] = slot(a.at(0), 4);
       if (a.size() > 1) i.r[1] = slot(a[1], 4);
       if (a.size() > 1 || a[0].kind != Argument::Kind::kNumber || a[0].number != 0) {
-        program_.named_barriers = true;
+        program_.named_barriers = program_.partial_barriers = true;
       }
     } else if (parts[what] == "red") {  // bar.red.popc.u32 d, barrier, p; bar.red.and.pred p, ...
       i.mode = parts.at(what + 1) == "popc" ? 1 : parts[what + 1] == "and" ? 2 : 3;

@@ -54,6 +54,7 @@ Machine::Machine(Program& p, Arena& a, Dim grid_dim, Dim block_dim, uint32_t dyn
   shared.resize(p.shared_bytes + dynamic_shared_bytes);
   shared_state.resize(shared.size());
   shared_cells.resize((shared.size() >> shared_shift) + 1);
+  shared_atomics.resize(shared_cells.size());
   local.resize(uint64_t{n_warps} * kLanes * p.local_bytes);
   if (p.named_barriers) {
     seen.assign(n_warps * kLanes, std::vector<uint32_t>(n_warps * kLanes, 0));
@@ -361,6 +362,12 @@ void Machine::arrive(Warp& w, size_t at, const Instruction& i, uint32_t mask) {
   w.groups[at].mask = mask;
   w.groups[at].wait = Wait::kBarrier;
   w.groups[at].barrier = static_cast<uint8_t>(id);
+  if (barrier.expected != 0 && barrier.arrived >= barrier.expected) {
+    if (barrier.arrived > barrier.expected) {
+      report("wrong barrier", w, first, "more threads than the barrier is of");
+    }
+    release(id);
+  }
 }
 
 void Machine::check_barriers() {
@@ -399,7 +406,7 @@ void Machine::release(uint32_t id) {
       }
     }
   }
-  if (barriers[id].arrived == live_threads()) {
+  if (barriers[id].expected == 0 || barriers[id].arrived == n_threads) {
     sync_block();
   } else {
     sync_named(id);
@@ -424,7 +431,7 @@ void Machine::release(uint32_t id) {
   barriers[id] = {};
 }
 
-// All live threads meet: everything before is ordered before everything behind.
+// All threads of the block meet: everything before is ordered before everything behind.
 void Machine::sync_block() {
   barrier_time = ++clock;
   for (Warp& w : warps) {

@@ -28,11 +28,19 @@ struct Access {
 
 using Reference = uint32_t;  // access << 5 | lane; those before the launch's first mean "none"
 
-// The latest accesses of a granule of memory. Two readers serve: `reader` is the latest one's warp,
-// `other` one of another warp or, rather, block.
+// Accesses of a kind that no later one replaced. Two serve: `latest` with the lanes of its warp,
+// and `other` of another warp or, rather, block. In the launch's own order of lanes, warps and
+// blocks that is enough to find a race if there is one; where parts of a warp or of a block meet at
+// barriers, Machine::exact keeps all of them.
+struct Accessors {
+  Reference latest = 0, other = 0;
+  uint32_t lanes = 0;
+};
+
+// Of a granule of memory. Atomic operations have Accessors of their own beside it.
 struct Cell {
-  Reference writer = 0, reader = 0, other = 0;
-  uint32_t lanes = 0;  // of the reader's warp
+  Reference writer = 0;
+  Accessors readers;
 };
 
 struct Allocation {
@@ -54,6 +62,7 @@ class Arena {
   uint64_t base() const { return reinterpret_cast<uint64_t>(memory_); }
   uint8_t* state(uint64_t address) { return states_ + (address - base()); }
   Cell* cells() { return cells_; }
+  Accessors* atomics() { return atomics_; }
   uint32_t* sector_stamp(uint64_t address, int which) {
     return stamps_ + (address - base()) / 32 * 4 + which;
   }
@@ -67,6 +76,7 @@ class Arena {
   uint8_t* memory_;
   uint8_t* states_;
   Cell* cells_;
+  Accessors* atomics_;
   uint32_t* stamps_;
   uint64_t top_ = 4096, kept_ = 4096, n_ = 0, live_ = 0;
   std::map<uint64_t, Allocation> allocations_;  // by offset
@@ -160,6 +170,8 @@ struct Machine {
   Dim block_at;
   std::vector<uint8_t> shared, shared_state;
   std::vector<Cell> shared_cells;
+  std::vector<Accessors> shared_atomics;
+  std::unordered_map<const Accessors*, std::vector<Reference>> exact;
   std::vector<uint8_t> local;  // [thread][local_bytes]
   std::vector<uint8_t> register_file;
   std::vector<Warp> warps;
@@ -184,8 +196,17 @@ struct Machine {
   void release(uint32_t barrier);
   void count_sectors(const Request& request);
   void count_wavefronts(const Request& request);
-  void watch(Warp& warp, int lane, Cell& cell, Reference now, Request::Kind kind, Reference first,
-             const Access& access);
+  struct Watched {  // an access of a lane to a granule; references before `first` are none
+    Warp& warp;
+    int lane;
+    Request::Kind kind;
+    Reference now, first;
+    bool non_coherent;
+  };
+  void watch(const Watched& access, Cell& cell, Accessors& atomics);
+  void race(const Watched& access, Reference earlier, const char* what);
+  void conflict(const Watched& access, const Accessors& with, const char* what);
+  void join(const Watched& access, Accessors& to);
   [[noreturn]] void deadlock();
   uint32_t live_threads() const;
 };

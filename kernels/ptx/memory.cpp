@@ -32,6 +32,7 @@ Arena::Arena()
     : memory_(reserve<uint8_t>(kBytes)),
       states_(reserve<uint8_t>(kBytes)),
       cells_(reserve<Cell>(kBytes)),
+      atomics_(reserve<Accessors>(kBytes)),
       stamps_(reserve<uint32_t>(kBytes / 32 * 4)) {}
 
 uint8_t* Arena::allocate(uint64_t bytes, const std::string& name) {
@@ -67,7 +68,10 @@ void Arena::keep() {
   live_ = 0;
 }
 
-void Arena::forget_accesses() { madvise(cells_, kBytes * sizeof(Cell), MADV_DONTNEED); }
+void Arena::forget_accesses() {
+  madvise(cells_, kBytes * sizeof(Cell), MADV_DONTNEED);
+  madvise(atomics_, kBytes * sizeof(Accessors), MADV_DONTNEED);
+}
 
 std::string Arena::describe(uint64_t address) const {
   const uint64_t offset = address - base();
@@ -81,96 +85,6 @@ std::string Arena::describe(uint64_t address) const {
     return std::to_string(next->first - offset) + " bytes before " + next->second.name;
   }
   return std::to_string(offset - start - a.bytes) + " bytes behind the end of " + name;
-}
-
-// Whether the earlier access, in the same launch, is ordered before this lane's next one.
-bool Machine::ordered(const Warp& warp, int lane, Reference earlier) const {
-  const Access& a = log_of(earlier);
-  const int other = static_cast<int>(earlier % kLanes);
-  if (a.block != block_index) return false;
-  if (a.clock < barrier_time) return true;
-  if (a.warp == warp.index && other == lane) return true;
-  if (!seen.empty()) {
-    return seen[warp.index * kLanes + lane][a.warp * kLanes + other] >= a.clock;
-  }
-  return a.warp == warp.index && warp.synced && warp.seen[lane][other] >= a.clock;
-}
-
-void Machine::watch(Warp& warp, int lane, Cell& cell, Reference now, Request::Kind kind,
-                    Reference first, const Access& access) {
-  const auto there = [&](Reference r) { return (r >> 5) >= first; };
-  const auto race = [&](Reference earlier, const char* what) {
-    const Access& a = log_of(earlier);
-    const bool blocks = a.block != block_index;
-    std::string who = blocks ? "block " + std::to_string(a.block)
-                             : "thread " + std::to_string(a.warp * kLanes + earlier % kLanes);
-    report(blocks ? "race between blocks" : "race in a block", warp, lane, what + who, earlier);
-  };
-  const bool atomic = kind == Request::Kind::kAtomic;
-  if (there(cell.writer)) {
-    const Access& a = log_of(cell.writer);
-    if (access.non_coherent) {
-      report("write to memory that ld.global.nc reads", warp, lane, "written earlier in the launch",
-             cell.writer);
-    }
-    if (!(atomic && a.atomic) && !ordered(warp, lane, cell.writer)) {
-      race(cell.writer, kind == Request::Kind::kRead ? "reads what was written by "
-                                                     : "writes what was written by ");
-    }
-  }
-  // Earlier accesses beside the last writer: atomic ones conflict with plain reads too.
-  const auto conflicts = [&](Reference r) {
-    const Access& a = log_of(r);
-    if (kind == Request::Kind::kRead) return a.atomic;
-    return !(atomic && a.atomic);
-  };
-  if (there(cell.reader)) {
-    const Access& a = log_of(cell.reader);
-    if (conflicts(cell.reader)) {
-      for (uint32_t rest = cell.lanes; rest != 0; rest &= rest - 1) {
-        const Reference r = (cell.reader & ~31U) | std::countr_zero(rest);
-        if (!ordered(warp, lane, r)) {
-          race(r, a.atomic ? "reads what was changed by " : "writes what was read by ");
-          break;
-        }
-      }
-    }
-    if (kind != Request::Kind::kRead && a.non_coherent) {
-      report("write to memory that ld.global.nc reads", warp, lane, "read earlier in the launch",
-             cell.reader);
-    }
-  }
-  if (there(cell.other) && conflicts(cell.other) && !ordered(warp, lane, cell.other)) {
-    race(cell.other, "writes what was read by ");
-  }
-
-  if (kind == Request::Kind::kWrite) {
-    cell = {now, 0, 0, 0};
-    return;
-  }
-  // Reads and atomic operations join the readers.
-  const uint32_t bit = 1U << lane;
-  if (atomic) cell.writer = now;
-  if (!there(cell.reader)) {
-    cell.reader = now;
-    cell.lanes = bit;
-    cell.other = 0;
-  } else if ((cell.reader >> 5) == (now >> 5)) {
-    cell.lanes |= bit;
-  } else {
-    const Access& a = log_of(cell.reader);
-    const bool same_warp = a.block == block_index && a.warp == warp.index;
-    const bool before = a.block == block_index && a.clock < barrier_time;
-    if (same_warp && !before && a.atomic == access.atomic) {
-      cell.lanes = (warp.synced && ordered(warp, lane, cell.reader) ? 0 : cell.lanes) | bit;
-    } else {
-      const bool keep_other = there(cell.other) && log_of(cell.other).block != block_index;
-      if (!before && !keep_other) cell.other = cell.reader;
-      if (!before && a.block != block_index) cell.other = cell.reader;
-      cell.lanes = bit;
-    }
-    cell.reader = now;
-  }
 }
 
 void Machine::access(Warp& warp, Request& request) {
@@ -225,6 +139,7 @@ void Machine::access(Warp& warp, Request& request) {
     }
     uint8_t* states;
     Cell* cells;
+    Accessors* atomics;
     uint32_t shift, first;
     uint64_t offset;
     if (space == Space::kShared) {
@@ -236,6 +151,7 @@ void Machine::access(Warp& warp, Request& request) {
       }
       states = shared_state.data() + address;
       cells = shared_cells.data();
+      atomics = shared_atomics.data();
       shift = shared_shift;
       first = first_shared;
       offset = address;
@@ -247,6 +163,7 @@ void Machine::access(Warp& warp, Request& request) {
       }
       states = arena.state(address);
       cells = arena.cells();
+      atomics = arena.atomics();
       shift = global_shift;
       first = first_access;
       offset = address - arena.base();
@@ -273,7 +190,9 @@ void Machine::access(Warp& warp, Request& request) {
       now = (first_access + static_cast<uint32_t>(log.size()) - 1) << 5;
     }
     for (uint64_t c = offset >> shift; c <= (offset + bytes - 1) >> shift; ++c) {
-      watch(warp, lane, cells[c], now | static_cast<uint32_t>(lane), request.kind, first, access);
+      watch({warp, lane, request.kind, now | static_cast<uint32_t>(lane), first,
+             instruction.non_coherent},
+            cells[c], atomics[c]);
     }
     if (write) std::memset(states, kWritten, bytes);
   }
@@ -286,8 +205,9 @@ void Machine::mark_write(Warp& warp, int lane, uint32_t address, uint32_t bytes)
   log.push_back(access);
   const Reference now = (first_access + static_cast<uint32_t>(log.size()) - 1) << 5;
   for (uint32_t c = address >> shared_shift; c <= (address + bytes - 1) >> shared_shift; ++c) {
-    watch(warp, lane, shared_cells[c], now | static_cast<uint32_t>(lane), Request::Kind::kWrite,
-          first_shared, access);
+    watch(
+        {warp, lane, Request::Kind::kWrite, now | static_cast<uint32_t>(lane), first_shared, false},
+        shared_cells[c], shared_atomics[c]);
   }
   std::memset(shared_state.data() + address, kWritten, bytes);
 }

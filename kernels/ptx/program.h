@@ -101,6 +101,8 @@ struct Program {
   uint32_t max_threads = 0;
   uint32_t global_granule = 16, shared_granule = 16;  // smallest access in bytes: a shadow cell
   bool named_barriers = false;
+  bool partial_barriers = false;  // those, or __syncwarp() of a part of the warp
+  bool atomics = false;
   std::vector<InstructionCount> counts;  // by instruction, since the last reset
 };
 

@@ -209,6 +209,14 @@ cudaError_t cudaMalloc(void** pointer, size_t bytes) {
   *pointer = bytes == 0 ? nullptr : Engine::get().arena().allocate(bytes, "");
   return *pointer == nullptr && bytes != 0 ? fail(cudaErrorMemoryAllocation) : cudaSuccess;
 }
+// The host may write it at any time, so that none of it counts as unwritten.
+cudaError_t cudaMallocManaged(void** pointer, size_t bytes, unsigned) {
+  const cudaError_t error = cudaMalloc(pointer, bytes);
+  if (error != cudaSuccess || bytes == 0) return error;
+  auto* state = Engine::get().arena().state(reinterpret_cast<uint64_t>(*pointer));
+  std::memset(state, kvbench::ptx::kWritten, bytes);
+  return error;
+}
 cudaError_t cudaMallocAsync(void** pointer, size_t bytes, cudaStream_t) {
   return cudaMalloc(pointer, bytes);
 }
