@@ -58,12 +58,11 @@ bool Arena::free(void* pointer) {
   found->second.live = false;
   std::memset(states_ + offset, kFreed, found->second.bytes);
   std::memset(memory_ + offset, 0xff, found->second.bytes);
-  --live_;
+  if (offset >= kept_) --live_;
   return true;
 }
 
 void Arena::keep() {
-  if (live_ == 0) return;
   kept_ = top_;
   live_ = 0;
 }
