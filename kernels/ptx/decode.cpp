@@ -65,8 +65,9 @@ class Decoder {
     collect_calls(kernel);
     for (size_t f = functions_.size(); f-- > 0;) add_function(*functions_[f]);
     program_.shared_bytes = (program_.shared_bytes + 15) / 16 * 16;
+    program_.shared_span = (program_.shared_span + kSharedGap - 1) / kSharedGap * kSharedGap;
     for (auto& [instruction, name] : dynamic_shared_) {
-      constant_value(instruction) = program_.shared_bytes;
+      constant_value(instruction) = program_.shared_span;
     }
     for (const auto& [index, name] : calls_) {
       program_.code[index].target = begins_.at(name);
@@ -126,9 +127,13 @@ class Decoder {
   }
 
   void place_shared(const Variable& v) {
-    program_.shared_bytes = (program_.shared_bytes + v.alignment - 1) / v.alignment * v.alignment;
-    shared_offsets_[v.name] = program_.shared_bytes;
-    program_.shared_bytes += v.bytes;
+    const auto up = [&](uint32_t at) { return (at + v.alignment - 1) / v.alignment * v.alignment; };
+    program_.shared_bytes = up(program_.shared_bytes) + v.bytes;
+    const uint32_t at = up(program_.shared_span);
+    shared_offsets_[v.name] = at;
+    program_.shared.push_back(v);
+    program_.shared_at.push_back(at);
+    program_.shared_span = at + v.bytes + kSharedGap;
   }
 
   uint32_t place_local(const Variable& v) {
