@@ -68,7 +68,6 @@ struct Instruction {
   uint32_t n_arguments = 0;
   std::vector<uint32_t> table;  // targets of a branch table; offsets of a call's parameters
   const Statement* statement = nullptr;
-  const Module* module = nullptr;
 };
 
 struct Constant {
