@@ -4,6 +4,7 @@
 
 #include "kernels/attention_column_sums.h"
 #include "kernels/cuda_common.cuh"
+#include "kernels/logit_tiles.cuh"
 
 namespace kvbench {
 namespace {
@@ -19,98 +20,9 @@ struct Passes {
   float2* partials;  // [Hq, splits, Q]: the same of some keys, and the sum itself
 };
 
-constexpr int kThreads = 128, kKeys = 64;        // of a block and of a tile
-constexpr int kKeysOfThread = 4;                 // logits of a thread: rows x keys
-constexpr int kColumns = kKeys / kKeysOfThread;  // threads side by side
-constexpr int kRowsOfBlock = kThreads / kColumns;
+constexpr int kThreads = kTileThreads, kKeys = kTileKeys;
 constexpr int64_t kSplitKeys = 256;  // fewer keys are not split,
 constexpr int64_t kBlocks = 1024;    // nor when there are as many blocks anyway
-
-// That registers allow at least.
-template <int kRows>
-constexpr int kBlocksOfSm = kRows == 4 ? 6 : 5;
-
-// What a tile of logits needs of shared memory: two chunks of columns of its queries and keys, in
-// float, so that the next arrives while one is multiplied. Padding spreads the banks.
-template <class T, int kRows>
-struct Chunks {
-  static constexpr int kDepth = 2 * Pack<T>::kSize, kQueries = kRowsOfBlock * kRows;
-
-  float queries[2][kDepth][kQueries + 4];
-  float keys[2][kDepth][kKeys + 4];
-};
-
-// Where threads stand: each computes logits of kRows queries and kKeysOfThread keys.
-__device__ int thread_row() { return static_cast<int>(threadIdx.x) / kColumns; }
-__device__ int thread_column() { return static_cast<int>(threadIdx.x) % kColumns; }
-
-// Element `column` ff. of a row that is there.
-template <class T>
-__device__ Pack<T> load_columns(const T* row, int column, int head_dim) {
-  return row != nullptr && column < head_dim ? load_pack(row + column) : Pack<T>{};
-}
-
-template <class T, int kWidth>
-__device__ void store_columns(const Pack<T>& pack, int row, float (*chunk)[kWidth]) {
-#pragma unroll
-  for (int i = 0; i < Pack<T>::kSize; ++i) chunk[i][row] = to_float(pack.at[i]);
-}
-
-// Dot products of the tile's queries and keys. A thread reads half a chunk of one row of either,
-// row threadIdx.x / 2; rows that are not there are nullptr and count as zeros.
-template <class T, int kRows>
-__device__ void multiply_tile(const T* query, const T* key, int head_dim, Chunks<T, kRows>& chunks,
-                              float (&logits)[kRows][kKeysOfThread]) {
-  constexpr int kSize = Pack<T>::kSize, kDepth = Chunks<T, kRows>::kDepth;
-  const int row = threadIdx.x / 2, offset = threadIdx.x % 2 * kSize;
-  const bool has_query = row < Chunks<T, kRows>::kQueries;
-  Pack<T> of_query = load_columns(query, offset, head_dim);
-  Pack<T> of_key = load_columns(key, offset, head_dim);
-  const auto store = [&](int buffer) {
-    if (has_query) store_columns(of_query, row, chunks.queries[buffer] + offset);
-    store_columns(of_key, row, chunks.keys[buffer] + offset);
-  };
-#pragma unroll
-  for (int r = 0; r < kRows; ++r) {
-#pragma unroll
-    for (int k = 0; k < kKeysOfThread; ++k) logits[r][k] = 0;
-  }
-  store(0);
-  __syncthreads();
-  for (int column = 0, buffer = 0; column < head_dim; column += kDepth, buffer ^= 1) {
-    const bool has_next = column + kDepth < head_dim;
-    if (has_next) {
-      of_query = load_columns(query, column + kDepth + offset, head_dim);
-      of_key = load_columns(key, column + kDepth + offset, head_dim);
-    }
-#pragma unroll
-    for (int c = 0; c < kDepth; ++c) {
-      const auto keys = *reinterpret_cast<const float4*>(chunks.keys[buffer][c] +
-                                                         thread_column() * kKeysOfThread);
-#pragma unroll
-      for (int r = 0; r < kRows; r += 4) {
-        const auto queries =
-            *reinterpret_cast<const float4*>(chunks.queries[buffer][c] + thread_row() * kRows + r);
-        const float of_rows[4] = {queries.x, queries.y, queries.z, queries.w};
-#pragma unroll
-        for (int i = 0; i < 4; ++i) {
-          logits[r + i][0] = fmaf(of_rows[i], keys.x, logits[r + i][0]);
-          logits[r + i][1] = fmaf(of_rows[i], keys.y, logits[r + i][1]);
-          logits[r + i][2] = fmaf(of_rows[i], keys.z, logits[r + i][2]);
-          logits[r + i][3] = fmaf(of_rows[i], keys.w, logits[r + i][3]);
-        }
-      }
-    }
-    if (has_next) store(buffer ^ 1);
-    __syncthreads();  // the next chunk is there, and this one can go
-  }
-}
-
-template <class T>
-__device__ const T* row_of(const HeadRows& rows, int head, int row, int n_rows) {
-  if (row >= n_rows) return nullptr;
-  return static_cast<const T*>(rows.data) + head * rows.head_stride + row * rows.row_stride;
-}
 
 // Two parts of one softmax as one.
 __device__ float2 merged(float2 a, float2 b) {
@@ -119,54 +31,50 @@ __device__ float2 merged(float2 a, float2 b) {
 }
 
 // grid [tiles of queries, splits of the keys, Hq]
-template <class T, int kRows>
-__global__ void __launch_bounds__(kThreads, kBlocksOfSm<kRows>)
-    stats_kernel(const Passes op, int keys_of_split) {
-  __shared__ Chunks<T, kRows> chunks;
+template <class Tile>
+__global__ void __launch_bounds__(kThreads, 4) stats_kernel(const Passes op, int keys_of_split) {
+  using T = typename Tile::Element;
+  __shared__ typename Tile::Shared shared;
   const int head = blockIdx.z, kv_head = head / (op.n_heads / op.n_kv_heads);
-  const int first = blockIdx.x * Chunks<T, kRows>::kQueries, row = threadIdx.x / 2;
+  const int first = blockIdx.x * Tile::kQueries;
   const int first_position = op.n_tokens - op.n_queries + first;
-  const T* query = row < Chunks<T, kRows>::kQueries
-                       ? row_of<T>(op.queries, head, first + row, op.n_queries)
-                       : nullptr;
+  const TileRows<T> queries(op.queries, head, first, op.n_queries);
   // Not infinite, which the difference of a masked logit with it would not bear.
-  float largest[kRows], total[kRows];
+  float largest[Tile::kRows], total[Tile::kRows];
 #pragma unroll
-  for (int r = 0; r < kRows; ++r) largest[r] = -FLT_MAX, total[r] = 0;
+  for (int r = 0; r < Tile::kRows; ++r) largest[r] = -FLT_MAX, total[r] = 0;
 
   const int begin = blockIdx.y * keys_of_split;
-  const int end =
-      min(min(begin + keys_of_split, op.n_tokens), first_position + Chunks<T, kRows>::kQueries);
+  const int end = min(min(begin + keys_of_split, op.n_tokens), first_position + Tile::kQueries);
   for (int t0 = begin; t0 < end; t0 += kKeys) {
-    float logits[kRows][kKeysOfThread];
-    multiply_tile(query, row_of<T>(op.keys, kv_head, t0 + row, op.n_tokens), op.head_dim, chunks,
-                  logits);
+    Tile tile;
+    tile.multiply(queries, TileRows<T>(op.keys, kv_head, t0, op.n_tokens), op.head_dim, shared);
 #pragma unroll
-    for (int r = 0; r < kRows; ++r) {
-      const int position = min(first_position + thread_row() * kRows + r, op.n_tokens - 1);
+    for (int r = 0; r < Tile::kRows; ++r) {
+      const int position = min(first_position + Tile::row(r), op.n_tokens - 1);
       const float before = largest[r];
 #pragma unroll
-      for (int k = 0; k < kKeysOfThread; ++k) {
-        const int t = t0 + thread_column() * kKeysOfThread + k;
-        logits[r][k] = t <= position ? logits[r][k] * op.scale : -INFINITY;
-        largest[r] = fmaxf(largest[r], logits[r][k]);
+      for (int k = 0; k < Tile::kKeys; ++k) {
+        float& logit = tile.logits[r][k];
+        logit = t0 + Tile::key(k) <= position ? logit * op.scale : -INFINITY;
+        largest[r] = fmaxf(largest[r], logit);
       }
       total[r] *= exp2f(before - largest[r]);
 #pragma unroll
-      for (int k = 0; k < kKeysOfThread; ++k) total[r] += exp2f(logits[r][k] - largest[r]);
+      for (int k = 0; k < Tile::kKeys; ++k) total[r] += exp2f(tile.logits[r][k] - largest[r]);
     }
   }
 
 #pragma unroll
-  for (int r = 0; r < kRows; ++r) {
+  for (int r = 0; r < Tile::kRows; ++r) {
     float2 stat = {largest[r], total[r]};
 #pragma unroll
-    for (int distance = kColumns / 2; distance > 0; distance /= 2) {
+    for (int distance = Tile::kLanesOfRow / 2; distance > 0; distance /= 2) {
       stat = merged(stat, {__shfl_xor_sync(kWholeWarp, stat.x, distance),
                            __shfl_xor_sync(kWholeWarp, stat.y, distance)});
     }
-    const int i = first + thread_row() * kRows + r;
-    if (thread_column() == 0 && i < op.n_queries) {
+    const int i = first + Tile::row(r);
+    if (threadIdx.x % Tile::kLanesOfRow == 0 && i < op.n_queries) {
       op.partials[(int64_t{head} * gridDim.y + blockIdx.y) * op.n_queries + i] = stat;
     }
   }
@@ -184,70 +92,83 @@ __global__ void __launch_bounds__(kThreads) merge_stats_kernel(const Passes op, 
 }
 
 // grid [tiles of keys, H]
-template <class T, int kRows>
-__global__ void __launch_bounds__(kThreads, kBlocksOfSm<kRows>) sums_kernel(const Passes op) {
-  constexpr int kQueries = Chunks<T, kRows>::kQueries;
+template <class Tile>
+__global__ void __launch_bounds__(kThreads, 4) sums_kernel(const Passes op) {
+  using T = typename Tile::Element;
+  constexpr int kSums = kThreads / Tile::kLanesOfRow;  // threads of a key
   __shared__ union {
-    Chunks<T, kRows> chunks;
-    float sums[kRowsOfBlock][kKeys];
+    typename Tile::Shared tile;
+    float sums[kSums][kKeys];
   } shared;
-  const int group = op.n_heads / op.n_kv_heads, kv_head = blockIdx.y;
-  const int t0 = blockIdx.x * kKeys, row = threadIdx.x / 2;
+  const int group = op.n_heads / op.n_kv_heads, kv_head = blockIdx.y, t0 = blockIdx.x * kKeys;
   const int n_before = op.n_tokens - op.n_queries;  // tokens without a query
-  const T* key = row_of<T>(op.keys, kv_head, t0 + row, op.n_tokens);
-  float sums[kKeysOfThread] = {};
+  const TileRows<T> keys(op.keys, kv_head, t0, op.n_tokens);
+  float sums[Tile::kKeys] = {};
   for (int head = kv_head * group; head < (kv_head + 1) * group; ++head) {
     const float2* stats = op.stats + int64_t{head} * op.n_queries;
     // Earlier queries see none of these keys.
-    for (int first = max(0, t0 - n_before) / kQueries * kQueries; first < op.n_queries;
-         first += kQueries) {
-      const T* query =
-          row < kQueries ? row_of<T>(op.queries, head, first + row, op.n_queries) : nullptr;
-      float logits[kRows][kKeysOfThread];
-      multiply_tile(query, key, op.head_dim, shared.chunks, logits);
+    for (int first = max(0, t0 - n_before) / Tile::kQueries * Tile::kQueries; first < op.n_queries;
+         first += Tile::kQueries) {
+      Tile tile;
+      tile.multiply(TileRows<T>(op.queries, head, first, op.n_queries), keys, op.head_dim,
+                    shared.tile);
 #pragma unroll
-      for (int r = 0; r < kRows; ++r) {
-        const int i = first + thread_row() * kRows + r;
+      for (int r = 0; r < Tile::kRows; ++r) {
+        const int i = first + Tile::row(r);
         if (i >= op.n_queries) continue;
         const float2 stat = stats[i];
 #pragma unroll
-        for (int k = 0; k < kKeysOfThread; ++k) {
-          const int t = t0 + thread_column() * kKeysOfThread + k;
-          if (t <= n_before + i) sums[k] += exp2f(logits[r][k] * op.scale - stat.x) * stat.y;
+        for (int k = 0; k < Tile::kKeys; ++k) {
+          if (t0 + Tile::key(k) > n_before + i) continue;
+          sums[k] += exp2f(tile.logits[r][k] * op.scale - stat.x) * stat.y;
         }
       }
     }
     if (!op.of_heads && head % group != group - 1) continue;
-    *reinterpret_cast<float4*>(shared.sums[thread_row()] + thread_column() * kKeysOfThread) =
-        make_float4(sums[0], sums[1], sums[2], sums[3]);
+#pragma unroll
+    for (int k = 0; k < Tile::kKeys; ++k) {
+      shared.sums[threadIdx.x / Tile::kLanesOfRow][Tile::key(k)] = sums[k];
+      sums[k] = 0;
+    }
     __syncthreads();
     const int t = t0 + threadIdx.x;
     if (threadIdx.x < kKeys && t < op.n_columns) {
       float sum = 0;
-      for (int r = 0; r < kRowsOfBlock; ++r) sum += shared.sums[r][threadIdx.x];
+      for (int i = 0; i < kSums; ++i) sum += shared.sums[i][threadIdx.x];
       op.out[int64_t{op.of_heads ? head : kv_head} * op.n_columns + t] = sum * op.factor;
     }
-    __syncthreads();  // the chunks may come
-#pragma unroll
-    for (int k = 0; k < kKeysOfThread; ++k) sums[k] = 0;
+    __syncthreads();  // the tiles may come
   }
 }
 
-// Queries of a thread: as many as fill a tile.
-bool has_small_tiles(int64_t n_queries) { return n_queries <= 4 * kRowsOfBlock; }
+// Calls f with the kind of tile: low ones for few queries where that saves work.
+template <class F>
+void with_tile(const AttentionColumnSums& op, F f) {
+  switch (op.dtype) {
+    case DType::kBFloat16:
+      return f(TensorTile<__nv_bfloat16>());
+    case DType::kFloat16:
+      return f(TensorTile<__half>());
+    case DType::kFloat32:
+      break;
+  }
+  if (op.n_queries <= FloatTile<4>::kQueries) return f(FloatTile<4>());
+  f(FloatTile<8>());
+}
 
-int64_t query_tiles(int64_t n_queries) {
-  const int64_t tile = kRowsOfBlock * (has_small_tiles(n_queries) ? 4 : 8);
-  return (n_queries + tile - 1) / tile;
+int64_t query_tiles(const AttentionColumnSums& op) {
+  int64_t n = 0;
+  with_tile(op, [&](auto tile) { n = (op.n_queries + tile.kQueries - 1) / tile.kQueries; });
+  return n;
 }
 
 // Ways that the keys are shared out among blocks of the first pass.
 int64_t splits(const AttentionColumnSums& op) {
-  const int64_t blocks = op.n_heads * query_tiles(op.n_queries);
+  const int64_t blocks = op.n_heads * query_tiles(op);
   return min((kBlocks + blocks - 1) / blocks, (op.n_tokens + kSplitKeys - 1) / kSplitKeys);
 }
 
-template <class T, int kRows>
+template <class Tile>
 void launch(const AttentionColumnSums& op, CudaStream stream) {
   const int64_t n_stats = op.n_heads * op.n_queries, n_splits = splits(op);
   auto* stats = static_cast<float2*>(op.workspace);
@@ -269,12 +190,12 @@ void launch(const AttentionColumnSums& op, CudaStream stream) {
                          .partials = stats + n_stats};
   const auto keys_of_split =
       static_cast<int>(((op.n_tokens + n_splits - 1) / n_splits + kKeys - 1) / kKeys * kKeys);
-  const dim3 stats_grid(query_tiles(op.n_queries), n_splits, op.n_heads);
-  stats_kernel<T, kRows><<<stats_grid, kThreads, 0, stream>>>(passes, keys_of_split);
+  const dim3 stats_grid(query_tiles(op), n_splits, op.n_heads);
+  stats_kernel<Tile><<<stats_grid, kThreads, 0, stream>>>(passes, keys_of_split);
   merge_stats_kernel<<<(n_stats + kThreads - 1) / kThreads, kThreads, 0, stream>>>(
       passes, static_cast<int>(n_splits));
   const dim3 sums_grid((op.n_columns + kKeys - 1) / kKeys, op.n_kv_heads);
-  sums_kernel<T, kRows><<<sums_grid, kThreads, 0, stream>>>(passes);
+  sums_kernel<Tile><<<sums_grid, kThreads, 0, stream>>>(passes);
 }
 
 // Packs of 16 bytes are whole and aligned.
@@ -296,11 +217,7 @@ CudaStatus attention_column_sums_cuda(const AttentionColumnSums& op, CudaStream 
       !has_packs(op.queries, op) || !has_packs(op.keys, op)) {
     return cudaErrorInvalidValue;
   }
-  with_cuda_element(op.dtype, [&](auto element) {
-    using T = decltype(element);
-    if (has_small_tiles(op.n_queries)) return launch<T, 4>(op, stream);
-    return launch<T, 8>(op, stream);
-  });
+  with_tile(op, [&](auto tile) { launch<decltype(tile)>(op, stream); });
   return cudaGetLastError();
 }
 

@@ -1,28 +1,11 @@
 // Decode and question-block attention over the ragged cache. GB/s counts every cached key and value
 // once.
 //   build/kernels_bench --benchmark_filter=cache_attention
-#include <benchmark/benchmark.h>
-
-#include <random>
-#include <vector>
-
+#include "kernels/bench_data.h"
 #include "kernels/cache_attention.h"
-#include "kernels/element.h"
 
 namespace kvbench {
 namespace {
-
-std::vector<uint8_t> normal_values(int64_t n, DType dtype) {
-  std::mt19937_64 generator(1);
-  std::normal_distribution<float> normal;
-  std::vector<uint8_t> values(n * element_bytes(dtype));
-  with_element(dtype, [&](auto element) {
-    using E = decltype(element);
-    auto* x = reinterpret_cast<typename E::Storage*>(values.data());
-    for (int64_t i = 0; i < n; ++i) x[i] = E::from(normal(generator));
-  });
-  return values;
-}
 
 // Seven caches as a sweep decodes them together: one full, six cut to a half or a fifth.
 void cache_attention(benchmark::State& state, DType dtype) {
@@ -38,9 +21,9 @@ void cache_attention(benchmark::State& state, DType dtype) {
       n_rows += lengths.back();
     }
   }
-  auto keys = normal_values(n_rows * kHeadDim, dtype),
-       values = normal_values(n_rows * kHeadDim, dtype);
-  const auto query = normal_values(S * m * kHeads * kGroup * kHeadDim, dtype);
+  auto keys = bench_values(n_rows * kHeadDim, dtype),
+       values = bench_values(n_rows * kHeadDim, dtype);
+  const auto query = bench_values(S * m * kHeads * kGroup * kHeadDim, dtype);
   std::vector<uint8_t> out(query.size());
   CacheAttention op;
   op.cache.n_sequences = S;
@@ -58,13 +41,8 @@ void cache_attention(benchmark::State& state, DType dtype) {
   op.query = query.data();
   op.out = out.data();
   for (auto _ : state) cache_attention_cpu(op);
-  const auto rounds = static_cast<double>(state.iterations());
-  state.counters["GB/s"] =
-      benchmark::Counter(1e-9 * rounds * static_cast<double>(keys.size() + values.size()),
-                         benchmark::Counter::kIsRate);
-  state.counters["GFLOP/s"] =
-      benchmark::Counter(1e-9 * rounds * static_cast<double>(4 * kGroup * m * n_rows * kHeadDim),
-                         benchmark::Counter::kIsRate);
+  set_bytes(state, static_cast<int64_t>(keys.size() + values.size()));
+  set_gflops(state, static_cast<double>(4 * kGroup * m * n_rows * kHeadDim));
 }
 
 void shapes(benchmark::internal::Benchmark* bench) {

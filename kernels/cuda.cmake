@@ -59,9 +59,11 @@ add_executable(occupancy kernels/resources/occupancy.cpp)
 target_include_directories(occupancy SYSTEM PRIVATE ${KVBENCH_CUDA_HEADERS})
 target_link_libraries(occupancy PRIVATE warnings)
 set(resources ${KVBENCH_DEPS}/venv/bin/python ${CMAKE_SOURCE_DIR}/kernels/resources/resources.py)
-add_test(NAME Resources.OfTheKernels COMMAND ${resources} ${CMAKE_BINARY_DIR}/cuda)
+add_test(NAME Resources.OfTheKernels COMMAND ${resources} ${cuda_objects})
 add_test(NAME Resources.OccupancyIsTheToolkits COMMAND ${resources} --occupancy $<TARGET_FILE:occupancy>)
 set_tests_properties(Resources.OfTheKernels Resources.OccupancyIsTheToolkits PROPERTIES LABELS unit)
+
+add_custom_target(record_resources COMMAND ${resources} ${cuda_objects} --record DEPENDS ${cuda_objects})
 
 # ---- tests of the CUDA kernels without a GPU (kernels/ptx/README.md) -----------------------------
 # The tests of the operators once more, on the very objects above: kernels/ptx executes their PTX and

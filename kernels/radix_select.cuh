@@ -35,31 +35,33 @@ __device__ inline Pack<uint32_t> load_orders(const float* scores, int first, int
 template <int kThreads>
 struct RadixSelect {
   static constexpr int kBins = 256, kBits = 8, kWarps = kThreads / kWarp;
-  static_assert(kThreads >= kBins);
+  static_assert(kThreads >= kBins && kWarps <= kWarp);
 
   int histogram[kBins];
   int of_warps[kWarps];
   uint32_t prefix;
   int left;
 
-  // Sum of one value a thread, and of those of the threads before. All threads call it, and a
-  // barrier stands between two calls.
+  // Sum of one value a lane, and of those of the lanes before.
+  __device__ static int inclusive_sum_of_warp(int value) {
+    for (int distance = 1; distance < kWarp; distance *= 2) {
+      const int before = __shfl_up_sync(kWholeWarp, value, distance);
+      if (static_cast<int>(threadIdx.x) % kWarp >= distance) value += before;
+    }
+    return value;
+  }
+
+  // Sum of the values of the threads before, one a thread. All threads call it, and a barrier
+  // stands between two calls.
   __device__ int exclusive_sum(int value, int& total) {
     const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
-    int sum = value;
-    for (int distance = 1; distance < kWarp; distance *= 2) {
-      const int before = __shfl_up_sync(kWholeWarp, sum, distance);
-      if (lane >= distance) sum += before;
-    }
+    const int sum = inclusive_sum_of_warp(value);
     if (lane == kWarp - 1) of_warps[warp] = sum;
     __syncthreads();
-    int before_warp = 0;
-    total = 0;
-    for (int w = 0; w < kWarps; ++w) {
-      if (w < warp) before_warp += of_warps[w];
-      total += of_warps[w];
-    }
-    return before_warp + sum - value;
+    const int of_warp = lane < kWarps ? of_warps[lane] : 0;  // every warp sums up the warps
+    const int of_warps_to_lane = inclusive_sum_of_warp(of_warp);
+    total = __shfl_sync(kWholeWarp, of_warps_to_lane, kWarp - 1);
+    return __shfl_sync(kWholeWarp, of_warps_to_lane - of_warp, warp) + sum - value;
   }
 
   // Of the histogram's entries, taken from the highest bin on, the n_left-th: `prefix` then has its

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "kernels/argmax.h"
+#include "kernels/attention_column_sums.h"
 #include "kernels/cache_append.h"
 #include "kernels/cache_attention.h"
 #include "kernels/cache_cut.h"
@@ -30,6 +31,7 @@
 #include "kernels/rms_norm.h"
 #include "kernels/row_norms.h"
 #include "kernels/select_top.h"
+#include "kernels/window_scores.h"
 
 namespace kvbench {
 namespace {
@@ -192,6 +194,43 @@ Case oracle_step() {
           kKeys + (kHq + 2 * kH) * kT * 4};
 }
 
+Case window_scores() {
+  WindowScores op;
+  op.n_heads = kHq;
+  op.n_kv_heads = kH;
+  op.window = 32;
+  op.n_tokens = kT;
+  op.head_dim = kD;
+  op.dtype = kType;
+  op.scale = 0.125F;
+  op.queries = elements(kHq * op.window * kD);
+  op.keys = head_rows();
+  op.kernel = 7;
+  op.out = static_cast<float*>(device(kH * op.n_ranked() * 4));
+  op.workspace = device(window_scores_workspace_bytes(op));
+  // The softmax's sums are known only behind the last key, so the keys are read twice.
+  return {"window_scores", [op] { return window_scores_cuda(op, nullptr); },
+          2 * kKeys + kHq * op.window * kD * 2 + kH * op.n_ranked() * 4};
+}
+
+Case attention_column_sums() {
+  constexpr int64_t kQueries = 128;
+  AttentionColumnSums op;
+  op.n_heads = kHq;
+  op.n_kv_heads = kH;
+  op.n_queries = kQueries;
+  op.n_tokens = op.n_columns = kT;
+  op.head_dim = kD;
+  op.dtype = kType;
+  op.scale = 0.125F;
+  op.queries = {elements(kHq * kQueries * kD), kQueries * kD, kD};
+  op.keys = head_rows();
+  op.out = static_cast<float*>(device(kH * kT * 4));
+  op.workspace = device(attention_column_sums_workspace_bytes(op));
+  return {"attention_column_sums", [op] { return attention_column_sums_cuda(op, nullptr); },
+          2 * (kKeys + kHq * kQueries * kD * 2) + kH * kT * 4};
+}
+
 Case select_top() {
   SelectTop op;
   op.n_heads = kH;
@@ -348,6 +387,8 @@ int run() {
                                           [] { return expected_attention_scores(false); },
                                           [] { return expected_attention_scores(true); },
                                           oracle_step,
+                                          window_scores,
+                                          attention_column_sums,
                                           select_top,
                                           flattened_counts,
                                           argmax,

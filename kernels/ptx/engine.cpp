@@ -19,7 +19,10 @@ std::string Finding::text() const {
 // ---- findings of a launch ----
 
 std::string Machine::place(uint32_t code) const {
-  return program.module->place(program.code[code].statement->location);
+  const auto places = program.module->places(program.code[code].statement->location);
+  std::string text = places[0];
+  for (size_t n = 1; n < places.size(); ++n) text += (n == 1 ? " called at " : ", ") + places[n];
+  return text;
 }
 
 void Machine::report(std::string_view check, const Warp& warp, int lane, std::string detail,

@@ -12,7 +12,7 @@ namespace kvbench::ptx {
 struct Finding {
   std::string check;   // "race in a block", "out of bounds", ...
   std::string kernel;  // short name
-  std::string place;   // "kernels/x_cuda.cu:12" of the access that completed it
+  std::string place;   // "kernels/x.cuh:12 called at kernels/y_cuda.cu:34" of the later access
   std::string instruction;
   std::string other_place, other_instruction;  // of the earlier access, empty = none
   std::string detail;                          // who and what: block, thread, byte

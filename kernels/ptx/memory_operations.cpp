@@ -108,6 +108,18 @@ void land(Warp& w, int lane, const AsyncCopy& copy) {
 void run_load(Warp& w, const Instruction& i, uint32_t mask) {
   Request request = request_of(w, i, mask, Request::Kind::kRead);
   w.machine->access(w, request);
+  if (i.bytes == 4 && i.register_bytes == 4) {
+    for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
+      const int lane = std::countr_zero(rest);
+      const uint8_t* from = request.pointer[lane];
+      for (int part = 0; part < i.parts; ++part) {
+        uint32_t value = ~0U;
+        if (from != nullptr) std::memcpy(&value, from + 4 * part, sizeof value);
+        w.at<uint32_t>(i.r[part])[lane] = value;
+      }
+    }
+    return;
+  }
   for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
     const int lane = std::countr_zero(rest);
     const uint8_t* from = request.pointer[lane];

@@ -70,10 +70,10 @@ struct Module {
   std::vector<Variable> variables;  // of the module: global, constant, shared
   std::vector<Function> functions;
 
-  // Of an instruction: the innermost place that is not inside the toolkit.
-  Location source(int location) const;
-  // "kernels/x.cu:12"
-  std::string place(int location) const;
+  // "kernels/x.cuh:12", the innermost first: lines that are inlined into each other, without the
+  // toolkit's. "?" if there is none.
+  std::vector<std::string> places(int location) const;
+  std::string place(int location) const;  // the innermost
 };
 
 uint32_t type_bytes(std::string_view type);  // "f32" -> 4; throws PtxError

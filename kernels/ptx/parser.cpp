@@ -420,23 +420,22 @@ uint32_t type_bytes(std::string_view type) {
   return static_cast<uint32_t>(bits / 8);
 }
 
-Location Module::source(int location) const {
+std::vector<std::string> Module::places(int location) const {
+  std::vector<std::string> all;
   for (int i = location; i >= 0; i = locations[i].inlined_at) {
     const auto file = files.find(locations[i].file);
-    const bool toolkit = file == files.end() || file->second.find("/include/") != std::string::npos;
-    if (!toolkit || locations[i].inlined_at < 0) return locations[i];
+    if (file == files.end()) continue;
+    const size_t folder = file->second.rfind("kernels/");
+    const std::string name =
+        folder == std::string::npos ? file->second : file->second.substr(folder);
+    const bool toolkit = name.find("/include/") != std::string::npos;
+    if (!toolkit) all.push_back(name + ":" + std::to_string(locations[i].line));
   }
-  return {};
+  if (all.empty()) all.emplace_back("?");
+  return all;
 }
 
-std::string Module::place(int location) const {
-  const Location l = source(location);
-  const auto file = files.find(l.file);
-  if (file == files.end()) return "?";
-  const size_t folder = file->second.rfind("kernels/");
-  return (folder == std::string::npos ? file->second : file->second.substr(folder)) + ":" +
-         std::to_string(l.line);
-}
+std::string Module::place(int location) const { return places(location)[0]; }
 
 Module parse(std::string_view text) { return Parser(text).run(); }
 
