@@ -29,8 +29,7 @@ __global__ void __launch_bounds__(1) offsets_kernel(SelectTop op) {
   }
 }
 
-// One block on a multiprocessor will do: more would have fewer registers and spill them.
-__global__ void __launch_bounds__(kThreads, 1) select_top_kernel(SelectTop op) {
+__global__ void __launch_bounds__(kThreads) select_top_kernel(SelectTop op) {
   __shared__ RadixSelect<kThreads> shared;
   const int h = blockIdx.x, n_tokens = static_cast<int>(op.n_tokens);
   const int count = op.offsets[h + 1] - op.offsets[h];
