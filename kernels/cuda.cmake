@@ -108,6 +108,10 @@ foreach(name Seeds Mutation)
   set_tests_properties(Ptx.${name} PROPERTIES LABELS ${script} TIMEOUT 900)
 endforeach()
 
+add_test(NAME Ptx.Launchers COMMAND ${KVBENCH_DEPS}/venv/bin/python ${CMAKE_SOURCE_DIR}/kernels/ptx/launchers.py
+  ${CMAKE_BINARY_DIR}/cuda)
+set_tests_properties(Ptx.Launchers PROPERTIES LABELS unit)
+
 # ---- the bytes that they move (kernels/figures/figures.py) ----------------------------------------
 add_executable(kernel_figures kernels/figures/figures.cpp)
 target_link_libraries(kernel_figures PRIVATE cuda_kernels ptx_engine operators warnings)
