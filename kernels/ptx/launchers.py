@@ -19,7 +19,7 @@ def main():
     wrong = []
     for path in objects:
         symbols = subprocess.run(["nm", "-u", path], capture_output=True, text=True, check=True).stdout
-        wrong += [f"{path.name}: {name}" for name in re.findall(r"\bU (\w*cuda[A-Z]\w*)", symbols)
+        wrong += [f"{path.name}: {name}" for name in re.findall(r"\bU ((?:__)?cuda\w*)", symbols)
                   if not ALLOWED.fullmatch(name)]
     print("\n".join(wrong + [f"{len(objects)} objects"]))
     return bool(wrong) or not objects
