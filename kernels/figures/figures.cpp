@@ -11,9 +11,11 @@
 #include <random>
 #include <vector>
 
+#include "kernels/argmax.h"
 #include "kernels/attention_column_sums.h"
 #include "kernels/cache_append.h"
 #include "kernels/cache_attention.h"
+#include "kernels/cache_cut.h"
 #include "kernels/cache_gather.h"
 #include "kernels/decode_plan.h"
 #include "kernels/element.h"
@@ -281,6 +283,43 @@ Case cache_gather() {
           4 * kH * kKept * kD * 2 + kH * kKept * 4};
 }
 
+// Every fourth row stays: a quarter of them where it is, the others fill holes.
+Case cache_cut() {
+  std::vector<int32_t> positions, offsets = {0};
+  std::vector<int64_t> starts;
+  for (int64_t h = 0; h < kH; ++h) {
+    starts.push_back(h * kT);
+    for (int64_t i = 0; i < kKept; ++i) positions.push_back(static_cast<int32_t>(i * kT / kKept));
+    offsets.push_back(static_cast<int32_t>(positions.size()));
+  }
+  CacheCut op;
+  op.n_kv_heads = kH;
+  op.head_dim = kD;
+  op.element_bytes = 2;
+  op.n_positions = kH * kKept;
+  op.positions = device(positions);
+  op.offsets = device(offsets);
+  op.starts = device(starts);
+  op.keys = elements(kH * kT * kD);
+  op.values = elements(kH * kT * kD);
+  op.lengths = static_cast<int64_t*>(device(kH * 8));
+  op.source_row = static_cast<int32_t*>(device(kH * kKept * 4));
+  constexpr int64_t kMoved = kKept - kKept * kKept / kT;
+  return {"cache_cut", [op] { return cache_cut_cuda(op, nullptr); },
+          4 * kH * kMoved * kD * 2 + 2 * kH * kKept * 4};
+}
+
+Case argmax() {
+  constexpr int64_t kRows = 4, kVocabulary = 49152;
+  Argmax op;
+  op.n_rows = kRows;
+  op.n_columns = kVocabulary;
+  op.logits = floats(kRows * kVocabulary);
+  op.ids = static_cast<int64_t*>(device(kRows * 8));
+  op.workspace = device(argmax_workspace_bytes(op));
+  return {"argmax", [op] { return argmax_cuda(op, nullptr); }, kRows * (kVocabulary * 4 + 8)};
+}
+
 // Heads of many lengths, as they are after a cut.
 RaggedCache ragged_cache(int64_t n_sequences, std::vector<int64_t>* lengths) {
   std::vector<int64_t> starts;
@@ -354,6 +393,8 @@ int run() {
                                           flattened_counts,
                                           cache_gather,
                                           cache_append,
+                                          cache_cut,
+                                          argmax,
                                           [] { return cache_attention(1); },
                                           [] { return cache_attention(32); }};
   int failed = 0;

@@ -152,6 +152,7 @@ struct Machine {
 
   // ---- memory
   void access(Warp& warp, Request& request);
+  std::string describe_shared(uint64_t address) const;
   void mark_write(Warp& warp, int lane, uint32_t shared_address, uint32_t bytes);
   const Access& log_of(Reference r) const { return log[(r >> 5) - first_access]; }
   bool ordered(const Warp& warp, int lane, Reference earlier) const;
@@ -168,7 +169,7 @@ struct Machine {
   std::mt19937_64 random;
   uint32_t n_threads, block_index = 0;
   Dim block_at;
-  std::vector<uint8_t> shared, shared_state;
+  std::vector<uint8_t> shared, shared_state, shared_fresh;  // states now, and as a block begins
   std::vector<Cell> shared_cells;
   std::vector<Accessors> shared_atomics;
   std::unordered_map<const Accessors*, std::vector<Reference>> exact;

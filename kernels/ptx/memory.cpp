@@ -58,12 +58,11 @@ bool Arena::free(void* pointer) {
   found->second.live = false;
   std::memset(states_ + offset, kFreed, found->second.bytes);
   std::memset(memory_ + offset, 0xff, found->second.bytes);
-  --live_;
+  if (offset >= kept_) --live_;
   return true;
 }
 
 void Arena::keep() {
-  if (live_ == 0) return;
   kept_ = top_;
   live_ = 0;
 }
@@ -144,9 +143,7 @@ void Machine::access(Warp& warp, Request& request) {
     uint64_t offset;
     if (space == Space::kShared) {
       if (address + bytes > shared.size() || address >= shared.size()) {
-        report("out of bounds", warp, lane,
-               "byte " + std::to_string(address) + " of " + std::to_string(shared.size()) +
-                   " of shared memory");
+        report("out of bounds", warp, lane, describe_shared(address));
         continue;
       }
       states = shared_state.data() + address;
@@ -175,8 +172,7 @@ void Machine::access(Warp& warp, Request& request) {
              : (states[0] & kFreed) != 0 || (states[bytes - 1] & kFreed) != 0 ? "use after free"
                                                                               : "out of bounds",
              warp, lane,
-             space == Space::kShared ? "byte " + std::to_string(address) + " of shared memory"
-                                     : arena.describe(address));
+             space == Space::kShared ? describe_shared(address) : arena.describe(address));
       if (!there) {
         request.pointer[lane] = nullptr;
         continue;
@@ -196,6 +192,22 @@ void Machine::access(Warp& warp, Request& request) {
     }
     if (write) std::memset(states, kWritten, bytes);
   }
+}
+
+// "byte 4 of s (128 bytes)", "0 bytes behind the end of s (128 bytes)"
+std::string Machine::describe_shared(uint64_t address) const {
+  std::string name = "the dynamic shared memory";
+  uint64_t at = program.shared_span, bytes = shared.size() - program.shared_span;
+  for (size_t n = 0; n < program.shared.size() && address < program.shared_span; ++n) {
+    if (address < program.shared_at[n] && n > 0) break;
+    name = program.shared[n].name;
+    at = program.shared_at[n];
+    bytes = program.shared[n].bytes;
+  }
+  name += " (" + std::to_string(bytes) + " bytes)";
+  if (address < at) return "before " + name;
+  if (address < at + bytes) return "byte " + std::to_string(address - at) + " of " + name;
+  return std::to_string(address - at - bytes) + " bytes behind the end of " + name;
 }
 
 // cp.async lands: a write by the lane that waited.

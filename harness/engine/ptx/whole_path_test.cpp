@@ -110,6 +110,7 @@ class WholePath : public testing::Test {
   static void SetUpTestSuite() {
     static KernelMemory memory;
     c10::SetCPUAllocator(&memory, 1);
+    model();
   }
 };
 
