@@ -427,7 +427,7 @@ class ArgmaxLowest(Operator):
         yield (with_nan,)
 
     def expected(self, logits):
-        lowest = logits.double().sort(-1, descending=True, stable=True).indices[:, 0]
+        lowest = logits.double().sort(dim=-1, descending=True, stable=True).indices[:, 0]
         return lowest.where(~logits.isnan().any(-1), -1)
 
     def large(self, dtype, ragged):
