@@ -101,15 +101,20 @@ file(GLOB ptx_tests CONFIGURE_DEPENDS kernels/ptx/*_test.cpp)
 kvb_ptx_tests(ptx_engine_test SOURCES ${ptx_tests} LINK ptx_test_kernels)
 
 # Other orders of blocks and warps give equal bits; each barrier that is dropped is found missing.
-foreach(script seeds mutation)
-  add_test(NAME Ptx.${script} COMMAND ${KVBENCH_DEPS}/venv/bin/python
+foreach(name Seeds Mutation)
+  string(TOLOWER ${name} script)
+  add_test(NAME Ptx.${name} COMMAND ${KVBENCH_DEPS}/venv/bin/python
     ${CMAKE_SOURCE_DIR}/kernels/ptx/${script}.py $<TARGET_FILE:kernels_ptx_test>)
-  set_tests_properties(Ptx.${script} PROPERTIES LABELS ${script} TIMEOUT 900)
+  set_tests_properties(Ptx.${name} PROPERTIES LABELS ${script} TIMEOUT 900)
 endforeach()
+
+add_test(NAME Ptx.Launchers COMMAND ${KVBENCH_DEPS}/venv/bin/python ${CMAKE_SOURCE_DIR}/kernels/ptx/launchers.py
+  ${CMAKE_BINARY_DIR}/cuda)
+set_tests_properties(Ptx.Launchers PROPERTIES LABELS unit)
 
 # ---- the bytes that they move (kernels/figures/figures.py) ----------------------------------------
 add_executable(kernel_figures kernels/figures/figures.cpp)
 target_link_libraries(kernel_figures PRIVATE cuda_kernels ptx_engine operators warnings)
-add_test(NAME Ptx.figures COMMAND ${KVBENCH_DEPS}/venv/bin/python ${CMAKE_SOURCE_DIR}/kernels/figures/figures.py
+add_test(NAME Ptx.Figures COMMAND ${KVBENCH_DEPS}/venv/bin/python ${CMAKE_SOURCE_DIR}/kernels/figures/figures.py
   $<TARGET_FILE:kernel_figures>)
-set_tests_properties(Ptx.figures PROPERTIES LABELS unit TIMEOUT 300)
+set_tests_properties(Ptx.Figures PROPERTIES LABELS unit TIMEOUT 300)

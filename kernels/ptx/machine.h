@@ -53,9 +53,9 @@ struct Allocation {
 class Arena {
  public:
   Arena();
-  uint8_t* allocate(uint64_t bytes, const std::string& name);  // nullptr: none left
-  bool free(void* pointer);                                    // false: not an allocation
-  void keep();  // what is allocated by now stays for good (module variables)
+  uint8_t* allocate(uint64_t bytes);                                    // nullptr: none left
+  bool free(void* pointer);                                             // false: not an allocation
+  uint8_t* allocate_variable(uint64_t bytes, const std::string& name);  // of a module, for good
   bool contains(uint64_t address, uint64_t bytes) const {
     return address - base() < kBytes && bytes <= kBytes - (address - base());
   }
@@ -78,7 +78,10 @@ class Arena {
   Cell* cells_;
   Accessors* atomics_;
   uint32_t* stamps_;
-  uint64_t top_ = 4096, kept_ = 4096, n_ = 0, live_ = 0;
+  uint8_t* place(uint64_t& top, uint64_t end, uint64_t bytes, const std::string& name);
+
+  static constexpr uint64_t kVariables = uint64_t{16} << 20;  // they lie in front
+  uint64_t variables_top_ = 4096, top_ = kVariables, n_ = 0, live_ = 0;
   std::map<uint64_t, Allocation> allocations_;  // by offset
 };
 

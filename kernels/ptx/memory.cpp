@@ -35,36 +35,40 @@ Arena::Arena()
       atomics_(reserve<Accessors>(kBytes)),
       stamps_(reserve<uint32_t>(kBytes / 32 * 4)) {}
 
-uint8_t* Arena::allocate(uint64_t bytes, const std::string& name) {
-  if (live_ == 0 && top_ - kept_ > (uint64_t{64} << 20)) {
-    allocations_.erase(allocations_.lower_bound(kept_), allocations_.end());
-    std::memset(states_ + kept_, kNowhere, top_ - kept_);
-    top_ = kept_;
-  }
-  if (bytes > kBytes - kRedZone - top_) return nullptr;
-  const uint64_t offset = top_;
-  allocations_[offset] = {bytes, true, name.empty() ? "allocation " + std::to_string(n_++) : name};
+uint8_t* Arena::place(uint64_t& top, uint64_t end, uint64_t bytes, const std::string& name) {
+  if (bytes > kBytes || top + bytes + 2 * kRedZone > end) return nullptr;
+  const uint64_t offset = top;
+  allocations_[offset] = {bytes, true, name};
   std::memset(memory_ + offset, 0xff, bytes);
   std::memset(states_ + offset, kAllocated, bytes);
-  top_ = (offset + bytes + 2 * kRedZone - 1) / kRedZone * kRedZone;
-  ++live_;
+  top = (offset + bytes + 2 * kRedZone - 1) / kRedZone * kRedZone;
   return memory_ + offset;
+}
+
+uint8_t* Arena::allocate(uint64_t bytes) {
+  if (live_ == 0 && top_ - kVariables > (uint64_t{64} << 20)) {
+    allocations_.erase(allocations_.lower_bound(kVariables), allocations_.end());
+    std::memset(states_ + kVariables, kNowhere, top_ - kVariables);
+    top_ = kVariables;
+  }
+  uint8_t* at = place(top_, kBytes, bytes, "allocation " + std::to_string(n_++));
+  if (at != nullptr) ++live_;
+  return at;
+}
+
+uint8_t* Arena::allocate_variable(uint64_t bytes, const std::string& name) {
+  return place(variables_top_, kVariables, bytes, name);
 }
 
 bool Arena::free(void* pointer) {
   const uint64_t offset = static_cast<uint8_t*>(pointer) - memory_;
   const auto found = allocations_.find(offset);
-  if (found == allocations_.end() || !found->second.live) return false;
+  if (offset < kVariables || found == allocations_.end() || !found->second.live) return false;
   found->second.live = false;
   std::memset(states_ + offset, kFreed, found->second.bytes);
   std::memset(memory_ + offset, 0xff, found->second.bytes);
-  if (offset >= kept_) --live_;
+  --live_;
   return true;
-}
-
-void Arena::keep() {
-  kept_ = top_;
-  live_ = 0;
 }
 
 void Arena::forget_accesses() {
