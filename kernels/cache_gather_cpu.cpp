@@ -10,7 +10,7 @@
 namespace kvbench {
 namespace {
 
-constexpr int64_t kAhead = 8;  // rows: the processor foresees no row by those before it
+constexpr int64_t kAhead = 32;  // rows: the processor foresees no row by those before it
 constexpr int64_t kLine = 64;
 
 void prefetch(const char* row, int64_t row_bytes) {
