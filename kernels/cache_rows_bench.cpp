@@ -14,6 +14,12 @@ namespace {
 
 constexpr int64_t kHeads = 8, kHeadDim = 128, kBytes = 2, kRowBytes = kHeadDim * kBytes;
 
+// Rows in memory as tensors have them, which begins where a line of the caches does.
+struct alignas(64) Line {
+  char bytes[64] = {1};
+};
+std::vector<Line> rows_of_memory(int64_t n) { return std::vector<Line>(n * kRowBytes / 64); }
+
 struct Kept {
   std::vector<int32_t> positions, offsets = {0};
   std::vector<int64_t> starts, whole_starts;  // with the kept rows alone, with all
@@ -38,8 +44,8 @@ void cache_gather(benchmark::State& state) {
   const int64_t n_tokens = state.range(0);
   const Kept kept = keep_half(n_tokens);
   const int64_t n_kept = kept.offsets.back();
-  const std::vector<char> keys(kHeads * n_tokens * kRowBytes, 1), values = keys;
-  std::vector<char> out_keys(n_kept * kRowBytes), out_values(n_kept * kRowBytes);
+  const auto keys = rows_of_memory(kHeads * n_tokens), values = keys;
+  auto out_keys = rows_of_memory(n_kept), out_values = out_keys;
   CacheGather op = {.n_kv_heads = kHeads,
                     .n_tokens = n_tokens,
                     .head_dim = kHeadDim,
@@ -61,26 +67,25 @@ void cache_gather(benchmark::State& state) {
 
 // As many bytes as the gather's, one contiguous piece for each thread.
 void plain_copy(benchmark::State& state) {
-  const int64_t n_bytes = keep_half(state.range(0)).offsets.back() * kRowBytes;
-  const std::vector<char> from(2 * n_bytes, 1);
-  std::vector<char> to(2 * n_bytes);
+  const auto from = rows_of_memory(2 * keep_half(state.range(0)).offsets.back());
+  auto to = from;
   constexpr int64_t kPieces = 64;
-  const int64_t piece = 2 * n_bytes / kPieces;
+  const int64_t piece = std::ssize(from) / kPieces;
   for (auto _ : state) {
 #pragma omp parallel for schedule(static)
     for (int64_t i = 0; i < kPieces; ++i) {
-      std::memcpy(to.data() + i * piece, from.data() + i * piece, piece);
+      std::copy_n(from.data() + i * piece, piece, to.data() + i * piece);
     }
     benchmark::ClobberMemory();
   }
-  set_bytes(state, 2 * kPieces * piece);
+  set_bytes(state, 2 * kPieces * piece * int64_t{sizeof(Line)});
 }
 
 // The rows that move are the same in every round, whatever they hold.
 void cache_cut(benchmark::State& state) {
   const int64_t n_tokens = state.range(0);
   const Kept kept = keep_half(n_tokens);
-  std::vector<char> keys(kHeads * n_tokens * kRowBytes, 1), values = keys;
+  auto keys = rows_of_memory(kHeads * n_tokens), values = keys;
   std::vector<int64_t> lengths(kHeads);
   std::vector<int32_t> source_row(kept.positions.size());
   const CacheCut op = {.n_kv_heads = kHeads,
@@ -114,7 +119,7 @@ void cache_append(benchmark::State& state) {
     lengths[i] = n_tokens + static_cast<int64_t>(i) % 7;
   }
   const std::vector<char> rows(n_sequences * n_tokens * of_token * kBytes, 1);
-  std::vector<char> keys(n_rows * kRowBytes), values = keys;
+  auto keys = rows_of_memory(n_rows), values = keys;
   CacheAppend op;
   op.cache = {n_sequences, kHeads,        kHeadDim,      n_rows,        DType::kBFloat16,
               keys.data(), values.data(), starts.data(), lengths.data()};

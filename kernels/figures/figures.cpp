@@ -258,14 +258,51 @@ Case flattened_counts() {
   return {"flattened_counts", [op] { return flattened_counts_cuda(op, nullptr); }, kH * kT * 4};
 }
 
-Case cache_gather() {
-  std::vector<int32_t> positions, offsets = {0};
-  std::vector<int64_t> starts;
+Case argmax() {
+  constexpr int64_t kRows = 4, kVocabulary = 49152;
+  Argmax op;
+  op.n_rows = kRows;
+  op.n_columns = kVocabulary;
+  op.logits = floats(kRows * kVocabulary);
+  op.ids = static_cast<int64_t*>(device(kRows * 8));
+  op.workspace = device(argmax_workspace_bytes(op));
+  return {"argmax", [op] { return argmax_cuda(op, nullptr); }, kRows * (kVocabulary * 4 + 8)};
+}
+
+// Evenly spread tokens of each head.
+void keep_tokens(std::vector<int32_t>* positions, std::vector<int32_t>* offsets) {
+  offsets->push_back(0);
   for (int64_t h = 0; h < kH; ++h) {
-    starts.push_back(h * kKept);
-    for (int64_t i = 0; i < kKept; ++i) positions.push_back(static_cast<int32_t>(i * kT / kKept));
-    offsets.push_back(static_cast<int32_t>(positions.size()));
+    for (int64_t i = 0; i < kKept; ++i) positions->push_back(static_cast<int32_t>(i * kT / kKept));
+    offsets->push_back(static_cast<int32_t>(positions->size()));
   }
+}
+
+Case cache_cut() {
+  std::vector<int32_t> positions, offsets;
+  keep_tokens(&positions, &offsets);
+  CacheCut op;
+  op.n_kv_heads = kH;
+  op.head_dim = kD;
+  op.element_bytes = 2;
+  op.n_positions = kH * kKept;
+  op.positions = device(positions);
+  op.offsets = device(offsets);
+  op.starts = device(std::vector<int64_t>{0, kT, 2 * kT});
+  op.keys = elements(kH * kT * kD);
+  op.values = elements(kH * kT * kD);
+  op.lengths = static_cast<int64_t*>(device(kH * 8));
+  op.source_row = static_cast<int32_t*>(device(kH * kKept * 4));
+  constexpr int64_t kMoved = kKept - kKept * kKept / kT;  // the kept rows behind the new end
+  return {"cache_cut", [op] { return cache_cut_cuda(op, nullptr); },
+          4 * kH * kMoved * kD * 2 + 2 * kH * kKept * 4};
+}
+
+Case cache_gather() {
+  std::vector<int32_t> positions, offsets;
+  keep_tokens(&positions, &offsets);
+  std::vector<int64_t> starts;
+  for (int64_t h = 0; h < kH; ++h) starts.push_back(h * kKept);
   CacheGather op;
   op.n_kv_heads = kH;
   op.n_tokens = kT;
@@ -281,43 +318,6 @@ Case cache_gather() {
   op.out_values = device(kH * kKept * kD * 2);
   return {"cache_gather", [op] { return cache_gather_cuda(op, nullptr); },
           4 * kH * kKept * kD * 2 + kH * kKept * 4};
-}
-
-// Every fourth row stays: a quarter of them where it is, the others fill holes.
-Case cache_cut() {
-  std::vector<int32_t> positions, offsets = {0};
-  std::vector<int64_t> starts;
-  for (int64_t h = 0; h < kH; ++h) {
-    starts.push_back(h * kT);
-    for (int64_t i = 0; i < kKept; ++i) positions.push_back(static_cast<int32_t>(i * kT / kKept));
-    offsets.push_back(static_cast<int32_t>(positions.size()));
-  }
-  CacheCut op;
-  op.n_kv_heads = kH;
-  op.head_dim = kD;
-  op.element_bytes = 2;
-  op.n_positions = kH * kKept;
-  op.positions = device(positions);
-  op.offsets = device(offsets);
-  op.starts = device(starts);
-  op.keys = elements(kH * kT * kD);
-  op.values = elements(kH * kT * kD);
-  op.lengths = static_cast<int64_t*>(device(kH * 8));
-  op.source_row = static_cast<int32_t*>(device(kH * kKept * 4));
-  constexpr int64_t kMoved = kKept - kKept * kKept / kT;
-  return {"cache_cut", [op] { return cache_cut_cuda(op, nullptr); },
-          4 * kH * kMoved * kD * 2 + 2 * kH * kKept * 4};
-}
-
-Case argmax() {
-  constexpr int64_t kRows = 4, kVocabulary = 49152;
-  Argmax op;
-  op.n_rows = kRows;
-  op.n_columns = kVocabulary;
-  op.logits = floats(kRows * kVocabulary);
-  op.ids = static_cast<int64_t*>(device(kRows * 8));
-  op.workspace = device(argmax_workspace_bytes(op));
-  return {"argmax", [op] { return argmax_cuda(op, nullptr); }, kRows * (kVocabulary * 4 + 8)};
 }
 
 // Heads of many lengths, as they are after a cut.
@@ -391,10 +391,10 @@ int run() {
                                           attention_column_sums,
                                           select_top,
                                           flattened_counts,
+                                          argmax,
+                                          cache_cut,
                                           cache_gather,
                                           cache_append,
-                                          cache_cut,
-                                          argmax,
                                           [] { return cache_attention(1); },
                                           [] { return cache_attention(32); }};
   int failed = 0;
