@@ -24,8 +24,8 @@ struct CacheAttention {
   const void* query = nullptr;  // [S, m, Hq, d] contiguous, in the cache's dtype as out
   void* out = nullptr;          // [S, m, Hq, d]
 
-  // How CUDA shares out the cache's rows (decode_plan.h). Without: a head is one share, which is
-  // enough for a block of tokens.
+  // How CUDA shares out the cache's rows (decode_plan.h), of a window those in it. Without: a head
+  // is one share, which is enough for a block of tokens.
   const DecodeItem* items = nullptr;     // [n_items]
   const int32_t* first_items = nullptr;  // [S * H + 1]
   int64_t n_items = 0;

@@ -61,7 +61,7 @@ struct Tiling {
   static constexpr int kLanes = std::min(kParts & -kParts, kRowBytes > 512 ? 16 : 8);
   static constexpr int kKeysOfPass = kThreads / kLanes;
   static constexpr int kTile = std::max(kKeysOfPass, largest_power_of_two(8192 / kRowBytes));
-  static constexpr int kKeysOfLane = std::min(2, kTile / kKeysOfPass);  // at a time
+  static constexpr int kKeysOfLane = std::min(16 / kRows, kTile / kKeysOfPass);  // at a time
   // Threads that share the weighted sums of kPart query rows, and how many ways they share a tile.
   static constexpr int kThreadsOfRows = kThreads / (kRows / kPart);
   static constexpr int kSlices = kThreadsOfRows / kParts;
@@ -148,15 +148,16 @@ __device__ void load_queries(const CacheAttention& op, const Rows& rows, int fir
   }
 }
 
-// weights[t][r] = query r . key t of a tile.
+// weights[t][r] = query r . key t of the first `count` rows of a tile.
 template <class T, int kDim, int kRows>
-__device__ void score_tile(Shared<T, kDim, kRows>& shared) {
+__device__ void score_tile(int count, Shared<T, kDim, kRows>& shared) {
   using Sizes = Tiling<T, kDim, kRows>;
   constexpr int kLanes = Sizes::kLanes, kKeys = Sizes::kKeysOfLane, kSums = kKeys * kRows;
   constexpr int kHolders = kLanes > kSums ? kLanes / kSums : 1;  // lanes that hold the same sum
   const int key = threadIdx.x / kLanes, lane = threadIdx.x % kLanes;
 #pragma unroll 1
-  for (int t = key; t < Sizes::kTile; t += kKeys * Sizes::kKeysOfPass) {
+  for (int first = 0; first < count; first += kKeys * Sizes::kKeysOfPass) {
+    const int t = first + key;
     float sums[kSums] = {};
 #pragma unroll 1
     for (int part = lane; part < Sizes::kParts; part += kLanes) {
@@ -172,11 +173,11 @@ __device__ void score_tile(Shared<T, kDim, kRows>& shared) {
         for (int k = 0; k < kKeys; ++k) add_dot(keys[k], query, sums[k * kRows + r]);
       }
     }
-    const int first = share_sums<kSums, kLanes>(sums);
+    const int first_sum = share_sums<kSums, kLanes>(sums);
     if (lane % kHolders != 0) continue;
 #pragma unroll
     for (int i = 0; i < kSums * kHolders / kLanes; ++i) {
-      const int k = (first + i) / kRows, r = (first + i) % kRows;
+      const int k = (first_sum + i) / kRows, r = (first_sum + i) % kRows;
       shared.weights[(t + k * Sizes::kKeysOfPass) * kRows + r] = sums[i];
     }
   }
@@ -310,7 +311,7 @@ __global__ void __launch_bounds__(kThreads, 6)
   for (int t = begin; t < end; t += kTile) {
     wait_for_copies<1>();
     __syncthreads();  // the keys are there
-    score_tile(shared);
+    score_tile(min(kTile, end - t), shared);
     __syncthreads();  // so are the scores, and the keys can go
     load(op.cache.keys, t + kTile, shared.keys);
 #pragma unroll 1
