@@ -120,6 +120,14 @@ __device__ int share_sums(float* x) {
 template <class T, int kDim, int kTile>
 __device__ void load_tile(const T* rows, int count, int head_dim, T* tile) {
   constexpr int kSize = Pack<T>::kSize, kPacks = kDim / kSize;
+  if (head_dim == kDim) {  // rows lie in the tile as they do in the arena
+#pragma unroll 1
+    for (int i = threadIdx.x; i < kTile * kPacks; i += kThreads) {
+      const bool is_there = i < count * kPacks;
+      copy_pack_async(tile + i * kSize, is_there ? rows + i * kSize : rows, is_there);
+    }
+    return;
+  }
 #pragma unroll 1
   for (int i = threadIdx.x; i < kTile * kPacks; i += kThreads) {
     const int row = i / kPacks, column = i % kPacks * kSize;
