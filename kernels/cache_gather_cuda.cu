@@ -2,22 +2,12 @@
 // units of a row.
 #include "kernels/cache_gather.h"
 #include "kernels/cuda_common.cuh"
+#include "kernels/head_of_row.cuh"
 
 namespace kvbench {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kMostHeads = 1024;
-
-// The head whose rows include row i: the last one that begins at or before it and is not empty.
-__device__ int head_of_row(const int32_t* offsets, int n_heads, int64_t i) {
-  int low = 0, high = n_heads;
-  while (high - low > 1) {
-    const int middle = (low + high) / 2;
-    (offsets[middle] <= i ? low : high) = middle;
-  }
-  return low;
-}
 
 template <class Unit>
 __device__ void copy_unit(const HeadRows& from, int64_t row, int element_bytes, int64_t unit,
@@ -30,8 +20,7 @@ template <class Unit>
 __global__ void __launch_bounds__(kThreads) cache_gather_kernel(CacheGather op, int64_t n_most) {
   __shared__ int32_t offsets[kMostHeads + 1];
   const int n_heads = static_cast<int>(op.n_kv_heads);
-  for (int h = threadIdx.x; h <= n_heads; h += kThreads) offsets[h] = op.offsets[h];
-  __syncthreads();
+  load_offsets<kThreads>(op.offsets, n_heads, offsets);
   const auto bytes = static_cast<int>(op.element_bytes);
   const int64_t units = op.head_dim * bytes / int64_t{sizeof(Unit)};
   const int64_t total = min(n_most, int64_t{offsets[n_heads]}) * units;

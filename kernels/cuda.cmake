@@ -59,9 +59,11 @@ add_executable(occupancy kernels/resources/occupancy.cpp)
 target_include_directories(occupancy SYSTEM PRIVATE ${KVBENCH_CUDA_HEADERS})
 target_link_libraries(occupancy PRIVATE warnings)
 set(resources ${KVBENCH_DEPS}/venv/bin/python ${CMAKE_SOURCE_DIR}/kernels/resources/resources.py)
-add_test(NAME Resources.OfTheKernels COMMAND ${resources} ${CMAKE_BINARY_DIR}/cuda)
+add_test(NAME Resources.OfTheKernels COMMAND ${resources} ${cuda_objects})
 add_test(NAME Resources.OccupancyIsTheToolkits COMMAND ${resources} --occupancy $<TARGET_FILE:occupancy>)
 set_tests_properties(Resources.OfTheKernels Resources.OccupancyIsTheToolkits PROPERTIES LABELS unit)
+
+add_custom_target(record_resources COMMAND ${resources} ${cuda_objects} --record DEPENDS ${cuda_objects})
 
 # ---- tests of the CUDA kernels without a GPU (kernels/ptx/README.md) -----------------------------
 # The tests of the operators once more, on the very objects above: kernels/ptx executes their PTX and
@@ -99,15 +101,20 @@ file(GLOB ptx_tests CONFIGURE_DEPENDS kernels/ptx/*_test.cpp)
 kvb_ptx_tests(ptx_engine_test SOURCES ${ptx_tests} LINK ptx_test_kernels)
 
 # Other orders of blocks and warps give equal bits; each barrier that is dropped is found missing.
-foreach(script seeds mutation)
-  add_test(NAME Ptx.${script} COMMAND ${KVBENCH_DEPS}/venv/bin/python
+foreach(name Seeds Mutation)
+  string(TOLOWER ${name} script)
+  add_test(NAME Ptx.${name} COMMAND ${KVBENCH_DEPS}/venv/bin/python
     ${CMAKE_SOURCE_DIR}/kernels/ptx/${script}.py $<TARGET_FILE:kernels_ptx_test>)
-  set_tests_properties(Ptx.${script} PROPERTIES LABELS ${script} TIMEOUT 900)
+  set_tests_properties(Ptx.${name} PROPERTIES LABELS ${script} TIMEOUT 900)
 endforeach()
+
+add_test(NAME Ptx.Launchers COMMAND ${KVBENCH_DEPS}/venv/bin/python ${CMAKE_SOURCE_DIR}/kernels/ptx/launchers.py
+  ${CMAKE_BINARY_DIR}/cuda)
+set_tests_properties(Ptx.Launchers PROPERTIES LABELS unit)
 
 # ---- the bytes that they move (kernels/figures/figures.py) ----------------------------------------
 add_executable(kernel_figures kernels/figures/figures.cpp)
 target_link_libraries(kernel_figures PRIVATE cuda_kernels ptx_engine operators warnings)
-add_test(NAME Ptx.figures COMMAND ${KVBENCH_DEPS}/venv/bin/python ${CMAKE_SOURCE_DIR}/kernels/figures/figures.py
+add_test(NAME Ptx.Figures COMMAND ${KVBENCH_DEPS}/venv/bin/python ${CMAKE_SOURCE_DIR}/kernels/figures/figures.py
   $<TARGET_FILE:kernel_figures>)
-set_tests_properties(Ptx.figures PROPERTIES LABELS unit TIMEOUT 300)
+set_tests_properties(Ptx.Figures PROPERTIES LABELS unit TIMEOUT 300)

@@ -59,12 +59,10 @@ __global__ void __launch_bounds__(kThreads)
   const RowState row = work.rows[blockIdx.x];
   const uint32_t prefix = work.state->prefix, mask = work.state->mask;
   shared.clear_histogram();
-  for (int64_t j = threadIdx.x; j < op.n_columns; j += kThreads) {
-    const uint32_t order = order_of(scores[j]);
-    if (order <= row.safe_end && (order & mask) == prefix) {
-      atomicAdd(&shared.histogram[order >> shift & (Select::kBins - 1)], 1);
-    }
-  }
+  Select::for_each_order(scores, 0, static_cast<int>(op.n_columns), [&](uint32_t order) {
+    const bool competes = order > 0 && order <= row.safe_end && (order & mask) == prefix;
+    shared.count(order >> shift & (Select::kBins - 1), competes);
+  });
   __syncthreads();
   for (int b = threadIdx.x; b < Select::kBins; b += kThreads) {
     int n = shared.histogram[b];
@@ -98,12 +96,11 @@ __global__ void __launch_bounds__(kThreads) count_kernel(FlattenedCounts op, Wor
   const RowState row = work.rows[blockIdx.x];
   const uint32_t lowest = work.state->prefix;
   int above = 0, equal = 0;
-  for (int64_t j = threadIdx.x; j < op.n_columns; j += kThreads) {
-    const uint32_t order = order_of(scores[j]);
-    if (order > row.safe_end) continue;
+  Select::for_each_order(scores, 0, static_cast<int>(op.n_columns), [&](uint32_t order) {
+    if (order > row.safe_end) return;
     above += order > lowest;
     equal += order == lowest;
-  }
+  });
   int n_above, n_equal;
   shared.exclusive_sum(above, n_above);
   __syncthreads();
@@ -136,7 +133,7 @@ size_t flattened_counts_workspace_bytes(const FlattenedCounts& op) {
 }
 
 CudaStatus flattened_counts_cuda(const FlattenedCounts& op, CudaStream stream) {
-  if (op.n_rows * op.n_columns > INT32_MAX) return cudaErrorInvalidValue;
+  if (op.n_rows * op.n_columns > INT32_MAX / 2) return cudaErrorInvalidValue;
   if (op.n_rows == 0) return cudaSuccess;
   const Workspace work = workspace_of(op);
   const auto n_rows = static_cast<unsigned>(op.n_rows);

@@ -217,6 +217,90 @@ class ExpectedAttentionScores(Operator):
         )
 
 
+def column_sums(queries, keys, scale):
+    """[Hq, T]: causal softmax weights of the latest queries, summed over them."""
+    group, (n_queries, n_tokens) = queries.shape[0] // keys.shape[0], (
+        queries.shape[1],
+        keys.shape[1],
+    )
+    logits = queries.double() @ keys.double().repeat_interleave(group, 0).transpose(1, 2) * scale
+    future = torch.ones(n_queries, n_tokens, dtype=torch.bool, device=device)
+    future = future.triu(n_tokens - n_queries + 1)
+    return logits.masked_fill(future, -torch.inf).softmax(-1).sum(1)
+
+
+@operator
+class AttentionColumnSums(Operator):
+    name = "attention_column_sums"
+
+    def tolerance(self, dtype):
+        return 1e-4, 1e-6
+
+    def arguments(self, n_heads, group, n_queries, n_tokens, d, dtype):
+        queries = randn(n_heads * group, n_queries, d, dtype=dtype)
+        return queries, randn(n_heads, n_tokens, d, dtype=dtype), d**-0.5
+
+    def cases(self, dtype):
+        for sizes in [
+            (1, 1, 1, 1, 16),
+            (2, 3, 31, 40, 64),
+            (2, 4, 9, 300, 80),
+            (1, 8, 65, 65, 128),
+        ]:
+            yield *self.arguments(*sizes, dtype), False
+            yield *self.arguments(*sizes, dtype), True
+
+    def expected(self, queries, keys, scale, of_heads):
+        sums = column_sums(queries, keys, scale)
+        return sums if of_heads else sums.unflatten(0, (keys.shape[0], -1)).mean(1)
+
+    def n_flops(self, arguments):
+        queries, keys = arguments[:2]
+        return 2 * queries.numel() * keys.shape[1]
+
+    def large(self, dtype, ragged):
+        return *self.arguments(8, 4, tokens(2048), tokens(8192), 128, dtype), False
+
+
+@operator
+class WindowScores(AttentionColumnSums):
+    name = "window_scores"
+
+    def cases(self, dtype):
+        for sizes in [(1, 1, 1, 2, 16), (2, 3, 32, 40, 64), (2, 4, 9, 300, 80)]:
+            for pooling, kernel, order, reduce in [
+                ("max", 7, "pool_first", "mean"),
+                ("avg", 5, "group_first", "max"),
+                ("max", 1, "group_first", "sum"),
+                ("avg", 13, "pool_first", "none"),
+            ]:
+                yield *self.arguments(*sizes, dtype), pooling, kernel, order, reduce
+
+    def expected(self, queries, keys, scale, pooling, kernel, order, reduce):
+        window = queries.shape[1]
+        votes = column_sums(queries, keys, scale)[:, :-window] / window
+
+        def pool(x):
+            pool = (
+                torch.nn.functional.max_pool1d
+                if pooling == "max"
+                else torch.nn.functional.avg_pool1d
+            )
+            return pool(x, kernel, stride=1, padding=kernel // 2)
+
+        def of_group(x):
+            if reduce == "none":
+                return x
+            by_group = x.unflatten(0, (keys.shape[0], -1))
+            return by_group.amax(1) if reduce == "max" else getattr(by_group, reduce)(1)
+
+        return of_group(pool(votes)) if order == "pool_first" else pool(of_group(votes))
+
+    def large(self, dtype, ragged):
+        sizes = 8, 4, 32, tokens(16384), 128
+        return *self.arguments(*sizes, dtype), "max", 7, "pool_first", "mean"
+
+
 @operator
 class OracleStep(Operator):
     name = "oracle_step"

@@ -22,7 +22,8 @@ int64_t n_multiprocessors(c10::Device device) {
 }
 
 void check_launch(CudaStatus status, const char* name) {
-  TORCH_CHECK(status == 0, name, ": ", cudaGetErrorString(static_cast<cudaError_t>(status)));
+  TORCH_CHECK(status == 0, name, ": ", cudaGetErrorString(static_cast<cudaError_t>(status)), " (",
+              status, ")");
 }
 
 }  // namespace kvbench

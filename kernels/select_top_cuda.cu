@@ -6,7 +6,7 @@
 namespace kvbench {
 namespace {
 
-constexpr int kThreads = 512;
+constexpr int kThreads = 1024;
 
 __global__ void __launch_bounds__(kThreads) check_scores_kernel(SelectTop op) {
   const float* scores = op.scores + blockIdx.x * op.n_tokens;
@@ -47,27 +47,36 @@ __global__ void __launch_bounds__(kThreads) select_top_kernel(SelectTop op) {
   shared.find(scores, begin, end, wanted);
   const uint32_t lowest = shared.prefix;
   const int n_ties = shared.left;
-  int n_written = n_first, n_equal = 0;  // among the tokens before this round's
-  for (int round = begin; round < end; round += kThreads) {
-    const int j = round + static_cast<int>(threadIdx.x);
-    const uint32_t order = j < end ? order_of(scores[j]) : 0;
-    const int is_equal = j < end && order == lowest;
-    int round_equal, round_taken;
+  int n_above = 0, n_equal = 0;  // among the tokens before this round's
+  for (int round = begin / 4 * 4; round < end; round += 4 * kThreads) {
+    const int first = round + 4 * static_cast<int>(threadIdx.x);
+    const auto orders = load_orders(scores, first, begin, end);
+    int above = 0, equal = 0;
+#pragma unroll
+    for (int k = 0; k < 4; ++k) {
+      above += orders.at[k] > lowest;
+      equal += orders.at[k] == lowest;
+    }
+    int of_round;  // both sums, 16 bits each
+    const int before = shared.exclusive_sum(equal << 16 | above, of_round);
+    int equal_before = n_equal + (before >> 16);
+    int to = n_first + n_above + (before & 0xffff) + min(equal_before, n_ties);
+#pragma unroll
+    for (int k = 0; k < 4; ++k) {
+      const bool is_taken =
+          orders.at[k] > lowest || (orders.at[k] == lowest && equal_before++ < n_ties);
+      if (is_taken) out[to++] = first + k;
+    }
+    n_above += of_round & 0xffff;
+    n_equal += of_round >> 16;
     __syncthreads();
-    const int equal_before = n_equal + shared.exclusive_sum(is_equal, round_equal);
-    const int is_taken = j < end && (order > lowest || (is_equal && equal_before < n_ties));
-    __syncthreads();
-    const int taken_before = n_written + shared.exclusive_sum(is_taken, round_taken);
-    if (is_taken) out[taken_before] = j;
-    n_equal += round_equal;
-    n_written += round_taken;
   }
 }
 
 }  // namespace
 
 CudaStatus select_top_cuda(const SelectTop& op, CudaStream stream) {
-  if (op.n_tokens > INT32_MAX) return cudaErrorInvalidValue;
+  if (op.n_tokens > INT32_MAX / 2) return cudaErrorInvalidValue;
   const auto n_heads = static_cast<unsigned>(op.n_heads);
   if (n_heads > 0) check_scores_kernel<<<n_heads, kThreads, 0, stream>>>(op);
   offsets_kernel<<<1, 1, 0, stream>>>(op);

@@ -79,6 +79,15 @@ TEST(SelectTopOperator, EqualsTheReference) {
   }
 }
 
+// More tokens than a block takes in one round, ties on both sides of its end.
+TEST(SelectTopOperator, ManyTokens) {
+  for (const uint64_t seed : {1, 2, 3}) {
+    std::vector<float> scores = random_values(2 * 4201, seed);
+    for (float& x : scores) x = std::round(3 * x);
+    expect_as_reference(scores, {3000, 700}, 5, 9, 3700);
+  }
+}
+
 TEST(SelectTopOperator, SaysWhatIsImpossible) {
   const float nan = std::nanf("");
   const std::vector<float> scores = {1, 2, nan, 4, 5, 6, 7, 8, 9, -nan, 1, 1};

@@ -30,16 +30,17 @@ at::Tensor window_scores_of(const at::Tensor& queries, const at::Tensor& keys, d
   op.queries = latest.const_data_ptr();
   op.keys = head_rows(rows);
   op.kernel = kernel;
-  op.pooling = choice(pooling, "pooling",
-                      {{"avg", WindowScores::Pooling::kAvg}, {"max", WindowScores::Pooling::kMax}});
-  op.order = choice(order, "order",
-                    {{"pool_first", WindowScores::Order::kPoolFirst},
-                     {"group_first", WindowScores::Order::kGroupFirst}});
-  op.reduce = choice(reduce, "reduce",
-                     {{"mean", WindowScores::Reduce::kMean},
-                      {"max", WindowScores::Reduce::kMax},
-                      {"sum", WindowScores::Reduce::kSum},
-                      {"none", WindowScores::Reduce::kNone}});
+  op.pooling = choice<WindowScores::Pooling>(
+      pooling, "pooling",
+      {{"avg", WindowScores::Pooling::kAvg}, {"max", WindowScores::Pooling::kMax}});
+  op.order = choice<WindowScores::Order>(order, "order",
+                                         {{"pool_first", WindowScores::Order::kPoolFirst},
+                                          {"group_first", WindowScores::Order::kGroupFirst}});
+  op.reduce = choice<WindowScores::Reduce>(reduce, "reduce",
+                                           {{"mean", WindowScores::Reduce::kMean},
+                                            {"max", WindowScores::Reduce::kMax},
+                                            {"sum", WindowScores::Reduce::kSum},
+                                            {"none", WindowScores::Reduce::kNone}});
   const bool of_heads = op.reduce == WindowScores::Reduce::kNone;
   at::Tensor out = at::empty({of_heads ? op.n_heads : op.n_kv_heads, op.n_ranked()},
                              keys.options().dtype(at::kFloat));

@@ -5,6 +5,8 @@
 
 #include <stdexcept>
 
+#include "kernels/launch_torch.h"
+
 namespace kvbench {
 
 at::Tensor Scorer::score_for_counts(const LayerView& /*layer*/, const at::Tensor& scores,
@@ -25,7 +27,9 @@ void check_scores(const at::Tensor& scores, const LayerView& layer, const std::s
     throw std::runtime_error(
         fmt::format("{} must give float32 scores [{}]", who, fmt::join(expected, ", ")));
   }
-  const at::Tensor is_nan = scores.isnan().any(1).cpu();
+  // A GPU's are looked at when tokens are selected (Selection::invalid), where nothing waits for it.
+  if (served_by_cuda(scores.device())) return;
+  const at::Tensor is_nan = scores.isnan().any(1);
   for (int64_t h = 0; h < expected[0]; ++h) {
     if (is_nan[h].item<bool>()) {
       throw std::runtime_error(fmt::format("{} gave NaN for KV head {}", who, first_head + h));

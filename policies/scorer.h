@@ -98,7 +98,8 @@ class Scorer {
 void require_tokens(const Scorer& scorer, const std::string& name, int64_t n_tokens);
 
 // Throws std::runtime_error ("scorer knorm gave NaN for KV head 3") unless scores are float32
-// [H, T] without a NaN. `who` gave them; the view's heads are those from `first_head` on.
+// [H, T] without a NaN, of which a GPU is asked only at the selection. `who` gave them; the view's
+// heads are those from `first_head` on.
 void check_scores(const at::Tensor& scores, const LayerView& layer, const std::string& who,
                   int64_t first_head = 0);
 

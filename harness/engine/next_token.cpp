@@ -2,25 +2,19 @@
 
 #include <ATen/ATen.h>
 
-#include <algorithm>
 #include <cmath>
 #include <span>
 #include <stdexcept>
 
+#include "kernels/argmax_torch.h"
+#include "kernels/host_torch.h"
+
 namespace kvbench {
 
 std::vector<std::optional<int64_t>> most_likely(const at::Tensor& logits) {
-  const at::Tensor host = logits.to(at::kCPU).contiguous();
   std::vector<std::optional<int64_t>> ids;
-  for (int64_t s = 0; s < host.size(0); ++s) {
-    const std::span row(host.const_data_ptr<float>() + s * host.size(1),
-                        static_cast<size_t>(host.size(1)));
-    // std::max_element meets a NaN in the first place only.
-    if (std::any_of(row.begin(), row.end(), [](float x) { return std::isnan(x); })) {
-      ids.emplace_back();
-    } else {
-      ids.emplace_back(std::max_element(row.begin(), row.end()) - row.begin());
-    }
+  for (const int64_t id : host_values(argmax_lowest(logits))) {
+    ids.push_back(id < 0 ? std::nullopt : std::optional(id));
   }
   return ids;
 }

@@ -11,9 +11,11 @@
 #include <random>
 #include <vector>
 
+#include "kernels/argmax.h"
 #include "kernels/attention_column_sums.h"
 #include "kernels/cache_append.h"
 #include "kernels/cache_attention.h"
+#include "kernels/cache_cut.h"
 #include "kernels/cache_gather.h"
 #include "kernels/decode_plan.h"
 #include "kernels/element.h"
@@ -256,14 +258,51 @@ Case flattened_counts() {
   return {"flattened_counts", [op] { return flattened_counts_cuda(op, nullptr); }, kH * kT * 4};
 }
 
-Case cache_gather() {
-  std::vector<int32_t> positions, offsets = {0};
-  std::vector<int64_t> starts;
+Case argmax() {
+  constexpr int64_t kRows = 4, kVocabulary = 49152;
+  Argmax op;
+  op.n_rows = kRows;
+  op.n_columns = kVocabulary;
+  op.logits = floats(kRows * kVocabulary);
+  op.ids = static_cast<int64_t*>(device(kRows * 8));
+  op.workspace = device(argmax_workspace_bytes(op));
+  return {"argmax", [op] { return argmax_cuda(op, nullptr); }, kRows * (kVocabulary * 4 + 8)};
+}
+
+// Evenly spread tokens of each head.
+void keep_tokens(std::vector<int32_t>* positions, std::vector<int32_t>* offsets) {
+  offsets->push_back(0);
   for (int64_t h = 0; h < kH; ++h) {
-    starts.push_back(h * kKept);
-    for (int64_t i = 0; i < kKept; ++i) positions.push_back(static_cast<int32_t>(i * kT / kKept));
-    offsets.push_back(static_cast<int32_t>(positions.size()));
+    for (int64_t i = 0; i < kKept; ++i) positions->push_back(static_cast<int32_t>(i * kT / kKept));
+    offsets->push_back(static_cast<int32_t>(positions->size()));
   }
+}
+
+Case cache_cut() {
+  std::vector<int32_t> positions, offsets;
+  keep_tokens(&positions, &offsets);
+  CacheCut op;
+  op.n_kv_heads = kH;
+  op.head_dim = kD;
+  op.element_bytes = 2;
+  op.n_positions = kH * kKept;
+  op.positions = device(positions);
+  op.offsets = device(offsets);
+  op.starts = device(std::vector<int64_t>{0, kT, 2 * kT});
+  op.keys = elements(kH * kT * kD);
+  op.values = elements(kH * kT * kD);
+  op.lengths = static_cast<int64_t*>(device(kH * 8));
+  op.source_row = static_cast<int32_t*>(device(kH * kKept * 4));
+  constexpr int64_t kMoved = kKept - kKept * kKept / kT;  // the kept rows behind the new end
+  return {"cache_cut", [op] { return cache_cut_cuda(op, nullptr); },
+          4 * kH * kMoved * kD * 2 + 2 * kH * kKept * 4};
+}
+
+Case cache_gather() {
+  std::vector<int32_t> positions, offsets;
+  keep_tokens(&positions, &offsets);
+  std::vector<int64_t> starts;
+  for (int64_t h = 0; h < kH; ++h) starts.push_back(h * kKept);
   CacheGather op;
   op.n_kv_heads = kH;
   op.n_tokens = kT;
@@ -352,6 +391,8 @@ int run() {
                                           attention_column_sums,
                                           select_top,
                                           flattened_counts,
+                                          argmax,
+                                          cache_cut,
                                           cache_gather,
                                           cache_append,
                                           [] { return cache_attention(1); },

@@ -43,7 +43,7 @@ def main():
     figures = {f["operator"]: f for f in map(json.loads, done.stdout.splitlines())}
     table(figures)
     if options.record:
-        lines = [f' "{name}": ' + json.dumps({key: f[key] for key in GUARDED})
+        lines = [f' "{name}": ' + json.dumps({k: v for k, v in f.items() if k != "operator"})
                  for name, f in sorted(figures.items())]
         RECORDED.write_text("{\n" + ",\n".join(lines) + "\n}\n")
     recorded = json.loads(RECORDED.read_text())

@@ -7,6 +7,7 @@
 
 #include "kernels/ptx/machine.h"
 #include "kernels/ptx/number.h"
+#include "kernels/ptx/operands.h"
 
 namespace kvbench::ptx {
 namespace {
@@ -216,12 +217,7 @@ Run run_of(const std::string& to, const std::string& from) {
 }  // namespace
 
 void decode_conversion(const std::string& opcode, Instruction& i) {
-  std::vector<std::string> parts;
-  for (size_t at = 0; at != std::string::npos;) {
-    const size_t dot = opcode.find('.', at);
-    parts.push_back(opcode.substr(at, dot == std::string::npos ? dot : dot - at));
-    at = dot == std::string::npos ? dot : dot + 1;
-  }
+  const std::vector<std::string> parts = split_opcode(opcode);
   static const std::unordered_map<std::string, Mode> modes = {
       {"rn", kNearest},     {"rz", kZero},     {"rm", kTowardLow}, {"rp", kTowardHigh},
       {"rni", kIntNearest}, {"rzi", kIntZero}, {"rmi", kIntDown},  {"rpi", kIntUp}};

@@ -61,6 +61,15 @@ __global__ void shared_behind_the_end(Arguments a) {
   a.out[threadIdx.x] = dynamic[threadIdx.x + (kPlanted ? 1 : 0)];
 }
 
+template <bool kPlanted>
+__global__ void shared_array_into_the_next(Arguments a) {
+  __shared__ float first[128], second[128];
+  second[threadIdx.x] = a.in[threadIdx.x];
+  first[threadIdx.x + (kPlanted ? a.counters[0] + 1 : a.counters[0])] = a.in[threadIdx.x];
+  __syncthreads();
+  a.out[threadIdx.x] = first[127 - threadIdx.x] + second[127 - threadIdx.x];
+}
+
 // A pointer to a thread's own variable is worth nothing in another thread.
 template <bool kPlanted>
 __global__ void local_of_another_thread(Arguments a) {
@@ -341,6 +350,7 @@ const std::vector<Defect>& defects() {
       DEFECT(uninitialised_global, "uninitialised read", 1, 256, 0),
       DEFECT(uninitialised_shared, "uninitialised read", 1, 128, 0),
       DEFECT(shared_behind_the_end, "out of bounds", 1, 64, 256),
+      DEFECT(shared_array_into_the_next, "out of bounds", 1, 128, 0),
       DEFECT(local_of_another_thread, "wild pointer", 1, 32, 0),
       DEFECT(shared_without_barrier, "race in a block", 1, 128, 0),
       DEFECT(shared_reused_without_barrier, "race in a block", 1, 128, 0),

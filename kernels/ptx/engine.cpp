@@ -70,14 +70,13 @@ Engine::Loaded& Engine::load(int index) {
   auto module = std::make_shared<Module>(parse(loaded.text));
   for (const Variable& v : module->variables) {
     if (v.space == Space::kShared) continue;
-    uint8_t* at = arena_.allocate(std::max(v.bytes, 1U), v.name);
+    uint8_t* at = arena_.allocate_variable(std::max(v.bytes, 1U), v.name);
     if (at == nullptr) throw PtxError("no memory for " + v.name);
     std::memset(at, 0, v.bytes);
-    std::memcpy(at, v.initial.data(), std::min<size_t>(v.initial.size(), v.bytes));
+    std::copy_n(v.initial.begin(), std::min<size_t>(v.initial.size(), v.bytes), at);
     std::memset(arena_.state(reinterpret_cast<uint64_t>(at)), kWritten, v.bytes);
     loaded.symbols[v.name] = reinterpret_cast<uint64_t>(at);
   }
-  arena_.keep();
   loaded.module = std::move(module);
   return loaded;
 }

@@ -32,9 +32,10 @@ uint32_t special_value(const Machine& m, uint32_t thread, const std::string& nam
   if (name == "%lanemask_gt") return ~((2U << lane) - 1);
   if (name == "%lanemask_ge") return ~((1U << lane) - 1);
   if (name == "%dynamic_smem_size") {
-    return static_cast<uint32_t>(m.shared.size()) - m.program.shared_bytes;
+    return static_cast<uint32_t>(m.shared.size()) - m.program.shared_span;
   }
-  return static_cast<uint32_t>(m.shared.size());  // %total_smem_size
+  return static_cast<uint32_t>(m.shared.size()) - m.program.shared_span +
+         m.program.shared_bytes;  // %total_smem_size
 }
 
 }  // namespace
@@ -51,8 +52,12 @@ Machine::Machine(Program& p, Arena& a, Dim grid_dim, Dim block_dim, uint32_t dyn
       global_shift(shift_of(p.global_granule)),
       shared_shift(shift_of(p.shared_granule)) {
   const uint32_t n_warps = (n_threads + kLanes - 1) / kLanes;
-  shared.resize(p.shared_bytes + dynamic_shared_bytes);
-  shared_state.resize(shared.size());
+  shared.resize(p.shared_span + dynamic_shared_bytes);
+  shared_fresh.resize(shared.size(), kAllocated);
+  std::fill_n(shared_fresh.begin(), p.shared_span, kNowhere);
+  for (size_t n = 0; n < p.shared.size(); ++n) {
+    std::fill_n(shared_fresh.begin() + p.shared_at[n], p.shared[n].bytes, kAllocated);
+  }
   shared_cells.resize((shared.size() >> shared_shift) + 1);
   shared_atomics.resize(shared_cells.size());
   local.resize(uint64_t{n_warps} * kLanes * p.local_bytes);
@@ -87,7 +92,7 @@ void Machine::start_block() {
   first_shared = first_access + static_cast<uint32_t>(log.size());
   barrier_time = ++clock;
   std::fill(shared.begin(), shared.end(), 0xff);
-  std::fill(shared_state.begin(), shared_state.end(), kAllocated);
+  shared_state = shared_fresh;
   std::fill(local.begin(), local.end(), 0xff);
   barriers = {};
   for (auto& row : seen) std::fill(row.begin(), row.end(), barrier_time - 1);

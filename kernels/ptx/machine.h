@@ -53,9 +53,9 @@ struct Allocation {
 class Arena {
  public:
   Arena();
-  uint8_t* allocate(uint64_t bytes, const std::string& name);  // nullptr: none left
-  bool free(void* pointer);                                    // false: not an allocation
-  void keep();  // what is allocated by now stays for good (module variables)
+  uint8_t* allocate(uint64_t bytes);                                    // nullptr: none left
+  bool free(void* pointer);                                             // false: not an allocation
+  uint8_t* allocate_variable(uint64_t bytes, const std::string& name);  // of a module, for good
   bool contains(uint64_t address, uint64_t bytes) const {
     return address - base() < kBytes && bytes <= kBytes - (address - base());
   }
@@ -78,7 +78,10 @@ class Arena {
   Cell* cells_;
   Accessors* atomics_;
   uint32_t* stamps_;
-  uint64_t top_ = 4096, kept_ = 4096, n_ = 0, live_ = 0;
+  uint8_t* place(uint64_t& top, uint64_t end, uint64_t bytes, const std::string& name);
+
+  static constexpr uint64_t kVariables = uint64_t{16} << 20;  // they lie in front
+  uint64_t variables_top_ = 4096, top_ = kVariables, n_ = 0, live_ = 0;
   std::map<uint64_t, Allocation> allocations_;  // by offset
 };
 
@@ -152,6 +155,7 @@ struct Machine {
 
   // ---- memory
   void access(Warp& warp, Request& request);
+  std::string describe_shared(uint64_t address) const;
   void mark_write(Warp& warp, int lane, uint32_t shared_address, uint32_t bytes);
   const Access& log_of(Reference r) const { return log[(r >> 5) - first_access]; }
   bool ordered(const Warp& warp, int lane, Reference earlier) const;
@@ -168,7 +172,7 @@ struct Machine {
   std::mt19937_64 random;
   uint32_t n_threads, block_index = 0;
   Dim block_at;
-  std::vector<uint8_t> shared, shared_state;
+  std::vector<uint8_t> shared, shared_state, shared_fresh;  // states now, and as a block begins
   std::vector<Cell> shared_cells;
   std::vector<Accessors> shared_atomics;
   std::unordered_map<const Accessors*, std::vector<Reference>> exact;

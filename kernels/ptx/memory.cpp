@@ -35,37 +35,40 @@ Arena::Arena()
       atomics_(reserve<Accessors>(kBytes)),
       stamps_(reserve<uint32_t>(kBytes / 32 * 4)) {}
 
-uint8_t* Arena::allocate(uint64_t bytes, const std::string& name) {
-  if (live_ == 0 && top_ - kept_ > (uint64_t{64} << 20)) {
-    allocations_.erase(allocations_.lower_bound(kept_), allocations_.end());
-    std::memset(states_ + kept_, kNowhere, top_ - kept_);
-    top_ = kept_;
-  }
-  if (bytes > kBytes - kRedZone - top_) return nullptr;
-  const uint64_t offset = top_;
-  allocations_[offset] = {bytes, true, name.empty() ? "allocation " + std::to_string(n_++) : name};
+uint8_t* Arena::place(uint64_t& top, uint64_t end, uint64_t bytes, const std::string& name) {
+  if (bytes > kBytes || top + bytes + 2 * kRedZone > end) return nullptr;
+  const uint64_t offset = top;
+  allocations_[offset] = {bytes, true, name};
   std::memset(memory_ + offset, 0xff, bytes);
   std::memset(states_ + offset, kAllocated, bytes);
-  top_ = (offset + bytes + 2 * kRedZone - 1) / kRedZone * kRedZone;
-  ++live_;
+  top = (offset + bytes + 2 * kRedZone - 1) / kRedZone * kRedZone;
   return memory_ + offset;
+}
+
+uint8_t* Arena::allocate(uint64_t bytes) {
+  if (live_ == 0 && top_ - kVariables > (uint64_t{64} << 20)) {
+    allocations_.erase(allocations_.lower_bound(kVariables), allocations_.end());
+    std::memset(states_ + kVariables, kNowhere, top_ - kVariables);
+    top_ = kVariables;
+  }
+  uint8_t* at = place(top_, kBytes, bytes, "allocation " + std::to_string(n_++));
+  if (at != nullptr) ++live_;
+  return at;
+}
+
+uint8_t* Arena::allocate_variable(uint64_t bytes, const std::string& name) {
+  return place(variables_top_, kVariables, bytes, name);
 }
 
 bool Arena::free(void* pointer) {
   const uint64_t offset = static_cast<uint8_t*>(pointer) - memory_;
   const auto found = allocations_.find(offset);
-  if (found == allocations_.end() || !found->second.live) return false;
+  if (offset < kVariables || found == allocations_.end() || !found->second.live) return false;
   found->second.live = false;
   std::memset(states_ + offset, kFreed, found->second.bytes);
   std::memset(memory_ + offset, 0xff, found->second.bytes);
   --live_;
   return true;
-}
-
-void Arena::keep() {
-  if (live_ == 0) return;
-  kept_ = top_;
-  live_ = 0;
 }
 
 void Arena::forget_accesses() {
@@ -144,9 +147,7 @@ void Machine::access(Warp& warp, Request& request) {
     uint64_t offset;
     if (space == Space::kShared) {
       if (address + bytes > shared.size() || address >= shared.size()) {
-        report("out of bounds", warp, lane,
-               "byte " + std::to_string(address) + " of " + std::to_string(shared.size()) +
-                   " of shared memory");
+        report("out of bounds", warp, lane, describe_shared(address));
         continue;
       }
       states = shared_state.data() + address;
@@ -175,8 +176,7 @@ void Machine::access(Warp& warp, Request& request) {
              : (states[0] & kFreed) != 0 || (states[bytes - 1] & kFreed) != 0 ? "use after free"
                                                                               : "out of bounds",
              warp, lane,
-             space == Space::kShared ? "byte " + std::to_string(address) + " of shared memory"
-                                     : arena.describe(address));
+             space == Space::kShared ? describe_shared(address) : arena.describe(address));
       if (!there) {
         request.pointer[lane] = nullptr;
         continue;
@@ -196,6 +196,22 @@ void Machine::access(Warp& warp, Request& request) {
     }
     if (write) std::memset(states, kWritten, bytes);
   }
+}
+
+// "byte 4 of s (128 bytes)", "0 bytes behind the end of s (128 bytes)"
+std::string Machine::describe_shared(uint64_t address) const {
+  std::string name = "the dynamic shared memory";
+  uint64_t at = program.shared_span, bytes = shared.size() - program.shared_span;
+  for (size_t n = 0; n < program.shared.size() && address < program.shared_span; ++n) {
+    if (address < program.shared_at[n] && n > 0) break;
+    name = program.shared[n].name;
+    at = program.shared_at[n];
+    bytes = program.shared[n].bytes;
+  }
+  name += " (" + std::to_string(bytes) + " bytes)";
+  if (address < at) return "before " + name;
+  if (address < at + bytes) return "byte " + std::to_string(address - at) + " of " + name;
+  return std::to_string(address - at - bytes) + " bytes behind the end of " + name;
 }
 
 // cp.async lands: a write by the lane that waited.

@@ -16,6 +16,7 @@ inline constexpr uint32_t kAll = 0xffffffffU;
 // Registers and constants of a warp lie in slots of 64 bytes: 32 lanes of 2, 4 or 8 bytes. A
 // predicate is one word, a bit a lane.
 inline constexpr uint32_t kSlotBytes = 64;
+inline constexpr uint32_t kSharedGap = 128;  // between shared variables; leaves banks as they are
 
 struct Warp;
 struct Instruction;
@@ -67,7 +68,6 @@ struct Instruction {
   uint32_t n_arguments = 0;
   std::vector<uint32_t> table;  // targets of a branch table; offsets of a call's parameters
   const Statement* statement = nullptr;
-  const Module* module = nullptr;
 };
 
 struct Constant {
@@ -96,7 +96,10 @@ struct Program {
   std::vector<Special> specials;
   std::vector<Variable> parameters;
   uint32_t parameter_bytes = 0;
-  uint32_t shared_bytes = 0;  // static
+  uint32_t shared_bytes = 0;     // static, as a device counts them
+  std::vector<Variable> shared;  // static; they lie at these places, with gaps between them:
+  std::vector<uint32_t> shared_at;
+  uint32_t shared_span = 0;  // where the dynamic ones begin
   uint32_t local_bytes = 0;
   uint32_t max_threads = 0;
   uint32_t global_granule = 16, shared_granule = 16;  // smallest access in bytes: a shadow cell

@@ -206,7 +206,7 @@ const char* cudaGetErrorString(cudaError_t error) {
 const char* cudaGetErrorName(cudaError_t error) { return cudaGetErrorString(error); }
 
 cudaError_t cudaMalloc(void** pointer, size_t bytes) {
-  *pointer = bytes == 0 ? nullptr : Engine::get().arena().allocate(bytes, "");
+  *pointer = bytes == 0 ? nullptr : Engine::get().arena().allocate(bytes);
   return *pointer == nullptr && bytes != 0 ? fail(cudaErrorMemoryAllocation) : cudaSuccess;
 }
 // The host may write it at any time, so that none of it counts as unwritten.

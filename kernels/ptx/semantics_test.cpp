@@ -761,5 +761,58 @@ TEST(Semantics, OfEveryTypedOpcode) {
   EXPECT_GT(cases.size(), 600U);
 }
 
+// Narrow loads extend by their type, whatever the register; stores keep the low bits.
+TEST(Semantics, OfLoadsAndStores) {
+  struct Move {
+    std::string type, width;
+  };
+  std::vector<Move> moves;
+  for (const char* type : {"u8", "s8", "b8", "u16", "s16", "b16", "u32", "s32", "b32", "f32", "u64",
+                           "s64", "b64", "f64"}) {
+    for (const char* width : {"h", "w", "d"}) {
+      if (type_bytes(type) <= type_bytes(*width == 'h' ? "b16" : *width == 'w' ? "b32" : "b64")) {
+        moves.push_back({type, width});
+      }
+    }
+  }
+  std::string text = ".version 9.0\n.target sm_80\n.address_size 64\n";
+  for (size_t n = 0; n < moves.size(); ++n) {
+    const auto& [type, width] = moves[n];
+    const std::string wide =
+        width == "d"
+            ? "mov.b64 %d1, %d0;"
+            : std::string("cvt.u64.") + (width == "h" ? "u16" : "u32") + " %d1, %" + width + "0;";
+    text += ".visible .entry m" + std::to_string(n) + R"((.param .u64 in, .param .u64 out)
+{
+  .reg .b16 %h<2>; .reg .b32 %w<4>; .reg .b64 %d<4>;
+  ld.param.u64 %d2, [in];
+  ld.param.u64 %d3, [out];
+)" + "  ld.global." +
+            type + " %" + width + "0, [%d2];\n  " + wide +
+            "\n  st.global.u64 [%d3], %d1;\n  st.global." + type + " [%d3+8], %" + width +
+            "0;\n  ret;\n}\n";
+  }
+  const int module = Engine::get().add_module(text);
+  constexpr uint64_t kValue = 0x9182a3b4c5d6e7f8;
+  TestArray in(std::vector<uint64_t>{kValue});
+  for (size_t n = 0; n < moves.size(); ++n) {
+    const auto& [type, width] = moves[n];
+    TestArray out(std::vector<uint64_t>{0, 0});
+    uint64_t from = reinterpret_cast<uint64_t>(in.data());
+    uint64_t to = reinterpret_cast<uint64_t>(out.data());
+    void* arguments[] = {&from, &to};
+    ASSERT_EQ(Engine::get().launch(module, "m" + std::to_string(n), {1, 1, 1}, {1, 1, 1}, 0,
+                                   48 * 1024, arguments),
+              LaunchResult::kOk);
+    const int bits = 8 * static_cast<int>(type_bytes(type));
+    const int register_bits = width == "h" ? 16 : width == "w" ? 32 : 64;
+    const Int value = integer(kValue, bits, type[0] == 's');
+    const auto got = out.read();
+    EXPECT_EQ(got[0], low_bits(static_cast<uint64_t>(value), register_bits))
+        << type << ' ' << width;
+    EXPECT_EQ(got[1], low_bits(kValue, bits)) << type << ' ' << width;
+  }
+}
+
 }  // namespace
 }  // namespace kvbench::ptx

@@ -1,12 +1,12 @@
 """Registers, spills, shared memory and occupancy of the CUDA kernels, as ptxas reported them.
 
-    python resources.py build/cuda             a Markdown table; 1 when a kernel has grown
-    python resources.py build/cuda --record    takes what is there now as what is allowed
-    python resources.py --occupancy PROGRAM    our occupancy against cuda_occupancy.h
+    python resources.py build/cuda/*.o            a Markdown table; 1 when a kernel has grown
+    python resources.py build/cuda/*.o --record   takes what is there now as what is allowed
+    python resources.py --occupancy PROGRAM       our occupancy against cuda_occupancy.h
 
 A kernel fails that has no launch bounds, spills registers on sm_80 or sm_90, uses more registers
-there than recorded.json allows, or is not recorded. Records are kept by version of PTX, which is
-that of the compiler: another compiler's registers are not compared. PROGRAM is occupancy.cpp.
+there than recorded.json allows, or is not recorded. The record is of one compiler, known by its
+version of PTX: another's registers are not compared. PROGRAM is occupancy.cpp.
 """
 
 import argparse
@@ -65,12 +65,12 @@ def short_name(name):
     return name.split("(")[0]
 
 
-def read_kernels(folder):
+def read_kernels(objects):
     """By "operator: kernel" its threads and archs, by arch what it uses; and the version of PTX."""
     kernels, versions = {}, set()
-    for log in sorted(folder.glob("*.ptxas")):
-        operator = log.name.removesuffix("_cuda.o.ptxas")
-        code = log.with_suffix("").read_bytes()  # an object, its PTX in plain text
+    for path in sorted(objects):
+        operator = path.name.removesuffix("_cuda.o")
+        code = path.read_bytes()  # its PTX in plain text
         versions.update(re.findall(rb"\.version (\d+\.\d+)", code))
         threads = {
             name.decode(): int(x) * int(y) * int(z)
@@ -78,7 +78,8 @@ def read_kernels(folder):
                 rb"\.entry (\w+)\([^)]*\)\s*\.maxntid (\d+), (\d+), (\d+)", code
             )
         }
-        entries = re.split(r"Compiling entry function '", log.read_text())[1:]
+        log = path.with_name(path.name + ".ptxas").read_text()
+        entries = re.split(r"Compiling entry function '", log)[1:]
         mangled = [re.match(r"(\w+)' for '(\w+)'", entry).groups() for entry in entries]
         for entry, (symbol, arch), name in zip(entries, mangled, demangle(m for m, _ in mangled)):
             stack, stores, loads = map(
@@ -98,7 +99,7 @@ def read_kernels(folder):
                 "shared": int(shared[1]) if shared else 0,
             }
     if len(versions) != 1:
-        sys.exit(f"{folder}: expected objects with PTX of one version, got {sorted(versions)}")
+        sys.exit(f"expected objects with PTX of one version, got {sorted(versions)}")
     return kernels, versions.pop().decode()
 
 
@@ -146,18 +147,14 @@ def findings(kernels, allowed):
         yield f"{name}: recorded, but there is no such kernel"
 
 
-def record(recorded, version, kernels):
-    recorded[version] = {
-        name: {arch: kernel["archs"][arch]["registers"] for arch in GUARDED}
-        for name, kernel in sorted(kernels.items())
-    }
+def record(version, kernels):
     lines = [
-        f' "{ptx}": {{\n'
-        + ",\n".join(f"  {json.dumps(name)}: {json.dumps(of)}" for name, of in by_name.items())
-        + "\n }"
-        for ptx, by_name in sorted(recorded.items())
+        f"  {json.dumps(name)}: "
+        + json.dumps({arch: kernel["archs"][arch]["registers"] for arch in GUARDED})
+        for name, kernel in sorted(kernels.items())
     ]
-    RECORDED.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    text = ",\n".join(lines)
+    RECORDED.write_text(f'{{\n "ptx": "{version}",\n "registers": {{\n{text}\n }}\n}}\n')
 
 
 def check_occupancy(program):
@@ -187,20 +184,21 @@ def check_occupancy(program):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("folder", nargs="?", type=pathlib.Path, help="objects and what ptxas said")
+    parser.add_argument("objects", nargs="*", type=pathlib.Path, help="beside what ptxas said")
     parser.add_argument("--record", action="store_true", help="rewrites recorded.json")
     parser.add_argument("--occupancy", metavar="PROGRAM", help="compares with cuda_occupancy.h")
     options = parser.parse_args()
     if options.occupancy:
         return check_occupancy(options.occupancy)
-    kernels, version = read_kernels(options.folder)
-    recorded = json.loads(RECORDED.read_text()) if RECORDED.exists() else {}
+    kernels, version = read_kernels(options.objects)
     if options.record:
-        record(recorded, version, kernels)
+        record(version, kernels)
+    recorded = json.loads(RECORDED.read_text())
     print(table(kernels))
-    if version not in recorded:
-        print(f"registers are not compared: none recorded of PTX {version}")
-    wrong = list(findings(kernels, recorded.get(version)))
+    compares = version == recorded["ptx"]
+    if not compares:
+        print(f"registers are of PTX {version}, recorded ones of {recorded['ptx']}: not compared")
+    wrong = list(findings(kernels, recorded["registers"] if compares else None))
     if wrong:
         print("\n".join(["", *wrong, "a growth that is meant is taken with --record"]))
     return bool(wrong)

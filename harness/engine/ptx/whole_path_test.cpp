@@ -2,10 +2,14 @@
 // counts, selection, compaction, a question and decode steps of a tiny model, on tensors that lie
 // in the PTX engine's memory. What is kept and said must be what the CPU's operators make of it.
 #include <ATen/ATen.h>
+#include <ATen/record_function.h>
 #include <c10/core/CPUAllocator.h>
 #include <cuda_runtime_api.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+
+#include <atomic>
+#include <set>
 
 #include "harness/config/policy_yaml.h"
 #include "harness/engine/compress.h"
@@ -106,6 +110,7 @@ class WholePath : public testing::Test {
   static void SetUpTestSuite() {
     static KernelMemory memory;
     c10::SetCPUAllocator(&memory, 1);
+    model();
   }
 };
 
@@ -153,6 +158,100 @@ TEST_F(WholePath, EveryPreset) {
     ++n_run;
   }
   EXPECT_GT(n_run, 10);
+}
+
+// What a device would have to do: our kernels, and LibTorch's operators that are no mere views or
+// allocations; and how often the host would wait for it.
+struct Work {
+  uint64_t launches = 0, waits = 0;
+};
+
+template <class F>
+Work count_work(F&& body) {
+  static std::atomic<uint64_t> n_operators, n_reads;
+  static const std::set<std::string> kFree = {"aten::view",       "aten::narrow",
+                                              "aten::slice",      "aten::select",
+                                              "aten::transpose",  "aten::t",
+                                              "aten::permute",    "aten::expand",
+                                              "aten::as_strided", "aten::unsqueeze",
+                                              "aten::squeeze",    "aten::flatten",
+                                              "aten::unflatten",  "aten::reshape",
+                                              "aten::unbind",     "aten::chunk",
+                                              "aten::split",      "aten::empty",
+                                              "aten::empty_like", "aten::empty_strided",
+                                              "aten::resize_",    "aten::contiguous",
+                                              "aten::to",         "aten::is_nonzero",
+                                              "aten::item",       "aten::_reshape_alias",
+                                              "aten::detach",     "aten::alias",
+                                              "aten::lift_fresh", "aten::linear",
+                                              "aten::matmul",     "aten::_to_copy",
+                                              "aten::clone",      "aten::cat",
+                                              "aten::stack",      "aten::arange"};
+  n_operators = n_reads = 0;
+  const auto handle =
+      at::addGlobalCallback(at::RecordFunctionCallback([](const at::RecordFunction& f)
+                                                           -> std::unique_ptr<at::ObserverContext> {
+                              const std::string name = f.name();
+                              if (name == "aten::_local_scalar_dense") ++n_reads;
+                              if (name.starts_with("aten::") && !kFree.contains(name))
+                                ++n_operators;
+                              return nullptr;
+                            }).scopes({at::RecordScope::FUNCTION}));
+  const uint64_t launches = ptx::launches(), synchronised = ptx::synchronisations();
+  const int64_t waits = n_host_waits();
+  runs_kernels = true;
+  body();
+  runs_kernels = false;
+  at::removeCallback(handle);
+  return {ptx::launches() - launches + n_operators,
+          ptx::synchronisations() - synchronised + n_reads +
+              static_cast<uint64_t>(n_host_waits() - waits)};
+}
+
+// A step of S sequences: as many launches as of one.
+TEST_F(WholePath, LaunchesOfAStepDoNotGrow) {
+  const Policy policy(parse_policy_text("{scorer: keydiff, allocator: uniform}"));
+  const auto work_of = [&](size_t n_sequences) {
+    std::vector<PolicyAtRatio> asked(n_sequences, {&policy, 0.5});
+    Compressed compressed = compress_context(model(), some_tokens(kTokens), asked, {});
+    std::vector<KvCache*> caches;
+    for (auto& cut : compressed.caches) caches.push_back(cut.cache.get());
+    DecodeBatch batch(caches);
+    runs_kernels = true;
+    batch.reserve(4);
+    runs_kernels = false;
+    const at::Tensor tokens = at::full({static_cast<int64_t>(n_sequences), 1}, 5, at::kLong);
+    return count_work([&] { model().extend(tokens, batch); });
+  };
+  const Work one = work_of(1), five = work_of(5);
+  EXPECT_EQ(one.launches, five.launches);
+  const auto n_layers = static_cast<uint64_t>(model().config().n_layers);
+  constexpr uint64_t kAround = 20;  // tokens and positions, angles, the last norm and the head
+  EXPECT_LE(five.launches, 12 * n_layers + kAround);
+  RecordProperty("launches_of_a_step", std::to_string(five.launches));
+}
+
+// The host learns what a context's policies keep at once, however many there are; an allocator that
+// spans layers asks for itself.
+TEST_F(WholePath, AContextIsWaitedForOnce) {
+  std::vector<Policy> policies;
+  for (const char* text :
+       {"{scorer: keydiff, allocator: uniform}", "{scorer: snapkv, allocator: ada}",
+        "{scorer: knorm, allocator: pyramid}", "{scorer: h2o, allocator: ada}",
+        "{scorer: expected_attention, allocator: uniform}"}) {
+    policies.emplace_back(parse_policy_text(text));
+  }
+  std::vector<PolicyAtRatio> asked;
+  for (const Policy& policy : policies) {
+    for (const double ratio : {0.3, 0.8}) asked.push_back({&policy, ratio});
+  }
+  const Work work = count_work([&] { compress_context(model(), some_tokens(kTokens), asked, {}); });
+  EXPECT_LE(work.waits, 5u);
+  const Policy global(parse_policy_text("{scorer: keydiff, allocator: global}"));
+  asked.push_back({&global, 0.5});
+  const Work spanning =
+      count_work([&] { compress_context(model(), some_tokens(kTokens), asked, {}); });
+  EXPECT_LE(spanning.waits, work.waits + 1);
 }
 
 }  // namespace
