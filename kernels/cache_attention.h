@@ -24,8 +24,8 @@ struct CacheAttention {
   const void* query = nullptr;  // [S, m, Hq, d] contiguous, in the cache's dtype as out
   void* out = nullptr;          // [S, m, Hq, d]
 
-  // How CUDA shares out the cache's rows (decode_plan.h). Without: a head is one share, which is
-  // enough for a block of tokens.
+  // How CUDA shares out the cache's rows (decode_plan.h), of a window those in it. Without: a head
+  // is one share, which is enough for a block of tokens.
   const DecodeItem* items = nullptr;     // [n_items]
   const int32_t* first_items = nullptr;  // [S * H + 1]
   int64_t n_items = 0;
@@ -44,7 +44,9 @@ void cache_attention_reference(const CacheAttention& op);
 void cache_attention_cpu(const CacheAttention& op);
 
 // Reads each key and value once for every 8 query rows of a KV head, a GQA group of up to 8 in
-// decode. The order of the sums follows the plan. head_dim: a multiple of 8 up to 256.
+// decode; of more than 16 rows in 16 bits without a plan once for every 64, by tensor cores, with
+// weights rounded to the dtype. The order of the sums follows the plan. head_dim: a multiple of 8
+// up to 256.
 size_t cache_attention_workspace_bytes(const CacheAttention& op);
 CudaStatus cache_attention_cuda(const CacheAttention& op, CudaStream stream);
 

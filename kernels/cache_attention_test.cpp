@@ -101,12 +101,14 @@ void run(Inputs& in, std::vector<float>& result, int64_t grown = 0) {
   result = decode(out.read(), in.of.dtype);
 }
 
-// Sums of up to some hundred terms in another order, and one rounding of the result.
+// Sums of up to some hundred terms in another order, and one rounding of the result. Tensor cores,
+// for many tokens, want the weights of values of size 1 rounded too.
 void expect_reference(const Case& c) {
   Inputs in(c);
   std::vector<float> got;
   run(in, got);
-  expect_near(got, reference(in), 2 * rounding(c.dtype), 1e-5);
+  const bool rounds = kTestsCuda && c.dtype != DType::kFloat32 && c.n_tokens * c.group > 16;
+  expect_near(got, reference(in), 2 * rounding(c.dtype), rounds ? rounding(c.dtype) : 1e-5);
 }
 
 // Heads of one row, of a tile less one, of several tiles and shares, all different; sizes that have
@@ -134,6 +136,14 @@ TEST(CacheAttention, BlockOfTokensEqualsTheReference) {
   }
   expect_reference({{{5, 64}, {90, 131}}, 5, 3, 64, 0, kDTypes[0], 12});
   expect_reference({{{50}}, 20, 4, 16});
+  // Heads of two tiles of query rows, in a window, and whose size is none of the kernels'.
+  for (const int64_t window : {0, 17, 40}) {
+    expect_reference({{{30, 64}, {95, 131}}, 30, 3, 64, window, kDTypes[1]});
+    expect_reference({{{77}}, 20, 1, 16, window, kDTypes[2]});
+  }
+  for (const int64_t head_dim : {80, 88, 96, 256}) {
+    expect_reference({{{33, 70}}, 9, 2, head_dim, 0, kDTypes[1]});
+  }
 }
 
 // Windows below the new tokens, of a tile, across tiles, and longer than any head.
