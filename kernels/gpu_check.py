@@ -414,6 +414,27 @@ class FlattenedCounts(Operator):
 
 
 @operator
+class ArgmaxLowest(Operator):
+    name = "argmax_lowest"
+    dtypes = (FLOAT32,)
+
+    def cases(self, dtype):
+        yield (randn(1, 1),)
+        yield (randn(3, 31),)
+        yield (torch.randint(-5, 5, (4, 70001), device=device) / 2,)  # ties
+        with_nan = randn(3, 3000)
+        with_nan[1, 2999] = torch.nan
+        yield (with_nan,)
+
+    def expected(self, logits):
+        lowest = logits.double().sort(dim=-1, descending=True, stable=True).indices[:, 0]
+        return lowest.where(~logits.isnan().any(-1), -1)
+
+    def large(self, dtype, ragged):
+        return (randn(16, 128256 if device.type == "cuda" else 4096),)
+
+
+@operator
 class CacheAttention(Operator):
     name = "cache_attention"
     ragged = True

@@ -31,7 +31,8 @@ Selected run(const std::vector<float>& scores, const std::vector<int32_t>& count
   } else {
     TestArray in(scores);
     TestArray of_heads(counts);
-    TestArray<int32_t> positions(room), offsets(counts.size() + 1), invalid(counts.size());
+    TestArray positions(std::vector<int32_t>(room, -1));  // the operator may leave some
+    TestArray<int32_t> offsets(counts.size() + 1), invalid(counts.size());
     op.scores = in.data();
     op.counts = of_heads.data();
     op.positions = positions.data();

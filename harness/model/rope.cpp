@@ -108,7 +108,8 @@ RopeAngles rope_angles(const at::Tensor& positions, const at::Tensor& inverse_fr
                        double attention_factor) {
   const at::Tensor where = positions.to(at::kCPU).contiguous();
   const int64_t S = where.size(0), m = where.size(1), pairs = inverse_frequencies.size(-1);
-  const at::Tensor frequencies = inverse_frequencies.to(at::kCPU).expand({S, pairs}).contiguous();
+  const at::Tensor frequencies = inverse_frequencies.to(at::kCPU).contiguous();
+  const bool of_sequences = frequencies.dim() == 2;
   RopeAngles angles = {at::empty({S, m, 1, pairs}, at::kFloat),
                        at::empty({S, m, 1, pairs}, at::kFloat)};
   const auto* position = where.const_data_ptr<int64_t>();
@@ -117,7 +118,7 @@ RopeAngles rope_angles(const at::Tensor& positions, const at::Tensor& inverse_fr
   auto* sin = angles.sin.mutable_data_ptr<float>();
   const auto factor = static_cast<float>(attention_factor);
   for (int64_t row = 0; row < S * m; ++row) {
-    const float* of_sequence = frequency + row / m * pairs;
+    const float* of_sequence = frequency + (of_sequences ? row / m * pairs : 0);
     for (int64_t i = 0; i < pairs; ++i) {
       const double angle = static_cast<float>(position[row]) * of_sequence[i];
       cos[row * pairs + i] = static_cast<float>(std::cos(angle)) * factor;

@@ -55,7 +55,7 @@ inline void compare(Warp& w, const Instruction& i, uint32_t mask, F f) {
   for (int l = 0; l < kLanes; ++l) bits |= static_cast<uint32_t>(f(a[l], b[l])) << l;
   uint32_t opposite = ~bits;
   if (i.mode != 0) {
-    const uint32_t c = *w.at<uint32_t>(i.r[4]) ^ (i.saturate ? kAll : 0);  // saturate: !c
+    const uint32_t c = *w.at<uint32_t>(i.r[4]) ^ (i.negated ? kAll : 0);
     const auto join = [&](uint32_t x) { return i.mode == 1 ? x & c : i.mode == 2 ? x | c : x ^ c; };
     bits = join(bits);
     opposite = join(opposite);

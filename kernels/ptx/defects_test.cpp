@@ -73,6 +73,11 @@ TEST(Runtime, Misuse) {
   EXPECT_NE(cudaFree(array.data() + 1), cudaSuccess);
   EXPECT_EQ(take_findings().size(), 3U);
   cudaGetLastError();
+  TestArray<float> unwritten(4);
+  EXPECT_EQ(unwritten.read().size(), 4U);
+  const auto findings = take_findings();
+  ASSERT_EQ(findings.size(), 1U);
+  EXPECT_EQ(findings[0].check, "unwritten result");
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 namespace kvbench::ptx {
 
 std::string Finding::text() const {
+  if (kernel.empty()) return check + ": " + detail;
   std::string text = check + " in " + kernel + " at " + place + " `" + instruction + "`";
   if (!other_place.empty()) {
     text += ", earlier access at " + other_place + " `" + other_instruction + "`";

@@ -400,7 +400,7 @@ void Machine::release(uint32_t id) {
   const Instruction& i = program.code[barriers[id].code];
   uint32_t n_true = 0;  // of bar.red's predicate
   const auto votes = [&](const Warp& w, const Instruction& at) {
-    return *w.at<uint32_t>(at.r[3]) ^ (at.saturate ? kAll : 0);
+    return *w.at<uint32_t>(at.r[3]) ^ (at.negated ? kAll : 0);
   };
   if (i.mode != 0) {
     for (const Warp& w : warps) {

@@ -99,7 +99,6 @@ struct AsyncCopy {
   uint32_t to = 0;
   uint64_t from = 0;
   uint8_t bytes = 0, source_bytes = 0;
-  uint32_t code = 0;
 };
 
 struct Warp {
@@ -122,8 +121,7 @@ struct Warp {
 
 struct Barrier {
   uint32_t arrived = 0, expected = 0;  // threads; expected 0: all of the block
-  uint32_t code = 0;
-  bool all = true;
+  uint32_t code = 0;                   // of the first one to arrive
 };
 
 // A warp's request to memory.

@@ -225,7 +225,7 @@ void run_copy_async(Warp& w, const Instruction& i, uint32_t mask) {
     if (w.copies[lane].empty()) w.copies[lane].emplace_back();
     const bool refused = source_bytes[lane] > 0 && from.pointer[lane] == nullptr;
     w.copies[lane].back().push_back(
-        {address, from.address[lane], i.bytes, refused ? uint8_t{0} : source_bytes[lane], w.pc});
+        {address, from.address[lane], i.bytes, refused ? uint8_t{0} : source_bytes[lane]});
   }
 }
 

@@ -93,7 +93,7 @@ class Opcode {
     i.r[3] = o.slot(a[2], bytes_of(widths[2]));
     if (i.mode != 0) {
       i.r[4] = o.slot(a[3], 0);
-      i.saturate = a[3].negated;
+      i.negated = a[3].negated;
     }
     i.run = found->second.run;
   }
@@ -197,11 +197,9 @@ class Opcode {
     memory_modifiers(parts);
     settle_space(o.address(a.at(1), i));
     data_registers(a[0]);
-    i.count = Count::kLoad;
     i.run = run_load;
     if (i.space == Space::kParameter) {
       i.run = run_load_parameter;
-      i.count = Count::kOther;
       if (i.address_bytes != 8) o.unknown();
     }
     note_granule(uint32_t{i.bytes} * i.parts);
@@ -213,7 +211,6 @@ class Opcode {
     data_registers(a.at(1));
     if (i.space == Space::kParameter || i.space == Space::kConstant) o.unknown();
     i.run = run_store;
-    i.count = Count::kStore;
     note_granule(uint32_t{i.bytes} * i.parts);
   }
 
@@ -283,7 +280,6 @@ class Opcode {
       i.bytes = static_cast<uint8_t>(a.at(2).number);
       if (a.size() > 3) i.r[2] = o.slot(a[3], 4);
       i.run = run_copy_async;
-      i.count = Count::kLoad;
       o.program.global_granule = std::min<uint32_t>(o.program.global_granule, i.bytes);
       o.program.shared_granule = std::min<uint32_t>(o.program.shared_granule, i.bytes);
     }
@@ -332,7 +328,7 @@ class Opcode {
       i.r[2] = o.slot(a[0], i.mode == 1 ? 4 : 0);
       i.r[0] = o.slot(a[1], 4);
       i.r[3] = o.slot(a[2], 0);
-      i.saturate = a[2].negated;
+      i.negated = a[2].negated;
     } else {
       o.unknown();
     }
@@ -361,7 +357,7 @@ class Opcode {
                                  : kBallot;
     i.r[0] = o.slot(a.at(0), i.mode == kBallot ? 4 : 0);
     i.r[1] = o.slot(a.at(1), 0);
-    i.saturate = a[1].negated;
+    i.negated = a[1].negated;
     i.members = o.slot(a.at(2), 4);
     i.flow = Flow::kWarpWide;
     i.run = run_vote;
@@ -418,7 +414,6 @@ class Opcode {
     i.members = o.constant(kAll, 4);
     i.flow = Flow::kWarpWide;
     i.run = run_load_matrix;
-    i.count = Count::kLoad;
     note_granule(16);
   }
 

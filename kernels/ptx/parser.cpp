@@ -56,7 +56,7 @@ std::vector<Token> tokens_of(std::string_view text) {
 
 class Parser {
  public:
-  explicit Parser(std::string_view text) : text_(text), tokens_(tokens_of(text)) {}
+  explicit Parser(std::string_view text) : tokens_(tokens_of(text)) {}
 
   Module run() {
     while (at_ < tokens_.size()) top_level();
@@ -397,7 +397,6 @@ class Parser {
     return a;
   }
 
-  std::string_view text_;
   std::vector<Token> tokens_;
   size_t at_ = 0;
   Module module_;

@@ -41,8 +41,6 @@ enum class Count : uint8_t {
   kShuffle,
   kBarrier,
   kAtomic,
-  kLoad,
-  kStore,
 };
 
 struct Instruction {
@@ -62,7 +60,8 @@ struct Instruction {
   bool is_signed = false, is_float = false;
   bool non_coherent = false;  // ld.global.nc
   uint8_t mode = 0;           // meaning depends on `run`
-  bool saturate = false;
+  bool saturate = false;      // of a conversion
+  bool negated = false;       // the predicate among its operands
   Count count = Count::kOther;
   uint8_t flops = 0;  // of a lane
   uint32_t n_arguments = 0;
@@ -171,6 +170,6 @@ enum Atomic : uint8_t {
 };
 enum Shuffle : uint8_t { kUp, kDown, kButterfly, kIndex };
 enum Vote : uint8_t { kAny, kEvery, kUniform, kBallot };
-enum MatrixElement : uint8_t { kF16, kBF16, kTF32 };
+enum MatrixElement : uint8_t { kF16, kBF16 };
 
 }  // namespace kvbench::ptx

@@ -68,10 +68,9 @@ std::string_view ptx_of(const void* fat_binary_wrapper) {
   return {};
 }
 
-void misuse(const std::string& detail) {
+void misuse(const std::string& detail, const char* check = "runtime misused") {
   Finding f;
-  f.check = "runtime misused";
-  f.place = "host";
+  f.check = check;
   f.detail = detail;
   f.count = 1;
   Engine::get().finding(std::move(f));
@@ -121,6 +120,12 @@ cudaError_t copy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind) 
     if (const int64_t n = all(source, kvbench::ptx::kAllocated); n >= 0) {
       misuse("a copy from " + arena.describe(source + static_cast<uint64_t>(n)));
       return fail(cudaErrorInvalidValue);
+    }
+  }
+  if (from_device && !to_device) {
+    if (const int64_t n = all(source, kvbench::ptx::kWritten); n >= 0) {
+      misuse("the host copies " + arena.describe(source + static_cast<uint64_t>(n)),
+             "unwritten result");
     }
   }
   std::memmove(to, from, bytes);

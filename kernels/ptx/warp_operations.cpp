@@ -78,7 +78,7 @@ void run_shuffle(Warp& w, const Instruction& i, uint32_t mask) {
 
 // r: d, a (a predicate).
 void run_vote(Warp& w, const Instruction& i, uint32_t mask) {
-  const uint32_t votes = *w.at<uint32_t>(i.r[1]) ^ (i.saturate ? kAll : 0);  // saturate: !a
+  const uint32_t votes = *w.at<uint32_t>(i.r[1]) ^ (i.negated ? kAll : 0);
   by_members(w, i, mask, [&](uint32_t here) {
     const uint32_t yes = votes & here;
     if (i.mode == kBallot) {

@@ -130,18 +130,16 @@ def findings(kernels, allowed):
     for name, kernel in sorted(kernels.items()):
         if kernel["threads"] is None:
             yield f"{name}: no launch bounds"
+        if allowed is not None and name not in allowed:
+            yield f"{name}: not recorded"
         for arch in GUARDED:
             used = kernel["archs"].get(arch)
             if used is None:
                 continue
             if used["spill"]:
                 yield f"{name}: {used['spill']} bytes spilled on {arch}"
-            if allowed is None:
-                continue
-            recorded = allowed.get(name, {}).get(arch)
-            if recorded is None:
-                yield f"{name}: no registers recorded for {arch}"
-            elif used["registers"] > recorded:
+            recorded = (allowed or {}).get(name, {}).get(arch, used["registers"])
+            if used["registers"] > recorded:
                 yield f"{name}: {used['registers']} registers on {arch}, recorded {recorded}"
     for name in sorted((allowed or {}).keys() - kernels.keys()):
         yield f"{name}: recorded, but there is no such kernel"
@@ -200,7 +198,7 @@ def main():
         print(f"registers are of PTX {version}, recorded ones of {recorded['ptx']}: not compared")
     wrong = list(findings(kernels, recorded["registers"] if compares else None))
     if wrong:
-        print("\n".join(["", *wrong, "a growth that is meant is taken with --record"]))
+        print("\n".join(["", *wrong, "what is meant is taken with --record"]))
     return bool(wrong)
 
 
