@@ -5,6 +5,7 @@
 // computed once more.
 #include <algorithm>
 #include <limits>
+#include <type_traits>
 #include <vector>
 
 #include "kernels/attention_column_sums.h"
@@ -101,9 +102,15 @@ class ColumnSums {
                        block.head * op_.keys.head_stride + first * op_.keys.row_stride;
     for (int64_t t = 0; t < n; t += kTile) {
       const int64_t count = std::min(kTile, n - t);
-      load_keys(rows + t * op_.keys.row_stride, count, keys.data());
-      multiply<false>(keys.data(), op_.head_dim, count, queries_.data(), rows_, op_.head_dim, rows_,
-                      weights + t * rows_, rows_);
+      const Storage* from = rows + t * op_.keys.row_stride;
+      if constexpr (std::is_same_v<Storage, float>) {
+        multiply<false>(from, op_.keys.row_stride, count, queries_.data(), rows_, op_.head_dim,
+                        rows_, weights + t * rows_, rows_);
+      } else {
+        load_keys(from, count, keys.data());
+        multiply<false>(keys.data(), op_.head_dim, count, queries_.data(), rows_, op_.head_dim,
+                        rows_, weights + t * rows_, rows_);
+      }
     }
     mask(block, first, n, weights);
     for (int64_t r = 0; r < rows_; r += kLanes) {
