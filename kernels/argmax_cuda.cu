@@ -80,7 +80,7 @@ CudaStatus argmax_cuda(const Argmax& op, CudaStream stream) {
   auto* best_of = static_cast<Candidate*>(op.workspace);
   const auto pieces = static_cast<unsigned>(n_pieces(op)), rows = static_cast<unsigned>(op.n_rows);
   const dim3 grid(pieces, rows);
-  if (op.n_columns % Pack<float>::kSize == 0 && reinterpret_cast<uintptr_t>(op.logits) % 16 == 0) {
+  if (op.n_columns % Pack<float>::kSize == 0 && are_aligned(op.logits)) {
     best_of_piece_kernel<true><<<grid, kThreads, 0, stream>>>(op, best_of);
   } else {
     best_of_piece_kernel<false><<<grid, kThreads, 0, stream>>>(op, best_of);

@@ -200,9 +200,8 @@ void launch(const AttentionColumnSums& op, CudaStream stream) {
 
 // Packs of 16 bytes are whole and aligned.
 bool has_packs(const HeadRows& rows, const AttentionColumnSums& op) {
-  const int64_t pack = 16 / element_bytes(op.dtype);
-  return op.head_dim % pack == 0 && rows.head_stride % pack == 0 && rows.row_stride % pack == 0 &&
-         reinterpret_cast<uintptr_t>(rows.data) % 16 == 0;
+  const int64_t bytes = element_bytes(op.dtype);
+  return op.head_dim * bytes % 16 == 0 && has_packs(rows, bytes);
 }
 
 }  // namespace

@@ -31,10 +31,8 @@ __global__ void __launch_bounds__(kThreads) cache_append_kernel(CacheAppend op) 
 }
 
 bool has_packs(const TokenRows& rows, int64_t element_bytes) {
-  return (reinterpret_cast<uintptr_t>(rows.data) | (rows.sequence_stride * element_bytes) |
-          (rows.token_stride * element_bytes) | (rows.head_stride * element_bytes)) %
-             16 ==
-         0;
+  return kvbench::has_packs(rows.data, element_bytes,
+                            {rows.sequence_stride, rows.token_stride, rows.head_stride});
 }
 
 }  // namespace
@@ -44,11 +42,8 @@ CudaStatus cache_append_cuda(const CacheAppend& op, CudaStream stream) {
   if (cache.n_sequences > 65535) return cudaErrorInvalidValue;
   if (cache.n_sequences * cache.n_kv_heads * op.n_tokens * cache.head_dim == 0) return cudaSuccess;
   const int64_t bytes = element_bytes(cache.dtype);
-  const bool packed =
-      cache.head_dim * bytes % 16 == 0 && has_packs(op.keys, bytes) &&
-      has_packs(op.values, bytes) &&
-      (reinterpret_cast<uintptr_t>(cache.keys) | reinterpret_cast<uintptr_t>(cache.values)) % 16 ==
-          0;
+  const bool packed = cache.head_dim * bytes % 16 == 0 && has_packs(op.keys, bytes) &&
+                      has_packs(op.values, bytes) && are_aligned(cache.keys, cache.values);
   const dim3 grid(static_cast<unsigned>(cache.n_kv_heads),
                   static_cast<unsigned>(cache.n_sequences));
   if (packed) {

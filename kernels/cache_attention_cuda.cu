@@ -48,8 +48,6 @@ void launch(const CacheAttention& op, CudaStream stream) {
   merge_shares_kernel<T><<<grid, kThreads, 0, stream>>>(op, partials);
 }
 
-bool is_aligned(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer) % 16 == 0; }
-
 }  // namespace
 
 size_t cache_attention_workspace_bytes(const CacheAttention& op) {
@@ -61,8 +59,8 @@ CudaStatus cache_attention_cuda(const CacheAttention& op, CudaStream stream) {
   const RaggedCache& cache = op.cache;
   if (cache.n_sequences * op.n_heads * op.n_tokens == 0) return cudaSuccess;
   if (cache.head_dim % 8 != 0 || cache.head_dim > kMaxHeadDim ||
-      op.n_heads % cache.n_kv_heads != 0 || query_rows(op) > 65535 || !is_aligned(cache.keys) ||
-      !is_aligned(cache.values) || !is_aligned(op.query) || !is_aligned(op.workspace)) {
+      op.n_heads % cache.n_kv_heads != 0 || query_rows(op) > 65535 ||
+      !are_aligned(cache.keys, cache.values, op.query, op.workspace)) {
     return cudaErrorInvalidValue;
   }
   with_cuda_element(cache.dtype, [&](auto element) {

@@ -84,9 +84,7 @@ CudaStatus cache_cut_cuda(const CacheCut& op, CudaStream stream) {
   const auto blocks = static_cast<unsigned>(max((op.n_positions + kThreads - 1) / kThreads, 1L));
   source_rows_kernel<<<blocks, kThreads, 0, stream>>>(op);
   if (op.n_positions * op.head_dim > 0) {
-    const bool packed =
-        op.head_dim * op.element_bytes % 16 == 0 &&
-        (reinterpret_cast<uintptr_t>(op.keys) | reinterpret_cast<uintptr_t>(op.values)) % 16 == 0;
+    const bool packed = op.head_dim * op.element_bytes % 16 == 0 && are_aligned(op.keys, op.values);
     packed ? move_rows<int4>(op, stream) : move_rows<uint16_t>(op, stream);
   }
   return cudaGetLastError();

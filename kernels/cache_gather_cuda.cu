@@ -37,13 +37,6 @@ __global__ void __launch_bounds__(kThreads) cache_gather_kernel(CacheGather op, 
   }
 }
 
-bool has_packs(const HeadRows& rows, int64_t element_bytes) {
-  return (reinterpret_cast<uintptr_t>(rows.data) | (rows.head_stride * element_bytes) |
-          (rows.row_stride * element_bytes)) %
-             16 ==
-         0;
-}
-
 template <class Unit>
 void launch(const CacheGather& op, CudaStream stream) {
   const int64_t n = op.n_rows * op.head_dim * op.element_bytes / int64_t{sizeof(Unit)};
@@ -57,11 +50,8 @@ CudaStatus cache_gather_cuda(const CacheGather& op, CudaStream stream) {
   const int64_t bytes = op.element_bytes;
   if (op.n_kv_heads > kMostHeads || (bytes != 2 && bytes != 4)) return cudaErrorInvalidValue;
   if (op.n_rows * op.head_dim == 0) return cudaSuccess;
-  const bool packed =
-      op.head_dim * bytes % 16 == 0 && has_packs(op.keys, bytes) && has_packs(op.values, bytes) &&
-      (reinterpret_cast<uintptr_t>(op.out_keys) | reinterpret_cast<uintptr_t>(op.out_values)) %
-              16 ==
-          0;
+  const bool packed = op.head_dim * bytes % 16 == 0 && has_packs(op.keys, bytes) &&
+                      has_packs(op.values, bytes) && are_aligned(op.out_keys, op.out_values);
   packed ? launch<int4>(op, stream) : launch<uint16_t>(op, stream);
   return cudaGetLastError();
 }

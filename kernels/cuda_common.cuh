@@ -6,6 +6,7 @@
 #include <cuda_runtime.h>
 
 #include <cstdint>
+#include <initializer_list>
 
 #include "kernels/ragged_cache.h"
 
@@ -50,6 +51,24 @@ __device__ inline Pack<T> load_pack(const T* from) {
 template <class T>
 __device__ inline void store_pack(const Pack<T>& pack, T* to) {
   *reinterpret_cast<int4*>(to) = *reinterpret_cast<const int4*>(&pack);
+}
+
+// Whether accesses of 16 bytes may begin there.
+template <class... T>
+bool are_aligned(const T*... pointers) {
+  return ((reinterpret_cast<uintptr_t>(pointers) % 16 == 0) && ...);
+}
+
+// The same of every row's begin, strides in elements.
+inline bool has_packs(const void* data, int64_t element_bytes,
+                      std::initializer_list<int64_t> strides) {
+  bool fine = are_aligned(data);
+  for (const int64_t stride : strides) fine = fine && stride * element_bytes % 16 == 0;
+  return fine;
+}
+
+inline bool has_packs(const HeadRows& rows, int64_t element_bytes) {
+  return has_packs(rows.data, element_bytes, {rows.head_stride, rows.row_stride});
 }
 
 // Of all 32 lanes, in every lane. One order of the sum whatever the schedule.

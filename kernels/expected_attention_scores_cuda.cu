@@ -134,7 +134,7 @@ size_t expected_attention_scores_workspace_bytes(const ExpectedAttentionScores& 
 CudaStatus expected_attention_scores_cuda(const ExpectedAttentionScores& op, CudaStream stream) {
   if (!has_packed_rows(op.keys, op.head_dim, op.dtype) ||
       (op.use_vnorm && !has_packed_rows(op.values, op.head_dim, op.dtype)) ||
-      reinterpret_cast<uintptr_t>(op.quadratic) % 16 != 0 || op.n_sink >= op.n_rows) {
+      !are_aligned(op.quadratic) || op.n_sink >= op.n_rows) {
     return cudaErrorInvalidValue;
   }
   const int64_t n = op.n_rows - op.first();

@@ -48,9 +48,7 @@ template <class T, GatedActivation::Kind kKind>
 void launch(const GatedActivation& op, CudaStream stream) {
   const auto* gate_up = static_cast<const T*>(op.gate_up);
   auto* out = static_cast<T*>(op.out);
-  const bool packed =
-      op.n_columns % Pack<T>::kSize == 0 &&
-      (reinterpret_cast<uintptr_t>(gate_up) | reinterpret_cast<uintptr_t>(out)) % 16 == 0;
+  const bool packed = op.n_columns % Pack<T>::kSize == 0 && are_aligned(gate_up, out);
   const int64_t n = op.n_rows * op.n_columns / (packed ? Pack<T>::kSize : 1);
   const auto blocks = static_cast<unsigned>(min((n + kThreads - 1) / kThreads, int64_t{1} << 16));
   if (packed) {

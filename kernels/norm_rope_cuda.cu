@@ -95,19 +95,12 @@ __global__ void __launch_bounds__(kThreads)
   store(turned, (is_query ? queries : keys) + out * sizes.head_dim, column, half_dim);
 }
 
-bool is_aligned(const void* p) { return reinterpret_cast<uintptr_t>(p) % 16 == 0; }
-
 }  // namespace
 
 CudaStatus norm_rope_cuda(const NormRope& op, CudaStream stream) {
   constexpr int64_t kMaxHeadDim = 2 * kQuad * kWarp;
-  bool aligned = true;
-  for (const void* p :
-       {op.qkv, op.query_weight, op.key_weight, static_cast<const void*>(op.cos),
-        static_cast<const void*>(op.sin), static_cast<const void*>(op.queries),
-        static_cast<const void*>(op.keys), static_cast<const void*>(op.normed_queries)}) {
-    aligned = aligned && is_aligned(p);
-  }
+  const bool aligned = are_aligned(op.qkv, op.query_weight, op.key_weight, op.cos, op.sin,
+                                   op.queries, op.keys, op.normed_queries);
   if (!aligned || op.head_dim <= 0 || op.head_dim > kMaxHeadDim || op.head_dim % 8 != 0 ||
       op.row_stride % 8 != 0 || (op.query_weight == nullptr) != (op.key_weight == nullptr) ||
       (op.weight_dtype != op.dtype && op.weight_dtype != DType::kFloat32)) {

@@ -65,7 +65,7 @@ void launch(const ProjectedValueNorms& op, CudaStream stream) {
 
 CudaStatus projected_value_norms_cuda(const ProjectedValueNorms& op, CudaStream stream) {
   if ((op.p != 1 && op.p != 2) || !has_packed_rows(op.values, op.head_dim, op.dtype) ||
-      reinterpret_cast<uintptr_t>(op.output_weight) % 16 != 0) {
+      !are_aligned(op.output_weight)) {
     return cudaErrorInvalidValue;
   }
   if (op.n_heads * op.n_rows == 0) return cudaSuccess;

@@ -61,14 +61,12 @@ __global__ void __launch_bounds__(kMaxThreads)
   }
 }
 
-bool is_aligned(const void* p) { return reinterpret_cast<uintptr_t>(p) % 16 == 0; }
-
 }  // namespace
 
 CudaStatus rms_norm_cuda(const RmsNorm& op, CudaStream stream) {
   const int64_t n_packs = op.n_columns * element_bytes(op.dtype) / 16;
-  if (op.n_columns % 8 != 0 || n_packs > kHeld * kMaxThreads || !is_aligned(op.x) ||
-      !is_aligned(op.weight) || !is_aligned(op.residual) || !is_aligned(op.out) ||
+  if (op.n_columns % 8 != 0 || n_packs > kHeld * kMaxThreads ||
+      !are_aligned(op.x, op.weight, op.residual, op.out) ||
       (op.weight_dtype != op.dtype && op.weight_dtype != DType::kFloat32)) {
     return cudaErrorInvalidValue;
   }

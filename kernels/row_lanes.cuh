@@ -11,10 +11,8 @@ inline constexpr int kMaxHeadDim = 256;
 
 // What the kernels below read: whole packs at aligned addresses.
 inline bool has_packed_rows(const HeadRows& rows, int64_t head_dim, DType dtype) {
-  const int64_t bytes = element_bytes(dtype);
   return head_dim > 0 && head_dim <= kMaxHeadDim && head_dim % 8 == 0 &&
-         reinterpret_cast<uintptr_t>(rows.data) % 16 == 0 && rows.head_stride * bytes % 16 == 0 &&
-         rows.row_stride * bytes % 16 == 0;
+         has_packs(rows, element_bytes(dtype));
 }
 
 // What a lane holds of one row.

@@ -6,7 +6,6 @@
 #include <limits>
 
 #include "kernels/attention_column_sums_torch.h"
-#include "kernels/window_scores_torch.h"
 
 namespace kvbench {
 at::Tensor window_attention(const LayerView& layer, int64_t window) {
@@ -25,11 +24,6 @@ at::Tensor window_attention(const LayerView& layer, int64_t window) {
 
 at::Tensor latest_queries(const LayerView& layer, int64_t n) {
   return layer.queries.narrow(1, layer.queries.size(1) - n, n);
-}
-
-at::Tensor window_votes(const LayerView& layer, int64_t window) {
-  return window_scores(latest_queries(layer, window), layer.keys, layer.attention_scale, "max",
-                       /*kernel=*/1, "pool_first", "none");
 }
 
 at::Tensor last_attention(const LayerView& layer) {

@@ -13,9 +13,6 @@ at::Tensor window_attention(const LayerView& layer, int64_t window);
 // The last n queries, [Hq, n, d].
 at::Tensor latest_queries(const LayerView& layer, int64_t n);
 
-// The mean of that attention over the window, [Hq, T - window].
-at::Tensor window_votes(const LayerView& layer, int64_t window);
-
 // Attention of the last query to every token, its own included, float32 [Hq, T].
 at::Tensor last_attention(const LayerView& layer);
 

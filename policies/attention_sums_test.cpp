@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "kernels/window_scores_torch.h"
 #include "policies/scorers/testing.h"
 
 namespace kvbench {
@@ -12,7 +13,8 @@ TEST(AttentionSums, WindowVotesOfPlainWeights) {
   const at::Tensor weights = testing::attention_weights(layer);
   for (const int64_t window : {1, 7, 32}) {
     const int64_t n = 33 - window;
-    testing::expect_near(window_votes(layer, window),
+    testing::expect_near(window_scores(latest_queries(layer, window), layer.keys,
+                                       layer.attention_scale, "max", 1, "pool_first", "none"),
                          weights.narrow(1, n, window).narrow(2, 0, n).mean(1), 1e-6);
   }
 }

@@ -21,11 +21,11 @@ at::Tensor index_tensor(const std::vector<int64_t>& values, c10::Device device) 
 
 DecodeBatch::DecodeBatch(std::vector<KvCache*> caches) : caches_(std::move(caches)) {
   KVB_CHECK(!caches_.empty(), "a batch needs a sequence");
-  collect();
 }
 
 bool DecodeBatch::is_together(int64_t layer, int64_t n_tokens) const {
   const at::Tensor& shared = caches_[0]->layer(layer).keys;
+  KVB_CHECK(shared.defined(), "layer {} was never stored", layer);
   return std::all_of(caches_.begin(), caches_.end(), [&](const KvCache* cache) {
     const KvCache::Layer& of_cache = cache->layer(layer);
     return of_cache.keys.is_same(shared) && of_cache.has_room(n_tokens);
@@ -33,13 +33,13 @@ bool DecodeBatch::is_together(int64_t layer, int64_t n_tokens) const {
 }
 
 void DecodeBatch::reserve(int64_t n_tokens) {
-  bool moved = false;
+  bool is_new = !starts_.defined();
   for (int64_t l = 0; l < caches_[0]->n_layers(); ++l) {
     if (is_together(l, n_tokens)) continue;
     KvCache::move_together(caches_, l, n_tokens);
-    moved = true;
+    is_new = true;
   }
-  if (moved) collect();
+  if (is_new) collect();
 }
 
 // Starts and lengths as tensors: what the operators take.
@@ -49,7 +49,6 @@ void DecodeBatch::collect() {
   for (int64_t l = 0; l < n_layers; ++l) {
     for (const KvCache* cache : caches_) {
       const auto& layer = cache->layer(l);
-      KVB_CHECK(layer.keys.defined(), "layer {} was never stored", l);
       starts.insert(starts.end(), layer.starts.begin(), layer.starts.end());
       lengths.insert(lengths.end(), layer.lengths.begin(), layer.lengths.end());
     }

@@ -13,10 +13,6 @@ namespace {
 
 constexpr int64_t kGrowth = 64;  // tokens: an append is in place at least this often
 
-at::Tensor index_tensor(const std::vector<int64_t>& values, c10::Device device) {
-  return at::tensor(values, at::kLong).to(device);
-}
-
 }  // namespace
 
 int64_t KvCache::Layer::n_rows() const {
@@ -137,7 +133,9 @@ void KvCache::cut(int64_t index, const KeptTokens& kept_rows) {
     if (still < n_kept) {
       KVB_CHECK(rows[n_kept - 1] < layer.lengths[h] && std::is_sorted(rows, rows + n_kept),
                 "kept rows of KV head {} must ascend below {}", h, layer.lengths[h]);
-      const at::Tensor moved = index_tensor({rows + still, rows + n_kept}, layer.keys.device());
+      const at::Tensor moved =
+          at::tensor(std::vector<int64_t>(rows + still, rows + n_kept), at::kLong)
+              .to(layer.keys.device());
       for (const at::Tensor* buffer : {&layer.keys, &layer.values}) {
         const at::Tensor head = buffer->narrow(0, layer.starts[h], layer.lengths[h]);
         head.narrow(0, still, n_kept - still).copy_(head.index_select(0, moved));

@@ -20,6 +20,7 @@
 #include "harness/engine/fidelity.h"
 #include "harness/golden/golden.h"
 #include "harness/model/decoder.h"
+#include "kernels/window_scores_torch.h"
 #include "policies/attention_sums.h"
 #include "policies/weighting.h"
 
@@ -215,7 +216,10 @@ void expect_array(const Decoder& model, const Golden& golden, const std::string&
 TEST_F(PoliciesGolden, WindowAttention) {
   for_each_file([&](const Golden& golden) {
     expect_array(model(), golden, "scores/window32_attention_mean_over_queries", 1e-4,
-                 [](const LayerView& layer) { return window_votes(layer, 32); });
+                 [](const LayerView& layer) {
+                   return window_scores(latest_queries(layer, 32), layer.keys,
+                                        layer.attention_scale, "max", 1, "pool_first", "none");
+                 });
   });
 }
 
@@ -430,10 +434,9 @@ TEST_F(PoliciesGolden, ContinuationsOverTheCutCaches) {
     }
     const auto logits = model().prefill(golden.context, [&](const LayerView& layer) {
       for (size_t i = 0; i < groups.size(); ++i) {
-        caches[i].store(
-            layer.index, layer.keys, layer.values,
-            i == 0 ? keep_all(layer.n_kv_heads(), layer.n_tokens(), layer.keys.device())
-                   : as_selection(masks[i][layer.index]));
+        caches[i].store(layer.index, layer.keys, layer.values,
+                        i == 0 ? keep_all(layer.n_kv_heads(), layer.n_tokens(), layer.keys.device())
+                               : as_selection(masks[i][layer.index]));
       }
     });
     std::vector<GrowingCache> batch;

@@ -58,14 +58,6 @@ struct Made {
   std::string error;
 };
 
-// The model with its weights in the same memory.
-const Decoder& model() {
-  static const Decoder decoder(
-      std::filesystem::path(KVBENCH_TEST_ROOT) / "harness/model/testdata/llama31", at::kFloat,
-      at::kCPU);
-  return decoder;
-}
-
 Made run(const Policy& policy, double ratio, bool kernels) {
   runs_kernels = kernels;
   CompressOptions options;
@@ -73,13 +65,14 @@ Made run(const Policy& policy, double ratio, bool kernels) {
   options.seed = 7;
   at::manual_seed(5);
   options.importance =
-      at::rand({model().config().n_layers, model().config().n_kv_heads, kTokens}).unbind();
+      at::rand({tiny_model().config().n_layers, tiny_model().config().n_kv_heads, kTokens})
+          .unbind();
   Compressed compressed =
-      compress_context(model(), some_tokens(kTokens), {{&policy, ratio}}, options);
+      compress_context(tiny_model(), some_tokens(kTokens), {{&policy, ratio}}, options);
   CompressedCache& cut = compressed.caches[0];
   Made made = {cut.kept, cut.keep_counts, {}, cut.error};
   if (cut.error.empty()) {
-    const auto said = generate(model(), {cut.growing()}, {5, 6, 7}, {6, {}});
+    const auto said = generate(tiny_model(), {cut.growing()}, {5, 6, 7}, {6, {}});
     made.tokens = said[0].tokens;
     made.error = said[0].error;
   }
@@ -90,7 +83,7 @@ Made run(const Policy& policy, double ratio, bool kernels) {
 void expect_same(const std::string& text, double ratio) {
   SCOPED_TRACE(text);
   const Policy policy(parse_policy_text(text));
-  policy.validate(model().config().n_layers, model().config().n_kv_heads);
+  policy.validate(tiny_model().config().n_layers, tiny_model().config().n_kv_heads);
   const Made want = run(policy, ratio, /*kernels=*/false);
   const uint64_t before = ptx::launches();
   const Made got = run(policy, ratio, /*kernels=*/true);
@@ -110,7 +103,7 @@ class WholePath : public testing::Test {
   static void SetUpTestSuite() {
     static KernelMemory memory;
     c10::SetCPUAllocator(&memory, 1);
-    model();
+    tiny_model();  // its weights in the same memory
   }
 };
 
@@ -125,7 +118,7 @@ TEST_F(WholePath, EveryScorer) {
 }
 
 TEST_F(WholePath, EveryAllocator) {
-  const auto profile = write_test_profile("whole_path", model().config(), 2, 4);
+  const auto profile = write_test_profile("whole_path", tiny_model().config(), 2, 4);
   for (const auto& name : Registry<Allocator>::instance().names()) {
     Params params;
     Registry<Allocator>::instance().find(name).make(params);
@@ -150,7 +143,7 @@ TEST_F(WholePath, EveryPreset) {
   for (const auto& name : preset_names()) {
     try {
       Policy(parse_policy_text(name))
-          .validate(model().config().n_layers, model().config().n_kv_heads);
+          .validate(tiny_model().config().n_layers, tiny_model().config().n_kv_heads);
     } catch (const InputError&) {
       continue;
     }
@@ -213,7 +206,7 @@ TEST_F(WholePath, LaunchesOfAStepDoNotGrow) {
   const Policy policy(parse_policy_text("{scorer: keydiff, allocator: uniform}"));
   const auto work_of = [&](size_t n_sequences) {
     std::vector<PolicyAtRatio> asked(n_sequences, {&policy, 0.5});
-    Compressed compressed = compress_context(model(), some_tokens(kTokens), asked, {});
+    Compressed compressed = compress_context(tiny_model(), some_tokens(kTokens), asked, {});
     std::vector<KvCache*> caches;
     for (auto& cut : compressed.caches) caches.push_back(cut.cache.get());
     DecodeBatch batch(caches);
@@ -221,11 +214,11 @@ TEST_F(WholePath, LaunchesOfAStepDoNotGrow) {
     batch.reserve(4);
     runs_kernels = false;
     const at::Tensor tokens = at::full({static_cast<int64_t>(n_sequences), 1}, 5, at::kLong);
-    return count_work([&] { model().extend(tokens, batch); });
+    return count_work([&] { tiny_model().extend(tokens, batch); });
   };
   const Work one = work_of(1), five = work_of(5);
   EXPECT_EQ(one.launches, five.launches);
-  const auto n_layers = static_cast<uint64_t>(model().config().n_layers);
+  const auto n_layers = static_cast<uint64_t>(tiny_model().config().n_layers);
   constexpr uint64_t kAround = 20;  // tokens and positions, angles, the last norm and the head
   EXPECT_LE(five.launches, 12 * n_layers + kAround);
   RecordProperty("launches_of_a_step", std::to_string(five.launches));
@@ -245,12 +238,13 @@ TEST_F(WholePath, AContextIsWaitedForOnce) {
   for (const Policy& policy : policies) {
     for (const double ratio : {0.3, 0.8}) asked.push_back({&policy, ratio});
   }
-  const Work work = count_work([&] { compress_context(model(), some_tokens(kTokens), asked, {}); });
+  const Work work =
+      count_work([&] { compress_context(tiny_model(), some_tokens(kTokens), asked, {}); });
   EXPECT_LE(work.waits, 5u);
   const Policy global(parse_policy_text("{scorer: keydiff, allocator: global}"));
   asked.push_back({&global, 0.5});
   const Work spanning =
-      count_work([&] { compress_context(model(), some_tokens(kTokens), asked, {}); });
+      count_work([&] { compress_context(tiny_model(), some_tokens(kTokens), asked, {}); });
   EXPECT_LE(spanning.waits, work.waits + 1);
 }
 
