@@ -65,6 +65,12 @@ void KvCache::move_together(const std::vector<KvCache*>& caches, int64_t layer, 
   move(layers, std::max(n_tokens, kGrowth));
 }
 
+void KvCache::leave_shared_buffers() {
+  for (Layer& layer : layers_) {
+    if (layer.n_rows() < layer.keys.size(0)) move({&layer}, 0);
+  }
+}
+
 KvCache::KvCache(int64_t n_layers) : layers_(n_layers) {}
 
 void KvCache::store(int64_t index, const at::Tensor& keys, const at::Tensor& values,

@@ -48,6 +48,10 @@ class KvCache {
   // in place until it is full. When there is no memory for it all stay as they are.
   static void move_together(const std::vector<KvCache*>& caches, int64_t layer, int64_t n_tokens);
 
+  // Moves layers that share the buffers of a batch into ones of their own, so that the batch's can
+  // be let go.
+  void leave_shared_buffers();
+
   // Counts `n_tokens` appended tokens (the operators have written their rows).
   void advance(int64_t n_tokens);
 

@@ -11,6 +11,7 @@
 #include "harness/base/random.h"
 #include "harness/engine/compress.h"
 #include "harness/engine/decode.h"
+#include "harness/engine/generate.h"
 
 namespace kvbench {
 namespace {

@@ -10,7 +10,7 @@
 #include "harness/base/error.h"
 #include "harness/base/hash.h"
 #include "harness/engine/compress.h"
-#include "harness/engine/decode.h"
+#include "harness/engine/generate.h"
 #include "harness/model/prompt.h"
 
 namespace kvbench {
@@ -61,7 +61,8 @@ double percentile(std::vector<double> values, double share) {
 void measure(const Decoder& model, const Policy& policy, double ratio, const LatencyInput& input,
              LatencyRow& row) {
   const PeakMemory peak(model.device());
-  Compressed compressed = compress_context(model, input.context, {{&policy, ratio}}, {.timed = true});
+  Compressed compressed =
+      compress_context(model, input.context, {{&policy, ratio}}, {.timed = true});
   const CompressedCache& cut = compressed.caches[0];
   if (!cut.error.empty()) throw std::runtime_error(cut.error);
   const int64_t bytes_logical = cut.cache->bytes_logical();
