@@ -116,7 +116,9 @@ Estimate estimate_mean(const std::vector<Stratum>& strata) {
     over_df += variance * variance / df;
     all_df += df;
   }
-  if (!has_variance || std::isnan(estimate.mean)) return estimate;
+  const double satterthwaite = over_df > 0 ? variances * variances / over_df : all_df;
+  // Not finite: of one context, or of numbers that only a damaged file holds.
+  if (!has_variance || !std::isfinite(estimate.mean + satterthwaite)) return estimate;
   double squares = 0;
   estimate.variance = 0;
   for (const auto& [context, unit] : units) {
@@ -125,7 +127,6 @@ Estimate estimate_mean(const std::vector<Stratum>& strata) {
   }
   estimate.size = 1 / squares;
   estimate.n_varied = varied;
-  const double satterthwaite = over_df > 0 ? variances * variances / over_df : all_df;
   estimate.df = std::min(satterthwaite, static_cast<double>(units.size()) - 1);
   return estimate;
 }

@@ -32,6 +32,7 @@ TEST(Intervals, NothingAndOneCannotTell) {
     EXPECT_TRUE(std::isnan(one.high));
   }
   EXPECT_TRUE(std::isnan(scores({one_each({1, NAN, 3})}).low));
+  EXPECT_TRUE(std::isnan(scores({one_each({1, 1e200, 3})}).low));
 }
 
 Interval differences(const std::vector<double>& values) {
