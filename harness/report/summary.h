@@ -14,8 +14,8 @@ namespace kvbench {
 // samples that both answered; their number stands beside it where it is not n.
 std::vector<Grid> summary_grids(const std::vector<Block>& blocks);
 
-// The same for programs: a line per block, policy, ratio and task; then one of task "average",
-// whose n are sums over the tasks.
+// The same as a long table with intervals, for programs and for the page: a line per block, policy,
+// ratio and task; then one of task "average", whose n are sums over the tasks.
 Table summary_table(const std::vector<Block>& blocks);
 
 }  // namespace kvbench

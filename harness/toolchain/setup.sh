@@ -8,7 +8,7 @@
 #   setup.sh hub          what downloads models and data sets of the Hugging Face Hub by their names
 #   setup.sh parquet      what reads data sets in Parquet files
 #   setup.sh python       what `import torch` needs in the private Python, for the operators' test
-#   setup.sh plots        what report --plots draws with
+#   setup.sh plots        what report --plots and --html draw with
 # Every step is skipped when it is done, and can be repeated after it was interrupted. Versions are
 # pinned in versions.env; the system's Python is only used to make the private one.
 set -euo pipefail
@@ -173,9 +173,8 @@ python() {
 
 plots() {
   [ "$deps/stamps/plots" -nt "$here/versions.env" ] && return 0
-  say "installing matplotlib, pandas and h5py for the plots"
-  "$venv/bin/pip" install --quiet --disable-pip-version-check "numpy==$NUMPY_VERSION" \
-    "h5py==$H5PY_VERSION" "pandas==$PANDAS_VERSION" "matplotlib==$MATPLOTLIB_VERSION"
+  pip_install "numpy==$NUMPY_VERSION" "h5py==$H5PY_VERSION" \
+    "vl-convert-python==$VL_CONVERT_VERSION"
   touch "$deps/stamps/plots"
 }
 
