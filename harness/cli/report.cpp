@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <fstream>
+#include <optional>
 
 #include "harness/base/error.h"
 #include "harness/base/files.h"
@@ -102,17 +104,19 @@ void report_results(const Options& options, const std::vector<std::string>& file
     if (what.table.empty()) what.table = "targets";
   }
   const Report made = report({files.begin(), files.end()}, what);
+  std::optional<DataFile> data;
+  if (!options.plots.empty() || !options.html.empty()) {
+    data.emplace(page_data({files.begin(), files.end()}, options.regrade));
+  }
+  if (!options.plots.empty()) write_cells(options.plots, files);
+  if (!options.html.empty()) check_page(options.html);
   fmt::print("{}", made.text);
   if (what.format == Format::kCsv) {  // the other forms carry them at the top
     for (const auto& warning : made.warnings) fmt::print(stderr, "{}\n", warning);
   }
-  if (options.plots.empty() && options.html.empty()) return;
-  const DataFile data(page_data({files.begin(), files.end()}, options.regrade));
-  if (!options.plots.empty()) {
-    write_cells(options.plots, files);
-    draw("harness/report/plots.py", options.plots, {data.path()});
-  }
-  if (!options.html.empty()) draw("harness/report/page.py", options.html, {data.path()});
+  std::fflush(stdout);  // before the names that the scripts print
+  if (!options.plots.empty()) draw("harness/report/plots.py", options.plots, {data->path()});
+  if (!options.html.empty()) draw("harness/report/page.py", options.html, {data->path()});
 }
 
 void report_profiles(const Options& options, const std::vector<std::string>& files) {
@@ -159,11 +163,8 @@ void add_report(CLI::App& app) {
       throw_input_error("--format csv: {} is a results file and {} a profile: two tables",
                         results[0], profiles[0]);
     }
-    if (!options->html.empty()) {
-      if (!profiles.empty()) {
-        throw_input_error("--html: {} is a profile; a page is made of results files", profiles[0]);
-      }
-      check_page(options->html);
+    if (!options->html.empty() && !profiles.empty()) {
+      throw_input_error("--html: {} is a profile; a page is made of results files", profiles[0]);
     }
     if (!results.empty()) report_results(*options, results);
     if (!profiles.empty()) report_profiles(*options, profiles);

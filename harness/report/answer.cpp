@@ -36,20 +36,21 @@ std::string sample_count(const Choice& choice) {
   return fmt::format("n = {}{}", choice.n, contexts);
 }
 
-// "It keeps 20.0 % of the KV cache, 3.07 of 15.35 MiB. TPOT: 9.1 ms beside the full cache's 11.2,
-// TTFT 812 beside 790, at 1024 tokens."
-std::string cost(const Choice& choice, const std::optional<Choice>& full) {
-  std::string text =
-      fmt::format("It keeps {:.1f} % of the KV cache, {}{} MiB a sequence", 100 * choice.kept_ratio,
-                  mebibytes(choice.kv_bytes), full ? " of " + mebibytes(full->kv_bytes) : "");
-  if (std::isnan(choice.tpot_ms)) return text + "; its TPOT was not measured.";
-  const bool has_both = full && full->latency_tokens == choice.latency_tokens;
-  const auto beside = [&](double value) {
-    return has_both ? fmt::format(" beside the full cache's {:.1f}", value) : "";
+// "It keeps 20.0 % of the KV cache, 3.07 of 15.35 MiB a sequence; TPOT 9.123 ms beside the full
+// cache's 11.201, TTFT 812.0 ms beside the full cache's 790.1, at 1024 tokens."
+std::string cost(const Choice& choice, const Choice& full) {
+  const std::string kept =
+      fmt::format("It keeps {:.1f} % of the KV cache, {} of {} MiB a sequence",
+                  100 * choice.kept_ratio, mebibytes(choice.kv_bytes), mebibytes(full.kv_bytes));
+  if (std::isnan(choice.tpot_ms)) return kept + "; its TPOT was not measured.";
+  const bool has_both = full.latency_tokens == choice.latency_tokens;
+  const auto time = [&](double mine, double of_full, Style style) {
+    return shown(Value(mine), style) + " ms" +
+           (has_both ? " beside the full cache's " + shown(Value(of_full), style) : "");
   };
-  return text + fmt::format("; TPOT {:.1f} ms{}, TTFT {:.1f} ms{}, at {} tokens.", choice.tpot_ms,
-                            beside(has_both ? full->tpot_ms : NAN), choice.ttft_ms,
-                            beside(has_both ? full->ttft_ms : NAN), choice.latency_tokens);
+  return fmt::format("{}; TPOT {}, TTFT {}, at {} tokens.", kept,
+                     time(choice.tpot_ms, full.tpot_ms, Style::kFine),
+                     time(choice.ttft_ms, full.ttft_ms, Style::kScore), choice.latency_tokens);
 }
 
 // The policies at the ratio of `best` that are not worse for sure, sample by sample.
@@ -80,6 +81,51 @@ std::string without_full(const std::vector<const Choice*>& choices) {
   return text + ".";
 }
 
+// "snapkv at ratio 0.5 scores 85.0 [78.0, 91.0] (n = 100), -1.0 [-3.0, +1.0] to the full cache."
+std::string evidence(const Choice& choice) {
+  return fmt::format("{} scores {} ({}), {} to the full cache.", name(choice), shown(choice.score),
+                     sample_count(choice), shown(choice.difference, true));
+}
+
+std::string with_full(const std::vector<const Choice*>& choices, const Choice& full,
+                      const Block& block) {
+  const std::string level =
+      fmt::format("The full cache scores {} ({}).", shown(full.score), sample_count(full));
+  if (full.score.mean <= kMargin) {
+    return fmt::format("cannot tell. {} There is nothing to lose.", level);
+  }
+  const auto is_good = [](const Choice* choice) { return choice->difference.low >= -kMargin; };
+  const auto is_bad = [](const Choice* choice) { return choice->difference.high < -kMargin; };
+  const auto good = std::find_if(choices.begin(), choices.end(), is_good);
+  if (good != choices.end()) {
+    const Choice& best = **good;
+    const std::string rest =
+        fmt::format("{} {} {}{}", evidence(best), level, cost(best, full), rivals(best, block));
+    if (best.n_compared >= kFewestContexts) {
+      return fmt::format("{}. It loses at most {:.1f} points, within the {} allowed here. {}",
+                         name(best), std::max(0.0, -best.difference.low), kMargin, rest);
+    }
+    return fmt::format(
+        "cannot tell yet: on {} contexts a loss of more than {} points is not excluded, which "
+        "takes {} without any loss. So far {}",
+        best.n_compared, kMargin, kFewestContexts, rest);
+  }
+  const auto nearness = [](const Choice* choice) {
+    const double difference = choice->difference.mean;  // nan: no sample in common
+    return std::pair(std::isnan(difference) ? -HUGE_VAL : difference, choice->removed);
+  };
+  const Choice& nearest = **std::max_element(
+      choices.begin(), choices.end(),
+      [&](const Choice* a, const Choice* b) { return nearness(a) < nearness(b); });
+  const bool all_bad = std::all_of(choices.begin(), choices.end(), is_bad);
+  return fmt::format("{} {} Nearest: {} {}",
+                     all_bad ? fmt::format("none. Every choice loses more than {} points.", kMargin)
+                             : fmt::format("cannot tell. No choice is shown to lose at most {} "
+                                           "points; more samples narrow the intervals.",
+                                           kMargin),
+                     level, evidence(nearest), cost(nearest, full));
+}
+
 }  // namespace
 
 std::string answer(const Choices& choices) {
@@ -94,7 +140,7 @@ std::string answer(const Choices& choices) {
                                    ? ""
                                    : fmt::format(" {} of {} lack a task and are left out.",
                                                  n_left_out, choices.policies.size());
-  const bool has_full = choices.full && !std::isnan(choices.full->score.mean);
+  const bool has_full = choices.full.has_value() && !std::isnan(choices.full->score.mean);
   if (usable.empty()) {
     text += has_full ? fmt::format(
                            "only the full cache is complete, score {} ({}); nothing to "
@@ -105,35 +151,7 @@ std::string answer(const Choices& choices) {
   }
   if (!has_full) return text + without_full(usable) + left_out + failures;
 
-  const std::string full = fmt::format("the full cache scores {} ({})", shown(choices.full->score),
-                                       sample_count(*choices.full));
-  const auto is_good = [](const Choice* choice) { return choice->difference.low >= -kMargin; };
-  const auto is_bad = [](const Choice* choice) { return choice->difference.high < -kMargin; };
-  const auto good = std::find_if(usable.begin(), usable.end(), is_good);
-  if (good != usable.end()) {
-    const Choice& best = **good;
-    text += fmt::format(
-        "{}, which scores {} ({}). Against the full cache, {}: {}, so it loses at "
-        "most {:.1f} points, within the {} that are allowed here. {}",
-        name(best), shown(best.score), sample_count(best), shown(choices.full->score),
-        shown(best.difference, true), std::max(0.0, -best.difference.low), kMargin,
-        cost(best, choices.full));
-    text += rivals(best, *choices.block);
-  } else {
-    const bool all_bad = std::all_of(usable.begin(), usable.end(), is_bad);
-    const auto nearest =
-        std::max_element(usable.begin(), usable.end(), [](const Choice* a, const Choice* b) {
-          return std::pair(a->difference.mean, a->removed) <
-                 std::pair(b->difference.mean, b->removed);
-        });
-    text += all_bad ? fmt::format("none. Every policy loses more than {} points; ", kMargin)
-                    : fmt::format("cannot tell. No policy is shown to lose at most {} points; ",
-                                  kMargin);
-    text += fmt::format("{}. Nearest is {}, score {} ({}), {} against it. {}", full,
-                        name(**nearest), shown((*nearest)->score), sample_count(**nearest),
-                        shown((*nearest)->difference, true), cost(**nearest, choices.full));
-    if (!all_bad) text += " More samples narrow the interval.";
-  }
+  text += with_full(usable, *choices.full, *choices.block);
   if (usable.size() > 1) {
     text += fmt::format(
         " {} choices of policy and ratio were compared, each by its own 95 % "

@@ -25,7 +25,13 @@ std::string answers(Results file) {
   return text;
 }
 
-const std::vector<double> kRight(10, 100), kHalf = {100, 0, 100, 0, 100, 0, 100, 0, 100, 0};
+// Of 60 contexts each.
+const std::vector<double> kRight(60, 100), kWrong(60, 0);
+const std::vector<double> kHalf = [] {
+  std::vector<double> scores(60, 100);
+  for (size_t i = 0; i < scores.size(); i += 2) scores[i] = 0;
+  return scores;
+}();
 
 TEST(Answer, TakesTheSmallestBudgetThatIsShownToBeGoodEnough) {
   Results file = test_results::file("a.h5");
@@ -36,9 +42,10 @@ TEST(Answer, TakesTheSmallestBudgetThatIsShownToBeGoodEnough) {
   add(file, cell("t", "good", 0.9), kHalf);
   const std::string text = answers(file);
   EXPECT_TRUE(
-      text.starts_with("length 1024, compress context: good at ratio 0.8, which scores 100.0 "
-                       "[100.0, 100.0] (n = 10). Against the full cache, 100.0 [100.0, "
-                       "100.0]: +0.0 [+0.0, +0.0], so it loses at most 0.0 points"))
+      text.starts_with("length 1024, compress context: good at ratio 0.8. It loses at most "
+                       "0.0 points, within the 5 allowed here. good at ratio 0.8 scores "
+                       "100.0 [100.0, 100.0] (n = 60), +0.0 [+0.0, +0.0] to the full "
+                       "cache. The full cache scores 100.0 [100.0, 100.0] (n = 60). "))
       << text;
   EXPECT_TRUE(contains(text,
                        "It keeps 20.0 % of the KV cache, 1.00 of 1.00 MiB a sequence; its "
@@ -65,19 +72,21 @@ TEST(Answer, ComparesAllTasksTogether) {
     add(file, cell(task, "two", 0.5), task[0] == 't' ? kRight : kHalf);
   }
   const std::string text = answers(file);
-  EXPECT_TRUE(contains(text, "one at ratio 0.5, which scores 100.0 [100.0, 100.0] (n = 20)"))
-      << text;
+  EXPECT_TRUE(contains(text, "one at ratio 0.5 scores 100.0 [100.0, 100.0] (n = 120)")) << text;
   EXPECT_FALSE(contains(text, "cannot be told from")) << text;
 }
 
 TEST(Answer, CannotTellFromAWideInterval) {
   Results file = test_results::file("a.h5");
+  std::vector<double> most = kRight;
+  for (size_t i = 0; i < 4; ++i) most[i] = 0;
   add(file, cell("t", "full", 0), kRight);
-  add(file, cell("t", "one", 0.5), {100, 100, 100, 100, 100, 100, 100, 100, 100, 0});
+  add(file, cell("t", "one", 0.5), most);
   const std::string text = answers(file);
-  EXPECT_TRUE(contains(text, "cannot tell. No policy is shown to lose at most 5 points")) << text;
-  EXPECT_TRUE(contains(text, "Nearest is one at ratio 0.5, score 90.0")) << text;
-  EXPECT_TRUE(contains(text, "More samples narrow the interval.")) << text;
+  EXPECT_TRUE(
+      contains(text, "cannot tell. No choice is shown to lose at most 5 points; more samples"))
+      << text;
+  EXPECT_TRUE(contains(text, "Nearest: one at ratio 0.5 scores 93.3")) << text;
   EXPECT_FALSE(contains(text, "choices of policy")) << text;  // there is one
 }
 
@@ -85,11 +94,31 @@ TEST(Answer, SaysThatEveryPolicyLoses) {
   Results file = test_results::file("a.h5");
   add(file, cell("t", "full", 0), kRight);
   add(file, cell("t", "one", 0.5), kHalf);
-  add(file, cell("t", "one", 0.8), std::vector<double>(10, 0));
+  add(file, cell("t", "one", 0.8), kWrong);
   const std::string text = answers(file);
-  EXPECT_TRUE(contains(text, "none. Every policy loses more than 5 points")) << text;
-  EXPECT_TRUE(contains(text, "Nearest is one at ratio 0.5, score 50.0")) << text;
-  EXPECT_FALSE(contains(text, "More samples")) << text;
+  EXPECT_TRUE(contains(text, "none. Every choice loses more than 5 points.")) << text;
+  EXPECT_TRUE(contains(text, "Nearest: one at ratio 0.5 scores 50.0")) << text;
+}
+
+TEST(Answer, FewContextsWithoutALossAreNotEnough) {
+  Results file = test_results::file("a.h5");
+  add(file, cell("t", "full", 0), std::vector<double>(58, 100));
+  add(file, cell("t", "one", 0.5), std::vector<double>(58, 100));
+  EXPECT_TRUE(contains(answers(file),
+                       "cannot tell yet: on 58 contexts a loss of more than 5 points "
+                       "is not excluded, which takes 59 without any loss. So far one "
+                       "at ratio 0.5 scores 100.0"))
+      << answers(file);
+}
+
+TEST(Answer, AFullCacheThatFailsHasNothingToLose) {
+  Results file = test_results::file("a.h5");
+  add(file, cell("t", "full", 0), kWrong);
+  add(file, cell("t", "one", 0.5), kWrong);
+  EXPECT_TRUE(contains(answers(file),
+                       "cannot tell. The full cache scores 0.0 [0.0, 0.0] (n = 60). "
+                       "There is nothing to lose."))
+      << answers(file);
 }
 
 TEST(Answer, ASingleContextGivesNoVerdict) {
@@ -109,7 +138,7 @@ TEST(Answer, WithoutAFullCacheTheCostCannotBeTold) {
   const std::string text = answers(file);
   EXPECT_TRUE(contains(text, "no full cache to compare with")) << text;
   EXPECT_TRUE(contains(text, "Best at each budget: one at ratio 0.8, score 50.0")) << text;
-  EXPECT_TRUE(contains(text, "; two at ratio 0.5, score 100.0 [100.0, 100.0] (n = 10).")) << text;
+  EXPECT_TRUE(contains(text, "; two at ratio 0.5, score 100.0 [100.0, 100.0] (n = 60).")) << text;
 }
 
 TEST(Answer, TheFullCacheAloneLeavesNothingToChoose) {
@@ -123,12 +152,13 @@ TEST(Answer, CountsFailuresAndLeavesOutWhatLacksATask) {
   Results file = test_results::file("a.h5");
   for (const char* task : {"t", "u"}) {
     add(file, cell(task, "full", 0), kRight);
-    add(file, cell(task, "one", 0.5), {100, NAN, 100, 100, 100, 100, 100, 100, 100, 100});
+    std::vector<double> scores = kRight;
+    scores[1] = NAN;
+    add(file, cell(task, "one", 0.5), scores);
   }
   add(file, cell("t", "two", 0.9), kRight);
   const std::string text = answers(file);
-  EXPECT_TRUE(contains(text, "one at ratio 0.5, which scores 100.0 [100.0, 100.0] (n = 18)"))
-      << text;
+  EXPECT_TRUE(contains(text, "one at ratio 0.5 scores 100.0 [100.0, 100.0] (n = 118)")) << text;
   EXPECT_TRUE(contains(text, "1 of 2 lack a task and are left out.")) << text;
   EXPECT_TRUE(contains(text, "2 samples failed and count nowhere.")) << text;
 }
@@ -150,7 +180,7 @@ TEST(Answer, SaysWhatDecodingCostsAtTheNearestLength) {
     }
   }
   EXPECT_TRUE(contains(answers(file),
-                       "TPOT 5.1 ms beside the full cache's 10.2, TTFT 51.2 ms beside "
+                       "TPOT 5.120 ms beside the full cache's 10.240, TTFT 51.2 ms beside "
                        "the full cache's 102.4, at 1024 tokens."))
       << answers(file);
 }

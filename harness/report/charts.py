@@ -45,8 +45,8 @@ def prepare(page):
 def add_series(rows):
     """Names what a block has beside its length: blocks of one series make a curve."""
     for row in rows:
-        keys = ["model", "dtype", "compress", "protocol", "seed"]
-        row["series"] = ", ".join(f"{row[key]}" for key in keys if row[key] is not None)
+        # "length 1024, compress context, ...": titles name what tells blocks apart.
+        row["series"] = row["block_title"].split(", ", 1)[1] if row["length"] else None
 
 
 def add_fronts(rows):
@@ -107,7 +107,7 @@ ASIDE = {"xOffset": {"expr": "22 * ((indexof(domain('color'), datum.policy) + 0.
 
 def line(encoding, **place):
     return {"mark": {"type": "line", "strokeWidth": 1.4, "opacity": 0.8, **place},
-            "encoding": encoding}
+            "encoding": {key: encoding[key] for key in encoding if key != "shape"}}
 
 
 def points(encoding, **place):
@@ -208,7 +208,7 @@ def lengths_of(rows):
     """The lengths of each series that has several."""
     lengths = collections.defaultdict(set)
     for row in rows:
-        if row["length"]:
+        if row["series"] is not None:
             lengths[row["series"]].add(row["length"])
     return {series: sorted(all_) for series, all_ in lengths.items() if len(all_) > 1}
 

@@ -23,16 +23,16 @@ int64_t count(const TableRow& row, const std::string& column) {
 }
 
 // The differences to `full` over all tasks of the block.
-std::map<Key, std::pair<Interval, std::string>> differences_to(const std::string& full,
-                                                               const Block& block) {
-  std::map<Key, std::pair<Interval, std::string>> differences;
+std::map<Key, std::pair<Interval, int64_t>> differences_to(const std::string& full,
+                                                           const Block& block) {
+  std::map<Key, std::pair<Interval, int64_t>> differences;
   const Table table = paired_table({block}, full);
   const std::string together = block.tasks.size() > 1 ? "average" : block.tasks[0];
   for (const TableRow& row : rows_of(table)) {
     if (row.text("task") != together) continue;
     differences[key_of(row)] = {
         {row.number("difference"), row.number("ci_low"), row.number("ci_high")},
-        row.text("verdict")};
+        count(row, "n_contexts")};
   }
   return differences;
 }
@@ -70,7 +70,7 @@ std::vector<Choices> choices_of(const Joined& joined, const std::vector<Block>& 
     const auto is_full_cell = [](const Measured* measured) { return is_full(measured->cell); };
     const auto full = std::find_if(block.cells.begin(), block.cells.end(), is_full_cell);
     const std::string full_name = full == block.cells.end() ? "" : (*full)->cell.policy;
-    const auto differences = full_name.empty() ? std::map<Key, std::pair<Interval, std::string>>()
+    const auto differences = full_name.empty() ? std::map<Key, std::pair<Interval, int64_t>>()
                                                : differences_to(full_name, block);
     const Table summary = summary_table({block});
     for (const TableRow& row : rows_of(summary)) {
@@ -87,7 +87,7 @@ std::vector<Choices> choices_of(const Joined& joined, const std::vector<Block>& 
       choice.n_errors = count(row, "n_errors");
       const Key key = key_of(row);
       if (const auto found = differences.find(key); found != differences.end()) {
-        std::tie(choice.difference, choice.verdict) = found->second;
+        std::tie(choice.difference, choice.n_compared) = found->second;
       }
       measure(choice, key, block, joined.runs[block.cells[0]->run], latency);
       if (choice.policy == full_name) {

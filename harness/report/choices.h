@@ -18,7 +18,7 @@ struct Choice {
   double removed = NAN;  // the ratio, or of such a policy what it really removed
   Interval score{NAN, NAN, NAN};
   Interval difference{NAN, NAN, NAN};  // to the full cache, sample by sample (paired.h)
-  std::string verdict;                 // of that difference; empty without a full cache
+  int64_t n_compared = 0;              // contexts that the difference is over
   double kept_ratio = NAN, kv_bytes = NAN;
   int64_t n = 0, n_contexts = 0, n_errors = 0;  // sums over the tasks
   // Medians of the isolated measurements of this policy, ratio, model and dtype at the context

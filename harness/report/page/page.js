@@ -190,6 +190,7 @@ async function addCharts() {
     await addChart("length", "Score against length", { scores });
   }
   await addBudgets();
+  window.dispatchEvent(new Event("resize")); // the first charts were alone in their row
 }
 
 addTexts();
