@@ -174,10 +174,11 @@ def pareto_chart(all_styles, legend=False):
                  [front, intervals(encoding), points(encoding), ratios])
 
 
-def length_chart(all_styles, legend=False):
+def length_chart(all_styles, lengths, legend=False):
     encoding = {"x": {"field": "length", "title": "length, tokens", "type": "quantitative",
                       "scale": {"type": "log", "base": 2, "nice": False},
-                      "axis": {"format": "d"}},
+                      "axis": {"format": "d",
+                               "values": sorted(set().union(*lengths.values()))}},
                 "y": {**SCORE, "field": "score"}, **looks(all_styles, legend),
                 "tooltip": tooltip(("length", "d"))}
     return chart("scores", {"series": "", "task": "average", "ratio": 0, "hidden": []},

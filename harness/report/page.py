@@ -30,7 +30,7 @@ def main():
         "ratio": charts.score_chart(styles, "ratio"),
         "bytes": charts.score_chart(styles, "bytes"),
         "tpot": charts.pareto_chart(styles),
-        "length": charts.length_chart(styles),
+        "length": charts.length_chart(styles, page["lengths"]),
         "budgets": charts.budget_chart(),
     }
     template = string.Template((HERE / "page.html").read_text())

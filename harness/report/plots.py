@@ -50,10 +50,11 @@ def main():
         title = [f"Score and TPOT, {rows[0]['block_title']}", rows[0]["model"]]
         save(charts.fixed(charts.pareto_chart(styles, legend=True), title, rows, block=block),
              block, "tpot")
-    for i, series in enumerate(charts.lengths_of(scores)):
+    lengths = charts.lengths_of(scores)
+    for i, series in enumerate(lengths):
         for ratio in sorted({row["ratio"] for row in scores if row["ratio"]}):
             title = [f"Average, {100 * ratio:g} % removed", series]
-            spec = charts.length_chart(styles, legend=True)
+            spec = charts.length_chart(styles, lengths, legend=True)
             save(charts.fixed(spec, title, scores, series=series, ratio=ratio), "length", i + 1,
                  ratio)
     for budget in page["budgets"]:
