@@ -15,6 +15,8 @@
 #include "harness/cli/verbs.h"
 #include "harness/config/yaml_files.h"
 #include "harness/profile/gap_report.h"
+#include "harness/report/leaderboard.h"
+#include "harness/report/load.h"
 #include "harness/report/page_data.h"
 #include "tasks/task.h"
 
@@ -23,7 +25,7 @@ namespace {
 
 struct Options {
   std::vector<std::string> files;
-  std::string table, against, targets, format = "text", plots, html;
+  std::string table, against, targets, format = "text", plots, html, leaderboard;
   bool regrade = false;
 };
 
@@ -62,6 +64,12 @@ class DataFile {
   std::string path_;
 };
 
+void write_text(const std::filesystem::path& path, const std::string& text) {
+  std::ofstream stream(path);
+  stream << text;
+  if (!stream.flush()) throw_input_error("{}: cannot be written", path.string());
+}
+
 // The table of cells as CSV beside the plots.
 void write_cells(const std::string& folder, const std::vector<std::string>& files) {
   const Report cells = report({files.begin(), files.end()}, {"cells", Format::kCsv});
@@ -73,9 +81,7 @@ void write_cells(const std::string& folder, const std::vector<std::string>& file
     throw_input_error("--plots: {} was not written by report; choose another folder",
                       path.string());
   }
-  std::ofstream stream(path);
-  stream << cells.text;
-  if (!stream.flush()) throw_input_error("--plots: {} cannot be written", path.string());
+  write_text(path, cells.text);
 }
 
 // Makes an empty page, so that what cannot be written is found before anything is drawn; only a
@@ -91,9 +97,29 @@ void check_page(const std::string& path) {
       throw_input_error("--html {}: was not written by report; choose another file", path);
     }
   }
-  std::ofstream stream(path);
-  stream << kOurs;
-  if (!stream.flush()) throw_input_error("--html {}: cannot be written", path);
+  write_text(path, kOurs);
+}
+
+// Writes folders beside those that are there; none is written over.
+void export_leaderboard(const Options& options, const std::vector<std::string>& files) {
+  const std::filesystem::path folder = options.leaderboard;
+  const Loaded loaded = load({files.begin(), files.end()}, options.regrade);
+  const Leaderboard board = leaderboard(loaded.joined, blocks_of(loaded.joined));
+  for (const LeaderboardFolder& each : board.folders) {
+    if (std::filesystem::exists(folder / each.name)) {
+      throw_input_error("--export-leaderboard: {} is there; choose another folder",
+                        (folder / each.name).string());
+    }
+  }
+  for (const auto& remark : board.remarks) fmt::print(stderr, "kvbench: note: {}\n", remark);
+  for (const LeaderboardFolder& each : board.folders) {
+    std::error_code ignored;  // the streams fail too
+    std::filesystem::create_directories(folder / each.name, ignored);
+    write_text(folder / each.name / "predictions.csv", each.predictions);
+    write_text(folder / each.name / "metrics.json", each.metrics);
+    write_text(folder / each.name / "config.yaml", each.config);
+    fmt::print("{}\n", (folder / each.name).string());
+  }
 }
 
 void report_results(const Options& options, const std::vector<std::string>& files) {
@@ -117,6 +143,7 @@ void report_results(const Options& options, const std::vector<std::string>& file
   std::fflush(stdout);  // before the names that the scripts print
   if (!options.plots.empty()) draw("harness/report/plots.py", options.plots, {data->path()});
   if (!options.html.empty()) draw("harness/report/page.py", options.html, {data->path()});
+  if (!options.leaderboard.empty()) export_leaderboard(options, files);
 }
 
 void report_profiles(const Options& options, const std::vector<std::string>& files) {
@@ -156,6 +183,8 @@ void add_report(CLI::App& app) {
                    "folder to draw plots into (PNG and SVG), with their cells.csv");
   verb->add_option("--html", options->html,
                    "one page with answer, tables and plots, that needs nothing beside it");
+  verb->add_option("--export-leaderboard", options->leaderboard,
+                   "folder for the results in the layout of kvpress's leaderboard");
   verb->callback([options] {
     std::vector<std::string> results, profiles;
     for (const auto& file : options->files) (is_profile(file) ? profiles : results).push_back(file);
@@ -163,8 +192,11 @@ void add_report(CLI::App& app) {
       throw_input_error("--format csv: {} is a results file and {} a profile: two tables",
                         results[0], profiles[0]);
     }
-    if (!options->html.empty() && !profiles.empty()) {
-      throw_input_error("--html: {} is a profile; a page is made of results files", profiles[0]);
+    const std::pair<const char*, const std::string&> of_results[] = {
+        {"--html", options->html}, {"--export-leaderboard", options->leaderboard}};
+    for (const auto& [option, value] : of_results) {
+      if (value.empty() || profiles.empty()) continue;
+      throw_input_error("{}: {} is a profile; expected results files", option, profiles[0]);
     }
     if (!results.empty()) report_results(*options, results);
     if (!profiles.empty()) report_profiles(*options, profiles);

@@ -102,10 +102,24 @@ TEST_F(ReportPage, RefusesWhatItWouldOverwriteOrCannotDraw) {
   expect_refused(report({"--html", "."}), {"--html .", "is a folder"});
   expect_refused(kvbench(file(""), {"report", (kRoot / "configs/profiles/smollm2.h5").string(),
                                     "--html", "profile.html"}),
-                 {"smollm2.h5", "is a profile"});
+                 {"--html", "smollm2.h5 is a profile"});
   expect_refused(kvbench(file(""), {"report", "none.h5", "--html", "none.html"}),
                  {"none.h5", "No such file"});
   EXPECT_FALSE(fs::exists(file("none.html")));
+}
+
+TEST_F(ReportPage, ExportsTheLeaderboardsLayout) {
+  const Outcome outcome = report({"--export-leaderboard", "board"});
+  expect_done(outcome);
+  EXPECT_NE(outcome.err.find("no place for own/contains_all"), std::string::npos) << outcome.err;
+  const fs::path folder =
+      file("board") / "ruler__2000__tokens_in_config_only__snapkv_kvpress__0.50";
+  EXPECT_TRUE(read_bytes(folder / "predictions.csv")
+                  .starts_with("task,answer,predicted_answer,compression_ratio\nniah_single_1,"));
+  EXPECT_NE(read_bytes(folder / "metrics.json").find("\"niah_single_1\""), std::string::npos);
+  EXPECT_TRUE(read_bytes(folder / "config.yaml").starts_with("dataset: \"ruler\"\n"));
+  EXPECT_TRUE(fs::exists(file("board") / "ruler__1024__tokens_in_config_only__no_press__0.00"));
+  EXPECT_EQ(report({"--export-leaderboard", "board"}).status, 2);  // nothing is written over
 }
 
 }  // namespace

@@ -40,8 +40,7 @@ std::map<Key, std::pair<Interval, int64_t>> differences_to(const std::string& fu
 // Sets the times of `choice` from the measurements of its policy on the block's model.
 void measure(Choice& choice, const Key& key, const Block& block, const RunInfo& run,
              const std::vector<TableRow>& latency) {
-  const int64_t length = block.cells[0]->cell.max_length;
-  const auto distance = [&](int64_t tokens) { return std::abs(tokens - length); };
+  const auto distance = [&](int64_t tokens) { return std::abs(tokens - block.length); };
   for (const TableRow& row : latency) {
     const int64_t tokens = count(row, "context_tokens");
     if (key_of(row) != key || row.text("model_hash") != run.model_hash ||
