@@ -11,12 +11,10 @@ import pathlib
 import sys
 
 import h5py
-import matplotlib
 
-matplotlib.use("Agg")
 sys.path.append(str(pathlib.Path(__file__).parents[1] / "report"))
+import charts  # noqa: E402
 import figures  # noqa: E402
-import matplotlib.pyplot as plt  # noqa: E402  (after the choice of the backend)
 
 RATIOS = [0.5, 0.8, 0.9]
 # Columns of the gap dataset that are drawn (harness/profile/profile_data.h), and their names.
@@ -24,27 +22,29 @@ GAP = {4: "uniform (J3)", 7: "profile (J6)", 8: "profile's curves (J6)", 9: "onl
        5: "greedy on this context (J4)", 2: "oracle (J1)"}
 
 
-def draw_budgets(table, title):
+def budgets(table, title):
     """table: prune ratios [99, L, H]"""
-    figure, axes = plt.subplots(1, len(RATIOS), figsize=(7.5, 6), layout="constrained", sharey=True)
-    for axis, ratio in zip(axes, RATIOS):
+    maps = []
+    for ratio in RATIOS:
         kept = 1 - table[round(100 * ratio) - 1]
-        image = axis.imshow(kept, aspect="auto", vmin=0, vmax=1, cmap="viridis")
-        axis.set(xlabel="KV head", title=f"{ratio:.0%} removed", xticks=range(kept.shape[1]))
-    axes[0].set_ylabel("layer")
-    figure.colorbar(image, ax=axes, label="share of tokens kept")
-    figure.suptitle(title)
-    return figure
+        rows = [{"layer": layer, "KV head": head, "kept": float(kept[layer, head])}
+                for layer in range(kept.shape[0]) for head in range(kept.shape[1])]
+        spec = charts.fixed(charts.budget_chart(), f"{ratio:.0%} removed", rows)
+        maps.append({**spec["layer"][0], "data": spec["data"], "title": spec["title"],
+                     "width": 150, "height": 10 * kept.shape[0] + 60})
+    return {"$schema": spec["$schema"], "background": "white", "title": title, "hconcat": maps}
 
 
-def draw_gap(gap, title):
-    figure, axes = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
-    for column, label in GAP.items():
-        axes.plot(gap[:, 0], 100 * gap[:, column], marker="o", label=label)
-    axes.set(xlabel="share of KV entries removed", ylabel="importance lost, %", title=title)
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize="small")
-    return figure
+def gap(values, title):
+    rows = [{"removed": float(row[0]), "lost": 100 * float(row[column]), "allocation": name}
+            for row in values for column, name in GAP.items()]
+    encoding = {"x": charts.AXES["ratio"],
+                "y": {"field": "lost", "type": "quantitative", "title": "importance lost, %"},
+                "color": {"field": "allocation", "type": "nominal", "title": None,
+                          "scale": {"domain": list(GAP.values()),
+                                    "range": charts.COLOURS[:len(GAP)]}}}
+    return charts.fixed(charts.chart("gap", {}, [], [
+        charts.line(encoding), charts.points(encoding)]), title, rows)
 
 
 def main():
@@ -60,12 +60,11 @@ def main():
                 if scorer == "entries":
                     continue
                 title = f"{path.stem}: {scorer}, {n} questions"
-                drawn = {"budgets": draw_budgets(group["table"][:], title)}
+                drawn = {"budgets": budgets(group["table"][:], title)}
                 if "gap" in group:
-                    drawn["gap"] = draw_gap(group["gap"][:], title)
-                for kind, figure in drawn.items():
-                    figures.save(figure, args.output / f"{path.stem}_{scorer}_{kind}")
-                    plt.close(figure)
+                    drawn["gap"] = gap(group["gap"][:], title)
+                for kind, spec in drawn.items():
+                    figures.save(spec, args.output / f"{path.stem}_{scorer}_{kind}")
 
 
 if __name__ == "__main__":

@@ -104,6 +104,7 @@ std::vector<Block> blocks_of(const Joined& joined) {
     Block& block = blocks[i];
     const RunInfo& run = joined.runs[block.cells[0]->run];
     const CellRow& cell = block.cells[0]->cell;
+    block.length = block_length(cell);
     block.title = fmt::format("length {}, compress {}{}{}", lengths(block), cell.compress,
                               differ[i].empty() ? "" : ", ", differ[i]);
     block.values = {static_cast<int64_t>(i + 1),
@@ -114,7 +115,7 @@ std::vector<Block> blocks_of(const Joined& joined) {
                     run.prompt_hash,
                     run.end_tokens,
                     run.numerics,
-                    block_length(cell),
+                    block.length,
                     cell.compress,
                     cell.protocol,
                     cell.seed};

@@ -14,6 +14,7 @@ namespace kvbench {
 // generated samples is the one asked for; of files the next power of two at or above the longest
 // sample that they name; files that name none stand together.
 struct Block {
+  int64_t length = 0;                  // tokens, as above; 0 = files that name none
   std::string title;                   // "length 1024, compress context", then what differs
   std::vector<Value> values;           // of block_columns()
   std::vector<const Measured*> cells;  // those with rows

@@ -7,7 +7,6 @@
 #include <tuple>
 #include <utility>
 
-#include "harness/report/join.h"
 #include "harness/report/table.h"
 
 namespace kvbench {
@@ -69,6 +68,16 @@ Grid failure_table(const std::vector<SampleRow>& samples, const std::vector<Late
                          fmt::format("{}", line.n), text});
   }
   return grid;
+}
+
+Grid failure_table(const Joined& joined) {
+  std::vector<SampleRow> samples;
+  std::vector<LatencyRow> latency;
+  for (const Measured& measured : joined.cells) {
+    samples.insert(samples.end(), measured.rows.begin(), measured.rows.end());
+  }
+  for (const MeasuredLatency& measured : joined.latency) latency.push_back(measured.row);
+  return failure_table(samples, latency);
 }
 
 }  // namespace kvbench

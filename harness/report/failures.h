@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "harness/report/grid.h"
+#include "harness/report/join.h"
 #include "harness/results/rows.h"
 
 namespace kvbench {
@@ -12,5 +13,6 @@ namespace kvbench {
 // of how many rows, and the most frequent reason (of several as frequent the first). Without rows
 // when nothing failed.
 Grid failure_table(const std::vector<SampleRow>& samples, const std::vector<LatencyRow>& latency);
+Grid failure_table(const Joined& joined);
 
 }  // namespace kvbench

@@ -1,73 +1,68 @@
-"""Draws score against ratio and score against KV bytes, as PNG and SVG.
+"""Draws a report's charts as PNG and SVG.
 
-    kvbench report FILE.h5... --table cells --format csv > cells.csv
-    python plots.py --output DIR cells.csv
+    python plots.py --output DIR data.json
 
-One figure per block of the report (model, length, seed, ...) and task; a line per policy; the bands
-are the report's 95 % intervals.
+For every block of the report and every task, and for the average over tasks, score against ratio
+and against bytes; score against TPOT where it was measured; score against length for every ratio
+where there are several lengths; the budgets of policies that spread them over layers and heads.
 """
 
 import argparse
+import json
 import pathlib
 import re
-import sys
 
+import charts
 import figures
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402  (after the choice of the backend)
-import pandas as pd  # noqa: E402
-
-AXES = {
-    "ratio": ("removed", "share of KV entries removed"),
-    "bytes": ("mebibytes", "KV cache allocated, MiB per sequence"),
-}
-
-
-def read(path):
-    cells = pd.read_csv(path)
-    # A policy with a budget of its own has no ratio: what it removed stands for it.
-    cells["removed"] = cells["ratio"].fillna(1 - cells["kept_ratio"])
-    cells["mebibytes"] = cells["kv_bytes_allocated"] / 2**20
-    return cells[cells["mean"].notna()]
-
-
-def draw(cells, x, label, title, colours):
-    figure, axes = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
-    for policy, line in cells.groupby("policy", sort=False):
-        line = line.sort_values(x)
-        colour = colours[policy]
-        axes.plot(line[x], line["mean"], marker="o", color=colour, label=policy)
-        axes.fill_between(line[x], line["ci_low"], line["ci_high"], color=colour, alpha=0.12, lw=0)
-        if policy == "full":  # the level to compare with, all along
-            axes.axhline(line["mean"].iloc[0], color=colour, lw=0.8, ls="--")
-    axes.set(xlabel=label, ylabel="score, 0 to 100", title=title, ylim=(-2, 102))
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize="small")
-    return figure
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=pathlib.Path, required=True, help="made if missing")
-    parser.add_argument("cells", type=pathlib.Path, help="CSV of `kvbench report --table cells`")
+    parser.add_argument("--output", type=pathlib.Path, required=True)
+    parser.add_argument("data", type=pathlib.Path, help="as page_data.h says")
     options = parser.parse_args()
+    page = json.loads(options.data.read_text())
+    charts.prepare(page)
+    styles = charts.styles(page)
 
-    cells = read(options.cells)
-    if cells.empty:
-        sys.exit("no finished sample to draw")
-    options.output.mkdir(parents=True, exist_ok=True)
-    policies = cells["policy"].unique()
-    palette = plt.get_cmap("tab10" if len(policies) <= 10 else "tab20")
-    colours = {policy: palette(i % palette.N) for i, policy in enumerate(policies)}
-    for (block, task), part in cells.groupby(["block", "task"], sort=False):
-        model, what = part["model"].iloc[0], part["block_title"].iloc[0]
-        for name, (x, label) in AXES.items():
-            figure = draw(part, x, label, f"{task}, {what}\n{model}", colours)
-            stem = re.sub(r"[^A-Za-z0-9.-]+", "_", f"{block}_{task}_{name}")
-            figures.save(figure, options.output / stem)
-            plt.close(figure)
+    def save(spec, *name):
+        stem = re.sub(r"[^A-Za-z0-9.-]+", "_", "_".join(str(part) for part in name))
+        figures.save(spec, options.output / stem)
+
+    scores = [row for row in page["scores"] if row["score"] is not None]
+    parts = {}
+    for row in scores:
+        parts.setdefault((row["block"], row["task"]), []).append(row)
+    n_tasks = {}
+    for block, task in parts:
+        n_tasks[block] = n_tasks.get(block, 0) + 1
+    for (block, task), rows in parts.items():
+        if task == "average" and n_tasks[block] == 2:  # it is the one task
+            continue
+        title = [f"{task}, {page['blocks'][block]['title']}", page["blocks"][block]["model"]]
+        here = [style for style in styles if style["policy"] in {row["policy"] for row in rows}]
+        for axis in charts.AXES:
+            spec = charts.score_chart(here, axis, legend=True)
+            save(charts.fixed(spec, title, rows, block=block, task=task), block + 1, task, axis)
+    timed = [row for row in page["choices"] if row["tpot_ms"] is not None]
+    for block in sorted({row["block"] for row in timed}):
+        rows = [row for row in timed if row["block"] == block]
+        title = [f"Score and TPOT, {page['blocks'][block]['title']}",
+                 page["blocks"][block]["model"]]
+        save(charts.fixed(charts.pareto_chart(styles, legend=True), title, rows, block=block),
+             block + 1, "tpot")
+    lengths = charts.lengths_of(scores)
+    for i, series in enumerate(lengths):
+        for ratio in sorted({row["ratio"] for row in scores if row["ratio"]}):
+            title = [f"Average, {100 * ratio:g} % removed", series]
+            spec = charts.length_chart(styles, lengths, legend=True)
+            save(charts.fixed(spec, title, scores, series=series, ratio=ratio), "length", i + 1,
+                 ratio)
+    for budget in page["budgets"]:
+        block = budget["block"]
+        title = [f"{budget['policy']}, ratio {budget['ratio']}", page["blocks"][block]["title"]]
+        save(charts.fixed(charts.budget_chart(), title, charts.heads(budget)), block + 1,
+             budget["policy"], budget["ratio"], "budgets")
 
 
 if __name__ == "__main__":

@@ -7,63 +7,23 @@
 #include <utility>
 
 #include "harness/base/error.h"
-#include "harness/base/hdf5.h"
 #include "harness/base/names.h"
+#include "harness/report/answer.h"
 #include "harness/report/blocks.h"
 #include "harness/report/cell_table.h"
 #include "harness/report/failures.h"
-#include "harness/report/join.h"
 #include "harness/report/latency_table.h"
+#include "harness/report/load.h"
 #include "harness/report/longbench_table.h"
 #include "harness/report/paired.h"
 #include "harness/report/power.h"
-#include "harness/report/regrade.h"
 #include "harness/report/summary.h"
 #include "harness/report/verdicts.h"
-#include "harness/results/results_file.h"
 
 namespace kvbench {
 namespace {
 
 constexpr double kDefaultWidth = 5;
-
-Results read(const std::filesystem::path& file) {
-  try {
-    return read_results(file);
-  } catch (const std::runtime_error& e) {
-    std::error_code ignored;
-    if (std::filesystem::is_regular_file(file, ignored) && H5Fis_hdf5(file.c_str()) <= 0) {
-      throw_input_error(
-          "{}: not an HDF5 file (no signature of one); expected a results file of "
-          "`kvbench run` or a profile",
-          file.string());
-    }
-    throw_input_error("{}", e.what());
-  }
-}
-
-// One line on where the numbers come from.
-std::string origin(const Results& results) {
-  const RunInfo& info = results.info;
-  std::string line = fmt::format("{}: {} on {}", results.file.string(), info.model, info.device);
-  const std::string& processor = info.gpu_name.empty() ? info.cpu_name : info.gpu_name;
-  if (!processor.empty()) line += fmt::format(" ({})", processor);
-  line += fmt::format(", {} threads", info.threads);
-  if (!info.git_commit.empty()) line += fmt::format(", commit {}", info.git_commit);
-  std::istringstream versions(info.versions);
-  for (std::string version; std::getline(versions, version);) line += fmt::format(", {}", version);
-  return line + fmt::format(", started {}", results.state.start_time);
-}
-
-Grid failures(const Joined& joined) {
-  std::vector<SampleRow> samples;
-  std::vector<LatencyRow> latency;
-  for (const Measured& measured : joined.cells) {
-    samples.insert(samples.end(), measured.rows.begin(), measured.rows.end());
-  }
-  for (const MeasuredLatency& measured : joined.latency) latency.push_back(measured.row);
-  return failure_table(samples, latency);
-}
 
 Table power_of(const ReportOptions& options, const std::vector<Block>& blocks) {
   return power_table(blocks, options.against, options.width.value_or(kDefaultWidth));
@@ -97,7 +57,7 @@ std::vector<Grid> grids(const ReportOptions& options, const Joined& joined,
   if (table.empty() || table == "longbench_e") add(longbench_e_table(blocks).for_people());
   if (table.empty() || table == "cells") add(cell_table(blocks).for_people());
   if (table.empty()) {
-    Grid failed = failures(joined);
+    Grid failed = failure_table(joined);
     if (!failed.rows.empty()) add({std::move(failed)});
   }
   if (table == "samples") add(sample_table(blocks).for_people());
@@ -110,12 +70,41 @@ std::vector<Grid> grids(const ReportOptions& options, const Joined& joined,
   return all;
 }
 
+// The words of `text` in lines of at most 100 columns, each after `indent`.
+std::string wrapped(const std::string& text, const std::string& indent) {
+  constexpr size_t kWidth = 100;
+  std::istringstream words(text);
+  std::string lines, line = indent;
+  for (std::string word; words >> word;) {
+    if (line.size() > indent.size() && line.size() + 1 + word.size() > kWidth) {
+      lines += line + "\n";
+      line = indent;
+    }
+    line += (line.size() > indent.size() ? " " : "") + word;
+  }
+  return lines + line + "\n";
+}
+
 // Lines before the tables, as the format writes remarks.
 std::string remarks(const std::vector<std::string>& lines, Format format) {
   const char* mark = format == Format::kLatex ? "% " : format == Format::kMarkdown ? "- " : "";
   std::string text;
   for (const auto& line : lines) text += fmt::format("{}{}\n", mark, line);
   return text;
+}
+
+// The question and the answer for each block.
+std::string answers(const std::vector<Choices>& all, Format format) {
+  std::vector<std::string> lines;
+  for (const Choices& choices : all) lines.push_back(answer(choices));
+  if (lines.empty()) return "";
+  if (format == Format::kLatex) return remarks({kQuestion}, format) + remarks(lines, format);
+  if (format == Format::kMarkdown) {
+    return fmt::format("**{}**\n\n{}\n", kQuestion, remarks(lines, format));
+  }
+  std::string text = fmt::format("{}\n", kQuestion);
+  for (const auto& line : lines) text += wrapped(line, "  ");
+  return text + "\n";
 }
 
 void check(const ReportOptions& options) {
@@ -146,21 +135,11 @@ void check(const ReportOptions& options) {
 
 Report report(const std::vector<std::filesystem::path>& files, const ReportOptions& options) {
   check(options);
-  std::vector<Results> all;
-  std::vector<std::string> origins, regraded;
-  for (const auto& file : files) {
-    all.push_back(read(file));
-    origins.push_back(origin(all.back()));
-    if (!options.regrade) continue;
-    const Regraded done = regrade(all.back());
-    regraded.push_back(fmt::format("{}: {} rows graded anew, {} scores are not the stored ones",
-                                   file.string(), done.n_rows, done.n_changed));
-  }
-  Joined joined = join(std::move(all));
+  Loaded loaded = load(files, options.regrade);
+  const Joined& joined = loaded.joined;
   const auto blocks = blocks_of(joined);
   Report made;
-  made.warnings = std::move(joined.warnings);
-  made.warnings.insert(made.warnings.end(), regraded.begin(), regraded.end());
+  made.warnings = joined.warnings;
   Verdicts verdicts;
   if (options.table == "targets") verdicts = judge(blocks, options.targets);
   made.warnings.insert(made.warnings.end(), verdicts.remarks.begin(), verdicts.remarks.end());
@@ -189,7 +168,9 @@ Report report(const std::vector<std::filesystem::path>& files, const ReportOptio
     made.text = render(data, options.format);
     return made;
   }
-  made.text = remarks(made.warnings, options.format) + remarks(origins, options.format);
+  made.text = remarks(made.warnings, options.format);
+  if (options.table.empty()) made.text += answers(choices_of(joined, blocks), options.format);
+  made.text += remarks(loaded.origins, options.format);
   if (options.format == Format::kLatex) made.text += "% needs \\usepackage{booktabs}\n";
   for (const Grid& grid : shown) made.text += fmt::format("\n{}", render(grid, options.format));
   return made;

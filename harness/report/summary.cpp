@@ -165,13 +165,29 @@ std::vector<Grid> summary_grids(const std::vector<Block>& blocks) {
 Table summary_table(const std::vector<Block>& blocks) {
   Table table;
   table.columns = block_columns();
-  for (const char* name : {"policy", "ratio", "task", "source", "score", "ci_low", "ci_high", "n",
-                           "n_errors", "n_contexts", "kept_ratio", "kv_bytes_allocated", "vs_full",
-                           "n_vs_full", "vs_full_low", "vs_full_high", "p_holm", "verdict"}) {
-    table.columns.push_back({"", name});
-  }
+  const std::vector<Column> columns = {{"policy", "policy", Style::kText},
+                                       {"ratio", "ratio", Style::kNumber},
+                                       {"task", "task", Style::kText},
+                                       {"", "source"},
+                                       {"score", "score", Style::kScore},
+                                       {"low", "ci_low", Style::kScore},
+                                       {"high", "ci_high", Style::kScore},
+                                       {"n", "n", Style::kNumber},
+                                       {"failed", "n_errors", Style::kNumber, true},
+                                       {"contexts", "n_contexts", Style::kNumber},
+                                       {"kept", "kept_ratio", Style::kPercent},
+                                       {"KV MiB", "kv_bytes_allocated", Style::kMebibytes},
+                                       {"vs full", "vs_full", Style::kSigned},
+                                       {"n of both", "n_vs_full", Style::kNumber},
+                                       {"vs low", "vs_full_low", Style::kSigned},
+                                       {"vs high", "vs_full_high", Style::kSigned},
+                                       {"p (Holm)", "p_holm", Style::kFine},
+                                       {"verdict", "verdict", Style::kText}};
+  table.columns.insert(table.columns.end(), columns.begin(), columns.end());
   for (const Block& block : blocks) {
-    auto& rows = table.sections.emplace_back().rows;
+    Table::Section& section = table.sections.emplace_back();
+    section.title = "Scores, " + block.title + ": 0 to 100 with 95 % interval";
+    auto& rows = section.rows;
     for (const Line& line : lines_of(block)) {
       const auto add = [&](std::vector<Value> values) {
         auto& row = rows.emplace_back(block.values);

@@ -15,8 +15,9 @@ namespace kvbench {
 // is that of comparison.h, the lines of the table being the family.
 std::vector<Grid> summary_grids(const std::vector<Block>& blocks);
 
-// The same for programs: a line per block, policy, ratio and task; then one of task "average",
-// whose n are sums over the tasks, n_contexts the different ones; verdict and p_holm are its alone.
+// The same as a long table with intervals, for programs and for the page: a line per block, policy,
+// ratio and task; then one of task "average", whose n are sums over the tasks, n_contexts the
+// different ones; verdict and p_holm are its alone.
 Table summary_table(const std::vector<Block>& blocks);
 
 }  // namespace kvbench

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "harness/base/error.h"
+
 namespace kvbench {
 namespace {
 
@@ -63,6 +65,21 @@ std::vector<Grid> Table::for_people() const {
     }
   }
   return grids;
+}
+
+const Value& TableRow::at(const std::string& column) const {
+  const auto is_it = [&](const Column& each) { return each.name == column; };
+  const auto found = std::find_if(table_->columns.begin(), table_->columns.end(), is_it);
+  KVB_CHECK(found != table_->columns.end(), "no column {}", column);
+  return (*values_)[static_cast<size_t>(found - table_->columns.begin())];
+}
+
+std::vector<TableRow> rows_of(const Table& table) {
+  std::vector<TableRow> rows;
+  for (const auto& section : table.sections) {
+    for (const auto& values : section.rows) rows.emplace_back(table, values);
+  }
+  return rows;
 }
 
 Grid Table::for_programs() const {

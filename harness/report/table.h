@@ -57,6 +57,24 @@ struct Table {
   Grid for_programs() const;
 };
 
+// One row of a table, whose values are asked for by their columns' names for programs; an unknown
+// name is an error of ours. The table must outlive it.
+class TableRow {
+ public:
+  TableRow(const Table& table, const std::vector<Value>& values)
+      : table_(&table), values_(&values) {}
+
+  const std::string& text(const std::string& column) const { return at(column).text; }
+  double number(const std::string& column) const { return at(column).number; }
+
+ private:
+  const Value& at(const std::string& column) const;
+
+  const Table* table_;
+  const std::vector<Value>* values_;
+};
+std::vector<TableRow> rows_of(const Table& table);
+
 std::string shown(const Value& value, Style style);
 
 // The text without line breaks, at most `most` bytes, cut between characters.

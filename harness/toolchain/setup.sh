@@ -8,7 +8,8 @@
 #   setup.sh hub          what downloads models and data sets of the Hugging Face Hub by their names
 #   setup.sh parquet      what reads data sets in Parquet files
 #   setup.sh python       what `import torch` needs in the private Python, for the operators' test
-#   setup.sh plots        what report --plots draws with
+#   setup.sh plots        what report --plots and --html draw with
+#   setup.sh browser      a Chromium without windows, for the test of report --html
 # Every step is skipped when it is done, and can be repeated after it was interrupted. Versions are
 # pinned in versions.env; the system's Python is only used to make the private one.
 set -euo pipefail
@@ -23,22 +24,32 @@ mkdir -p "$deps/stamps"
 say() { printf 'kvbench: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
 
+# Those of the packages that Debian does not have installed.
+missing_packages() {
+  local package
+  for package in "$@"; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q '^install ok installed' ||
+      echo "$package"
+  done
+}
+
+install_packages() {
+  [ $# -gt 0 ] || return 0
+  [ "$(id -u)" = 0 ] || die "please install and call again: sudo apt-get install $*"
+  say "installing system packages: $*"
+  apt-get update -qq >"$deps/apt.log" 2>&1 || true # a stale list may still do
+  DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" \
+    >>"$deps/apt.log" 2>&1 || { tail -5 "$deps/apt.log" >&2; die "apt-get failed, see $deps/apt.log"; }
+}
+
 system_libraries() {
   local packages=(libhdf5-dev libcli11-dev libfmt-dev libyaml-cpp-dev nlohmann-json3-dev
     libpcre2-dev libicu-dev libssl-dev libgtest-dev libbenchmark-dev pkg-config unzip)
   command -v dpkg-query >/dev/null || return 0 # not Debian: CMake names what it does not find
-  local missing=() package
-  for package in "${packages[@]}"; do
-    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q '^install ok installed' ||
-      missing+=("$package")
-  done
+  local missing
+  mapfile -t missing < <(missing_packages "${packages[@]}")
   python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
-  [ ${#missing[@]} -gt 0 ] || return 0
-  [ "$(id -u)" = 0 ] || die "please install and call again: sudo apt-get install ${missing[*]}"
-  say "installing system libraries: ${missing[*]}"
-  apt-get update -qq >"$deps/apt.log" 2>&1 || true # a stale list may still do
-  DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}" \
-    >>"$deps/apt.log" 2>&1 || { tail -5 "$deps/apt.log" >&2; die "apt-get failed, see $deps/apt.log"; }
+  install_packages "${missing[@]}"
 }
 
 private_python() {
@@ -173,13 +184,21 @@ python() {
 
 plots() {
   [ "$deps/stamps/plots" -nt "$here/versions.env" ] && return 0
-  say "installing matplotlib, pandas and h5py for the plots"
-  "$venv/bin/pip" install --quiet --disable-pip-version-check "numpy==$NUMPY_VERSION" \
-    "h5py==$H5PY_VERSION" "pandas==$PANDAS_VERSION" "matplotlib==$MATPLOTLIB_VERSION"
+  pip_install "numpy==$NUMPY_VERSION" "h5py==$H5PY_VERSION" \
+    "vl-convert-python==$VL_CONVERT_VERSION"
   touch "$deps/stamps/plots"
 }
 
+browser() {
+  local name
+  for name in chromium-headless-shell chromium chromium-browser google-chrome; do
+    if command -v "$name" >/dev/null; then return 0; fi
+  done
+  command -v apt-get >/dev/null || die "please install Chromium"
+  install_packages chromium-headless-shell
+}
+
 case "${1:-}" in
-  base | cuda | model | chinese | hub | parquet | python | plots) "$@" ;;
-  *) die "usage: setup.sh base | cuda | model NAME | chinese | hub | parquet | python | plots" ;;
+  base | cuda | model | chinese | hub | parquet | python | plots | browser) "$@" ;;
+  *) die "usage: setup.sh base, cuda, model NAME, chinese, hub, parquet, python, plots or browser" ;;
 esac
