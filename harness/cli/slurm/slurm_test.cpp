@@ -109,7 +109,15 @@ TEST_F(SlurmTest, AnArrayWithAKilledTaskEqualsTheSingleRun) {
   const size_t before = read_results(shard).rows.size();
   ASSERT_EQ(kill(pid, SIGKILL), 0);
   EXPECT_FALSE(read_results(shard).state.complete) << "it was killed too late";
-  EXPECT_TRUE(wait_until([] { return output({"squeue", "-h"}).empty(); })) << output({"squeue"});
+  // Slurm lets a requeued job wait for two minutes; nobody here needs them.
+  EXPECT_TRUE(wait_until([&] {
+    const std::string waiting = output({"squeue", "-h", "-r", "-t", "PD", "-o", "%i %r"});
+    if (waiting.find("_2 BeginTime") != std::string::npos) {
+      output(
+          {"scontrol", "update", "JobId=" + waiting.substr(0, waiting.find(' ')), "StartTime=now"});
+    }
+    return output({"squeue", "-h"}).empty();
+  })) << output({"squeue"});
   std::string logs;
   for (const auto& entry : fs::directory_iterator(folder_ / "")) {
     if (entry.path().extension() == ".txt") {
