@@ -147,6 +147,8 @@ void write_rows(const h5::File& file, const std::string& dataset, const std::vec
 template std::vector<SampleRow> read_rows(const h5::File&, const std::string&);
 template std::vector<CellRow> read_rows(const h5::File&, const std::string&);
 template std::vector<LatencyRow> read_rows(const h5::File&, const std::string&);
+template std::vector<PlanRow> read_rows(const h5::File&, const std::string&);
 template void write_rows(const h5::File&, const std::string&, const std::vector<CellRow>&);
+template void write_rows(const h5::File&, const std::string&, const std::vector<PlanRow>&);
 
 }  // namespace kvbench

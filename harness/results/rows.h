@@ -71,6 +71,13 @@ struct RowKey {
 };
 inline RowKey key_of(const SampleRow& row) { return {row.cell_id, row.sample_id}; }
 
+// One sample of a sweep, whichever process makes it: a row of /plan.
+struct PlanRow {
+  std::string group_id;   // of the cells that it serves
+  int64_t sample_id = 0;  // number of the sample in its source
+  int64_t shard = 1;      // which shard of the run makes it, from 1; 1 where the run is not split
+};
+
 // One cell and what came out: a row of /cells. Means over the samples without an error.
 struct CellRow : Cell {
   int64_t n = 0, n_errors = 0;  // graded samples; failed ones
@@ -143,6 +150,14 @@ void visit_columns(Row& row, Visit&& visit) {
   visit("score_ms", row.score_ms);
   visit("compact_ms", row.compact_ms);
   visit("decode_ms", row.decode_ms);
+}
+
+template <class Row, class Visit>
+requires std::is_same_v<std::remove_const_t<Row>, PlanRow>
+void visit_columns(Row& row, Visit&& visit) {
+  visit("group_id", row.group_id);
+  visit("sample_id", row.sample_id);
+  visit("shard", row.shard);
 }
 
 template <class Row, class Visit>

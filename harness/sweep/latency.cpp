@@ -176,14 +176,15 @@ void check_latency(const LatencySpec& spec, const std::vector<Policy>& policies,
   }
 }
 
-void measure_latency(const Decoder& model, const LatencySpec& spec,
+bool measure_latency(const Decoder& model, const LatencySpec& spec,
                      const std::vector<Policy>& policies, const std::vector<double>& ratios,
                      const std::vector<SampleGroup>& groups, const std::string& identity,
-                     ResultsStore& store) {
+                     ResultsStore& store, const std::function<bool()>& stop) {
   const std::vector<LatencyCell> cells = open_cells(spec, policies, ratios, identity, store);
   std::vector<LatencyInput> inputs;
   for (const int64_t length : spec.lengths) inputs.push_back(latency_input(groups, length));
   for (int64_t round = -spec.warmup; round < spec.repeats; ++round) {
+    if (stop && stop()) return false;
     std::vector<LatencyRow> rows;
     for (const LatencyCell& cell : cells) {
       if (round >= 0 && round < cell.n_done) continue;
@@ -199,6 +200,7 @@ void measure_latency(const Decoder& model, const LatencySpec& spec,
     }
     store.add_latency(rows);
   }
+  return true;
 }
 
 bool is_measured(const LatencySpec& spec, const std::vector<Policy>& policies,
