@@ -152,7 +152,8 @@ TEST(Eviction, H2oAccumulatesAndKeepsTheRecentHalf) {
 TEST(Eviction, GkvCarriesItsGlobalScoreFromCutToCut) {
   const int64_t window = 8, budget = 24, interval = 5;
   const Policy gkv = policy(
-      "{scorer: gkv, allocator: uniform, decode: {when: interval, interval: 5, budget: 24}}");
+      "{scorer: {name: gkv, window: 8, redundancy: false}, allocator: uniform,"
+      " decode: {when: interval, interval: 5, budget: 24}}");
   // By token: its global score at the last cut of its head. Begun by the prefill's own cut.
   std::vector<std::vector<at::Tensor>> global(2, std::vector<at::Tensor>(2)), latest = global;
   const CompressedCache start = cut(gkv, some_tokens(60), 0.5);
@@ -285,6 +286,66 @@ TEST(Eviction, BudgetsBelowTheWindowKeepTheLatestTokens) {
   }
 }
 
+// Tokens held by each head of layer 0 after the prefill and after every pass of one token.
+std::vector<int64_t> held_by_step(const Policy& policy, int64_t n_prompt, int64_t n_steps) {
+  CompressedCache made = cut(policy, some_tokens(n_prompt), 0.5);
+  const auto held = [&] {
+    const auto& lengths = made.cache->layer(0).lengths;
+    EXPECT_EQ(lengths[0], lengths[1]);
+    EXPECT_EQ(std::ssize(made.eviction->kept(0).positions), 2 * lengths[0]);
+    return lengths[0];
+  };
+  std::vector<int64_t> all = {held()};
+  DecodeBatch batch({made.cache.get()});
+  std::vector<std::string> errors;
+  for (int64_t i = 0; i < n_steps; ++i) {
+    extend_and_evict(tiny_model(), at::full({1, 1}, i % 96, at::kLong), batch, {made.growing()},
+                     errors);
+    EXPECT_EQ(errors[0], "");
+    all.push_back(held());
+  }
+  return all;
+}
+
+// The rule alone cuts the prefill, to no share of it, and by the same grid as what follows.
+TEST(Eviction, AnAbsoluteBudgetOnAGrid) {
+  const Policy gkv = policy(
+      "{scorer: {name: gkv, window: 4}, allocator: uniform,"
+      " decode: {when: grid, interval: 4, budget: 12}}");
+  EXPECT_TRUE(gkv.ignores_ratio());
+  using Held = std::vector<int64_t>;
+  EXPECT_EQ(held_by_step(gkv, 60, 9), (Held{12, 13, 14, 15, 12, 13, 14, 15, 12, 13}));
+  EXPECT_EQ(held_by_step(gkv, 8, 9), (Held{8, 9, 10, 11, 12, 13, 14, 15, 12, 13}));
+  EXPECT_EQ(held_by_step(gkv, 1, 4), (Held{1, 2, 3, 4, 5}));
+  // What the prefill's cut leaves has a global score, what it does not cut has none yet.
+  EXPECT_EQ(cut(gkv, some_tokens(60), 0.5).eviction->carried(1, 1).size(1), 8);
+  EXPECT_FALSE(cut(gkv, some_tokens(8), 0.5).eviction->carried(1, 1).defined());
+}
+
+// R-KV's kept tokens lie by rank, in the buffers as in what the eviction knows, the window behind.
+TEST(Eviction, RowsByRank) {
+  const Policy rkv = policy(
+      "{scorer: {name: rkv, window: 4, kernel: 1}, allocator: uniform,"
+      " decode: {when: seen, interval: 8, budget: 12}}");
+  CompressedCache made = cut(rkv, some_tokens(60), 0.5);
+  tiny_model().prefill(some_tokens(60), [&](const LayerView& layer) {
+    const at::Tensor scores = rkv.score(layer).scores;
+    const KeptTokens kept = made.eviction->kept(layer.index);
+    EXPECT_EQ(kept.positions, made.kept[layer.index].positions);
+    for (int64_t h = 0; h < 2; ++h) {
+      const std::vector<int64_t> rows(kept.positions.begin() + kept.offsets[h],
+                                      kept.positions.begin() + kept.offsets[h + 1]);
+      const at::Tensor of_rows = scores[h].index_select(0, at::tensor(rows, at::kLong));
+      EXPECT_TRUE(of_rows.narrow(0, 1, 7).le(of_rows.narrow(0, 0, 7)).all().item<bool>());
+      EXPECT_EQ(std::vector(rows.end() - 4, rows.end()), (std::vector<int64_t>{56, 57, 58, 59}));
+      EXPECT_TRUE(at::equal(keys_of(*made.cache, layer.index, h),
+                            layer.keys[h].index_select(0, at::tensor(rows, at::kLong))));
+    }
+  });
+  EXPECT_EQ(held_by_step(rkv, 60, 14),
+            (std::vector<int64_t>{12, 13, 14, 15, 16, 12, 13, 14, 15, 16, 17, 18, 19, 12, 13}));
+}
+
 TEST(Eviction, FailsItsOwnSequenceOnly) {
   // Heads that keep different tokens cannot be compared token by token.
   const Policy tova =
@@ -324,6 +385,12 @@ TEST(Eviction, PhasesAreChecked) {
   EXPECT_NE(error("{scorer: keydiff, allocator: uniform, prefill: {chunk: 8}, decode: {scorer: "
                   "knorm}}")
                 .find("the policy's own"),
+            std::string::npos);
+  EXPECT_NE(error("{scorer: gkv, allocator: ada, decode: {when: grid, budget: 9}}").find("uniform"),
+            std::string::npos);
+  EXPECT_NE(error("{scorer: gkv, allocator: uniform, decode: {when: grid}}").find("knows no ratio"),
+            std::string::npos);
+  EXPECT_NE(error("{scorer: gkv, allocator: uniform, protect: {prompt: true}}").find("prompt"),
             std::string::npos);
 }
 
