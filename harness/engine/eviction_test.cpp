@@ -346,6 +346,71 @@ TEST(Eviction, RowsByRank) {
             (std::vector<int64_t>{12, 13, 14, 15, 16, 12, 13, 14, 15, 16, 17, 18, 19, 12, 13}));
 }
 
+// What each head of layer 1 holds after 40 tokens, beginning with a prompt of n_prompt.
+std::vector<std::vector<int64_t>> kept_after(const Policy& policy, int64_t n_prompt,
+                                             uint64_t seed = 0) {
+  CompressOptions options;
+  options.seed = seed;
+  Compressed made =
+      compress_context(tiny_model(), some_tokens(n_prompt), {{&policy, 0.5}}, options);
+  const auto answers = generate(tiny_model(), {made.caches[0].growing()}, {}, {41, {}});
+  EXPECT_EQ(answers[0].error, "");
+  const KeptTokens kept = made.caches[0].eviction->kept(1);
+  std::vector<std::vector<int64_t>> heads;
+  for (int64_t h = 0; h < 2; ++h) {
+    heads.emplace_back(kept.positions.begin() + kept.offsets[h],
+                       kept.positions.begin() + kept.offsets[h + 1]);
+  }
+  return heads;
+}
+
+TEST(Eviction, ThePromptStays) {
+  const auto with = [](const std::string& scorer) {
+    return policy(
+        fmt::format("{{scorer: {}, allocator: uniform, protect: {{prompt: true, recent: "
+                    "4}}, decode: {{when: held, interval: 4, budget: 16}}}}",
+                    scorer));
+  };
+  const Policy random = with("random"), recency = with("{name: position, sink: 0}");
+  using Rows = std::vector<int64_t>;
+  // Cut to 16 at 48 tokens: the prompt's 8 and the latest 8.
+  EXPECT_EQ(kept_after(recency, 8)[0],
+            (Rows{0, 1, 2, 3, 4, 5, 6, 7, 40, 41, 42, 43, 44, 45, 46, 47}));
+  const auto heads = kept_after(random, 8, 1);
+  for (const Rows& head : heads) {
+    ASSERT_EQ(head.size(), 16u);
+    EXPECT_EQ(Rows(head.begin(), head.begin() + 8), (Rows{0, 1, 2, 3, 4, 5, 6, 7}));
+    EXPECT_EQ(Rows(head.end() - 4, head.end()), (Rows{44, 45, 46, 47}));
+  }
+  EXPECT_NE(heads[0], heads[1]);
+  EXPECT_EQ(kept_after(random, 8, 1), heads);
+  EXPECT_NE(kept_after(random, 8, 2), heads);
+  // A longer prompt leaves one place to the others, and the latest stay: 60 tokens, 11 + 1 + 4.
+  const Rows longer = kept_after(recency, 20)[0];
+  EXPECT_EQ(longer, (Rows{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 55, 56, 57, 58, 59}));
+}
+
+TEST(Eviction, DrawsDoNotDependOnTheBatch) {
+  const Policy vase = policy(
+      "{scorer: {name: vase, buffer: 4}, allocator: uniform,"
+      " decode: {when: held, interval: 4, budget: 16}}");
+  const Policy full = policy("full");
+  const auto alone = kept_after(vase, 30, 5);
+  EXPECT_EQ(alone[0].size(), 18u);  // 70 tokens, cut to 16 at 68
+  CompressOptions options;
+  options.seed = 5;
+  Compressed made = compress_context(tiny_model(), some_tokens(30),
+                                     {{&full, 0.0}, {&vase, 0.5}, {&vase, 0.5}}, options);
+  std::vector<GrowingCache> growing;
+  for (auto& cache : made.caches) growing.push_back(cache.growing());
+  generate(tiny_model(), growing, {}, {41, {}});
+  for (const size_t i : {1, 2}) {
+    const KeptTokens kept = made.caches[i].eviction->kept(1);
+    EXPECT_EQ(std::vector(kept.positions.begin(), kept.positions.begin() + 18), alone[0]);
+    EXPECT_EQ(std::vector(kept.positions.begin() + 18, kept.positions.end()), alone[1]);
+  }
+}
+
 TEST(Eviction, FailsItsOwnSequenceOnly) {
   // Heads that keep different tokens cannot be compared token by token.
   const Policy tova =

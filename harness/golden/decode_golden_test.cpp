@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <set>
@@ -17,6 +18,7 @@
 #include "harness/engine/decode.h"
 #include "harness/golden/golden.h"
 #include "harness/model/decoder.h"
+#include "policies/draws.h"
 #include "policies/key_redundancy.h"
 #include "policies/policy.h"
 
@@ -295,6 +297,115 @@ TEST_F(DecodeGolden, EndToEnd) {
   const auto at_end = h5::read_array<int32_t>(file, "cached_at_end").values;
   for (int64_t l = 0; l < n_layers; ++l) {
     EXPECT_EQ(made.caches[0].cache->layer(l).lengths[0], at_end[static_cast<size_t>(l)]);
+  }
+}
+
+// Chosen rows of one head: by falling score, ties by row, the last 64 as they are.
+std::vector<int64_t> ranked_rows(const at::Tensor& scores, int64_t n) {
+  return to_vector(
+      std::get<1>(scores.sort(/*stable=*/true, 0, /*descending=*/true)).narrow(0, 0, n));
+}
+
+TEST_F(DecodeGolden, Vase) {
+  KVB_REQUIRE_GOLDEN("vase.h5");
+  const std::map<std::string, std::string> modes = {
+      {"range_sink_sample_attn", "{name: vase}"},
+      {"attn", "{name: vase, large: 0, choose: attention}"},
+      {"attn_rkv", "{name: vase, large: 0, choose: attention, mix: 0.5}"},
+      {"range_attn", "{name: vase, sinks: 0, choose: attention}"},
+      {"evict_large_range", "{name: vase, large: 0, choose: small}"}};
+  const h5::File file = open("vase.h5");
+  const at::Tensor keys = read<float>(file, "keys"), values = read<float>(file, "values");
+  const auto budget = h5::read_attribute<int64_t>(file, "/", "budget"), buffer = int64_t{64};
+  for (const at::Tensor& row : read<int32_t>(file, "schedule").unbind()) {
+    const Row given = to_vector(row);  // prompt, budget, seen, before, after
+    const Policy vase(parse_policy_text(fmt::format(
+        "{{preset: vase, decode: {{when: held, interval: 64, budget: {}}}}}", given[1])));
+    const auto cuts = schedule_of(*vase.decode(), given[0], 448);
+    EXPECT_NE(std::find(cuts.begin(), cuts.end(), Row(given.begin() + 2, given.end())), cuts.end())
+        << row;
+  }
+  for (const auto& [name, scorer] : modes) {
+    if (!h5::exists(file, name)) continue;
+    const Policy policy(parse_policy_text(
+        fmt::format("{{scorer: {}, allocator: uniform, decode: {{when: held, interval: 64, "
+                    "budget: {}}}}}",
+                    scorer, budget)));
+    for (const auto& cut : h5::list(file, name)) {
+      SCOPED_TRACE(name + "/" + cut);
+      const std::string group = name + "/" + cut + "/";
+      const auto optional = [&](const char* array) {
+        return h5::exists(file, group + array) ? read<float>(file, group + array) : at::Tensor();
+      };
+      const at::Tensor before = read<int32_t>(file, group + "slot_positions_before");
+      const at::Tensor after = read<int32_t>(file, group + "slot_positions_after");
+      const auto n_seen = before.max().item<int64_t>() + 1;
+      const at::Tensor queries = read<float>(file, fmt::format("queries/{}", n_seen));
+      for (int64_t h = 0; h < keys.size(0); ++h) {
+        LayerView view;
+        view.positions = to_vector(before[h]);
+        const at::Tensor rows = at::tensor(view.positions, at::kLong);
+        view.keys = keys[h].index_select(0, rows).unsqueeze(0);
+        view.values = values[h].index_select(0, rows).unsqueeze(0);
+        view.queries = queries.narrow(0, h * 3, 3);
+        view.attention_scale = 0.125;
+        view.head = h;
+        const int64_t n_ranked = before.size(1) - buffer, n_chosen = budget - buffer;
+        const Scorer& vase = *policy.decode()->scorer;
+        const at::Tensor base = vase.score(view);
+        const at::Tensor scores = vase.score_for_counts(view, base, {budget})[0];
+        if (const at::Tensor ranking =
+                optional(h5::exists(file, group + "ranking") ? "ranking" : "attention");
+            ranking.defined()) {
+          expect_relative(base[0].narrow(0, 0, n_ranked), ranking[h], 2e-6);
+        }
+        // The slots after the cut, as rows of those before.
+        std::vector<int64_t> want;
+        for (const int64_t position : to_vector(after[h])) {
+          want.push_back(std::find(view.positions.begin(), view.positions.end(), position) -
+                         view.positions.begin());
+        }
+        auto ours = ranked_rows(scores.narrow(0, 0, n_ranked), n_chosen);
+        const auto kept = select_top(scores.unsqueeze(0), {budget}).positions;
+        EXPECT_EQ(std::vector(kept.end() - buffer, kept.end()),
+                  std::vector(want.end() - buffer, want.end()));
+        want.resize(static_cast<size_t>(n_chosen));
+        if (name != "range_sink_sample_attn") {
+          // In the same order: at each place the same score, but for ties.
+          const at::Tensor of = scores.narrow(0, 0, n_ranked);
+          expect_relative(of.index_select(0, at::tensor(want, at::kLong)),
+                          of.index_select(0, at::tensor(ours, at::kLong)), 1e-6);
+          continue;
+        }
+        // The four sinks are equal there; the others come in the order of their ranges.
+        const auto forced = h5::read_array<int32_t>(file, group + "forced_slots");
+        const int64_t n_large = forced.dims[1];
+        const std::vector<int64_t> golden_forced(forced.values.begin() + h * n_large,
+                                                 forced.values.begin() + (h + 1) * n_large);
+        EXPECT_EQ(std::set(ours.begin(), ours.begin() + 4), std::set({0L, 1L, 2L, 3L}));
+        EXPECT_EQ(std::vector(ours.begin() + 4, ours.begin() + n_large),
+                  std::vector(golden_forced.begin() + 4, golden_forced.end()));
+        // Successive sampling: how often each slot is drawn, against the exact probability.
+        constexpr int64_t kDraws = 4000;
+        const at::Tensor weights = read<float>(file, group + "weights")[h];
+        const at::Tensor exact = read<double>(file, group + "inclusion_exact")[h];
+        const int64_t n_drawn = n_chosen - n_large;
+        at::Tensor count = at::zeros({n_ranked}, at::kDouble);
+        for (int64_t seed = 0; seed < kDraws; ++seed) {
+          const at::Tensor uniform =
+              uniform_draws(view, static_cast<uint64_t>(seed)).narrow(1, 0, n_ranked);
+          const at::Tensor drawn =
+              std::get<1>(draw_keys(weights.unsqueeze(0), uniform)[0].topk(n_drawn));
+          count.index_add_(0, drawn, at::ones({n_drawn}, at::kDouble));
+        }
+        const at::Tensor sampled = exact.gt(0.01).logical_and(exact.lt(0.99));
+        const at::Tensor z = ((count / kDraws - exact) / (exact * (1 - exact) / kDraws).sqrt())
+                                 .masked_select(sampled);
+        EXPECT_NEAR(z.square().mean().sqrt().item<double>(), 1, 0.15);
+        EXPECT_LT(z.abs().max().item<double>(), 5);
+        EXPECT_EQ(count.masked_select(weights.eq(0)).sum().item<double>(), 0);
+      }
+    }
   }
 }
 

@@ -85,12 +85,17 @@ KEEP_OF_E2E = [
     *[f"positions_after_cut{cut}" for cut in range(4)],
 ]
 
+# The second cut of each mode of VaSE: its slots are no longer in the order of the tokens.
+VASE_MODES = ["range_sink_sample_attn", "attn", "attn_rkv", "range_attn", "evict_large_range"]
+KEEP_OF_VASE = ["keys", "values", "queries/384", "schedule", *[f"{mode}/cut1" for mode in VASE_MODES]]
+
 FILES = {
     "policies/sherlock_700.h5": KEEP,
     "policies/lukv_profile.h5": KEEP_OF_LUKV,
     "decode/gkv_redundancy.h5": KEEP_OF_REDUNDANCY,
     "decode/gkv_sequence.h5": KEEP_OF_SEQUENCE,
     "decode/gkv_e2e.h5": KEEP_OF_E2E,
+    "decode/vase.h5": KEEP_OF_VASE,
 }
 
 MAX_BYTES = 9_000_000
