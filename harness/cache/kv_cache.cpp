@@ -111,9 +111,16 @@ void KvCache::cut_to_window(int64_t index, int64_t window) {
 }
 
 void KvCache::advance(int64_t n_tokens) {
+  ++attended_.n_passes;
+  attended_.n_heads = 0;
   for (auto& layer : layers_) {
     KVB_CHECK(layer.has_room(n_tokens), "{} tokens were appended without room for them", n_tokens);
-    for (auto& length : layer.lengths) length += n_tokens;
+    for (auto& length : layer.lengths) {
+      length += n_tokens;
+      attended_.n_entries += length;
+      attended_.most = std::max(attended_.most, length);
+    }
+    attended_.n_heads += std::ssize(layer.lengths);
   }
   next_position_ += n_tokens;
   appended_ += n_tokens;
@@ -155,6 +162,7 @@ void KvCache::commit() {
   context_length_ = next_position_;
   appended_ = 0;
   cut_since_store_ = false;
+  attended_ = {};
 }
 
 KvCache KvCache::clone() const {
@@ -165,6 +173,7 @@ KvCache KvCache::clone() const {
   copy.next_position_ = next_position_;
   copy.appended_ = appended_;
   copy.cut_since_store_ = cut_since_store_;
+  copy.attended_ = attended_;
   return copy;
 }
 
@@ -175,6 +184,7 @@ void KvCache::rewind() {
   }
   next_position_ = context_length_;
   appended_ = 0;
+  attended_ = {};
 }
 
 int64_t KvCache::bytes_allocated() const {

@@ -165,6 +165,7 @@ std::vector<Generation> generate(const Decoder& model, const std::vector<Growing
   }
   for (size_t i = 0; i < caches.size(); ++i) {
     if (!errors[i].empty()) results[i].error = errors[i];
+    results[i].attended = caches[i].cache->attended();
   }
   return results;
 }

@@ -52,6 +52,7 @@ struct Generation {
   // When each token was there, from the start of the question on, the others of the batch beside
   // it.
   std::vector<double> token_ms;
+  Attended attended;  // by the passes of the question and of what was said
 };
 
 struct GenerateOptions {

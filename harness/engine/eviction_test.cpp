@@ -390,6 +390,18 @@ TEST(Eviction, ThePromptStays) {
   EXPECT_EQ(longer, (Rows{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 55, 56, 57, 58, 59}));
 }
 
+// A pass attends to what it adds and to what is cut only behind it.
+TEST(Eviction, AttendedEntriesAreThoseBeforeTheCut) {
+  const Policy recency = policy(
+      "{scorer: position, allocator: uniform, decode: {when: held, interval: 4, budget: 8}}");
+  CompressedCache made = cut(recency, some_tokens(7), 0.5);
+  const auto answer = generate(tiny_model(), {made.growing()}, {5}, {8, {}})[0];
+  // Passes of one token: 8, 9, 10, 11, 12 (cut to 8), 9, 10, 11.
+  EXPECT_EQ(answer.attended.most, 12);
+  EXPECT_EQ(answer.attended.n_passes, 8);
+  EXPECT_EQ(answer.attended.mean(), 80.0 / 8);
+}
+
 TEST(Eviction, DrawsDoNotDependOnTheBatch) {
   const Policy vase = policy(
       "{scorer: {name: vase, buffer: 4}, allocator: uniform,"
