@@ -19,8 +19,8 @@ EvictionRule::EvictionRule(Params& p) {
   p.require_range("interval", static_cast<double>(interval), 1, 1 << 20);
   p.require_range("budget", static_cast<double>(budget), 0, 1 << 30);
   p.require_range("share", share, 0, 1);
-  p.require(!cuts_prefill() || budget > 0, "budget",
-            "expected the tokens that a head keeps, 1 or more: this rule knows no ratio");
+  p.require(!cuts_prefill() || budget > 0, "when",
+            "expected a budget of 1 token a head or more beside it: this rule knows no ratio");
   p.require(cuts_prefill() || share == 0, "share", "expected 0 but with grid, held and seen");
 }
 

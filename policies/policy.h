@@ -63,8 +63,11 @@ class Policy {
   // Eviction while decoding, if any.
   const std::optional<EvictionRule>& decode() const { return decode_; }
 
-  // The fewest tokens of a context that the scorer can rank; 0 for full.
-  int64_t least_tokens() const { return is_full() ? 0 : scorer_->least_tokens(); }
+  // The fewest tokens of a context that the scorer can rank; 0 for full, and where the prefill is
+  // cut by the rule of decoding alone, which ranks nothing that the scorer cannot.
+  int64_t least_tokens() const {
+    return is_full() || (decode_ && decode_->cuts_prefill()) ? 0 : scorer_->least_tokens();
+  }
 
   // Scores of a layer before protection. Not for full. Throws InputError for fewer tokens than
   // that, and std::runtime_error for scores that are none (check_scores()).

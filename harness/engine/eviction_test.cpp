@@ -322,6 +322,27 @@ TEST(Eviction, AnAbsoluteBudgetOnAGrid) {
   EXPECT_FALSE(cut(gkv, some_tokens(8), 0.5).eviction->carried(1, 1).defined());
 }
 
+// A context of any length is taken, its first tokens said before anything is above the budget too.
+TEST(Eviction, AbsoluteBudgetsTakeEveryLength) {
+  for (const char* preset : {"gkv", "gkv_h2o", "rkv", "vase", "random_pp", "recency_pp"}) {
+    PolicySpec spec = parse_policy_text(preset);
+    for (auto& given : spec.decode.params) {
+      if (given.key == "budget") given.text = "64";
+      if (given.key == "interval") given.text = "32";
+    }
+    const Policy asked(spec);
+    EXPECT_EQ(asked.least_tokens(), 0);
+    for (const int64_t n_tokens : {1, 2, 7, 63, 64, 65, 90}) {
+      SCOPED_TRACE(fmt::format("{} {}", preset, n_tokens));
+      const CompressedCache made = cut(asked, some_tokens(n_tokens), 0.9);
+      const auto answer = generate(tiny_model(), {made.growing()}, {5, 6, 7}, {64, {}})[0];
+      EXPECT_EQ(answer.error, "");
+      EXPECT_EQ(answer.tokens.size(), 64u);
+      EXPECT_LE(made.cache->layer(1).lengths[0], 64 + 32 + 2);
+    }
+  }
+}
+
 // R-KV's kept tokens lie by rank, in the buffers as in what the eviction knows, the window behind.
 TEST(Eviction, RowsByRank) {
   const Policy rkv = policy(
