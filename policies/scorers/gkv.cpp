@@ -46,9 +46,12 @@ class Gkv : public Scorer {
   at::Tensor carry(const LayerView& layer, const at::Tensor& before) const override {
     if (layer.n_tokens() <= window_) return before;  // the window votes for nothing
     at::Tensor global = local_score(layer);
-    if (!before.defined() || alpha_ == 0) return global;
-    const int64_t n_known = std::min(before.size(1), global.size(1));
-    const at::Tensor faded = before.narrow(1, 0, n_known) * alpha_;
+    // Cut right after its prefill, whose queries are all there.
+    const bool is_first = !before.defined() && layer.queries.size(1) == layer.n_tokens();
+    const at::Tensor earlier = is_first ? begin(layer) : before;
+    if (!earlier.defined() || alpha_ == 0) return global;
+    const int64_t n_known = std::min(earlier.size(1), global.size(1));
+    const at::Tensor faded = earlier.narrow(1, 0, n_known) * alpha_;
     at::Tensor known = global.narrow(1, 0, n_known);
     switch (combine_) {
       case Combine::kMax:

@@ -101,6 +101,7 @@ TEST(Gkv, BeginsWithTheSumsOfThePrompt) {
   const at::Tensor sums = h2o->begin(layer);
   testing::expect_near(
       sums, testing::attention_weights(layer).view({2, 2, 300, 300}).amax(1).sum(1), 1e-4);
+  testing::expect_near(h2o->carry(layer, {}), h2o->carry(layer, sums), 0);
   // One cut later the last query's attention has joined the tokens before it.
   const at::Tensor last = testing::attention_weights(layer).view({2, 2, 300, 300}).amax(1);
   testing::expect_near(h2o->carry(layer, sums.narrow(1, 0, 100)),
