@@ -257,6 +257,7 @@ bool DecodePool::say(const Sequence& sequence, int64_t id) {
 void DecodePool::end(const Sequence& sequence, const std::string& error) {
   Asked& asked = *sequence.asked;
   sequence.answer().error = error;
+  sequence.answer().attended = sequence.cache().cache->attended();
   asked.is_running[sequence.index] = false;
   --n_running_;
   if (--asked.n_running == 0) finished_.push_back(sequence.asked);

@@ -15,6 +15,7 @@ struct Generation {
   // When the host knew each token, from the start of the question on, the others of the batch
   // beside it.
   std::vector<double> token_ms;
+  Attended attended;  // by the passes of the question and of what was said
 };
 
 struct GenerateOptions {

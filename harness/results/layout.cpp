@@ -27,7 +27,9 @@ const std::set<std::string>& later_columns() {
       "n_contexts", "repeat",
       // since version 4
       "grading", "words", "exact", "classes", "prediction_at", "references_at", "classes_at",
-      "error_at", "cut_tokens"};
+      "error_at", "cut_tokens",
+      // since version 5
+      "attended_mean", "attended_most"};
   return columns;
 }
 

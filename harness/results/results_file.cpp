@@ -100,7 +100,8 @@ Results read_results(const std::filesystem::path& path) {
   results.lost_rows = results.rows.end() - blank;
   results.rows.erase(blank, results.rows.end());
   TextPool::restore(file, results.rows);
-  if (results.state.schema_version == kSchemaVersion) keep_latest(results.rows);
+  constexpr int64_t kFirstWithRepeats = 4;
+  if (results.state.schema_version >= kFirstWithRepeats) keep_latest(results.rows);
   return results;
 }
 

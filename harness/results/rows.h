@@ -56,6 +56,8 @@ struct SampleRow {
   double kept_ratio = NAN;   // kept share of the entries that existed
   int64_t kv_bytes_full = 0, kv_bytes_logical = 0, kv_bytes_allocated = 0;
   int64_t kv_bytes_end = 0;               // buffers when the answer was there
+  double attended_mean = NAN;  // entries of a KV head that a pass attended to, mean over all
+  int64_t attended_most = 0;   // the largest of them; 0 = no pass
   double kl_full = NAN, top1_full = NAN;  // nan where not measured
   std::string error;                      // empty = fine
   std::string path;                       // "shared" prefill or "chunked": one of its own
@@ -141,6 +143,8 @@ void visit_columns(Row& row, Visit&& visit) {
   visit("kv_bytes_logical", row.kv_bytes_logical);
   visit("kv_bytes_allocated", row.kv_bytes_allocated);
   visit("kv_bytes_end", row.kv_bytes_end);
+  visit("attended_mean", row.attended_mean);
+  visit("attended_most", row.attended_most);
   visit("kl_full", row.kl_full);
   visit("top1_full", row.top1_full);
   visit("error", row.error);

@@ -315,6 +315,8 @@ void ContextRunner::grade_answer(const Generation& answer, const Grading& gradin
                                  const Sample& sample, SampleRow& row) const {
   row.generated_tokens = static_cast<int64_t>(answer.tokens.size());
   row.decode_ms = answer.token_ms.empty() ? 0 : answer.token_ms.back();
+  row.attended_mean = answer.attended.mean();
+  row.attended_most = answer.attended.most;
   row.error = answer.error;
   if (!row.error.empty()) return;
   try {

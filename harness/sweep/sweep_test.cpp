@@ -219,6 +219,37 @@ TEST_F(SweepTest, RatioZeroIsTheFullCache) {
   }
 }
 
+// Policies that draw while decoding answer the same whatever runs beside them, one row a sample.
+TEST_F(SweepTest, DecodeTimeDrawsRepeat) {
+  const auto held_at = [](const char* preset) {
+    return fmt::format("{{preset: {}, decode: {{when: held, interval: 16, budget: 80}}}}", preset);
+  };
+  const std::string vase = held_at("vase"), random = held_at("random_pp");
+  const std::string task =
+      "[{task: ruler/niah_single_1, lengths: [1024], samples: 2, max_new_tokens: 40}]";
+  const Results first =
+      run(config(task, fmt::format("[{}, {}]", vase, random), "ratios: [0.5, 0.8]"));
+  const Results other =
+      run(config(task, fmt::format("[full, {}, {}]", random, vase), "ratios: [0.5, 0.8]", "b.h5"));
+  ASSERT_EQ(first.rows.size(), 4u);
+  const auto answers = [](const Results& results) {
+    std::map<std::pair<std::string, int64_t>, std::string> all;
+    for (const SampleRow& row : results.rows) {
+      EXPECT_EQ(row.error, "");
+      if (row.policy != "full") all[{row.policy, row.sample_id}] = row.prediction;
+    }
+    return all;
+  };
+  EXPECT_EQ(answers(first), answers(other));
+  for (const SampleRow& row : first.rows) {
+    EXPECT_TRUE(std::isnan(row.ratio));
+    EXPECT_EQ(row.kept_ratio, 1);  // the prefill stays whole
+    // Cut when the context, the question and some tokens made a multiple of 16.
+    EXPECT_LE(row.attended_most, row.context_tokens + row.question_tokens + 16);
+    EXPECT_LT(row.attended_mean, static_cast<double>(row.attended_most));
+  }
+}
+
 TEST_F(SweepTest, ExtendedStepByStepEqualsTheWholeAtOnce) {
   const auto tasks = [](int samples, const char* lengths) {
     return fmt::format(

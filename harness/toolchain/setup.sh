@@ -45,7 +45,7 @@ install_packages() {
 
 system_libraries() {
   local packages=(libhdf5-dev libcli11-dev libfmt-dev libyaml-cpp-dev nlohmann-json3-dev
-    libpcre2-dev libicu-dev libssl-dev libgtest-dev libbenchmark-dev pkg-config unzip)
+    libpcre2-dev libicu-dev libssl-dev libgtest-dev libbenchmark-dev librandom123-dev pkg-config unzip)
   command -v dpkg-query >/dev/null || return 0 # not Debian: CMake names what it does not find
   local missing
   mapfile -t missing < <(missing_packages "${packages[@]}")
