@@ -15,6 +15,7 @@
 #include "harness/sweep/context_runner.h"
 #include "harness/sweep/describe_run.h"
 #include "harness/sweep/latency.h"
+#include "harness/sweep/side_by_side.h"
 #include "policies/plugins.h"
 
 namespace kvbench {
@@ -159,17 +160,20 @@ SweepResult run_sweep(const SweepConfig& config, const SweepOptions& options) {
   if (store.complete() && all_measured) return result;
   if (store.n_done() < store.n_planned() || !all_measured) {
     const Decoder model(config.model.path, opened.dtype, opened.device, options.start_progress);
-    ContextRunner runner(model, format, store, config.fidelity);
     const Advance advance = options.start_progress
                                 ? options.start_progress(store.n_planned(), store.n_done())
                                 : Advance();
+    SideBySide contexts(model, config.memory > 0 ? config.memory : free_memory(model.device()));
+    ContextRunner runner(model, format, store, config.fidelity, contexts.shared(), advance);
+    bool is_stopped = false;
     for (const auto& group : plan.groups) {
       for (const auto& members : group.contexts) {
-        if (options.stop && options.stop()) return stopped(result);
-        const int64_t n_rows = runner.run(group.samples, group.cells, members);
-        if (n_rows > 0 && advance) advance(n_rows, group.samples.request.name);
+        is_stopped = is_stopped || (options.stop && options.stop());
+        if (!is_stopped) contexts.start(runner.run(group.samples, group.cells, members));
       }
     }
+    contexts.finish();
+    if (is_stopped) return stopped(result);
     if (measures && !measure_latency(model, *config.latency, policies, config.ratios,
                                      plan.sample_groups(), identity, store, options.stop)) {
       return stopped(result);

@@ -327,6 +327,22 @@ TEST_F(SweepTest, MergedShardsEqualTheWholeRun) {
   EXPECT_NE(text.find("at most 10 shards"), std::string::npos) << text;
 }
 
+// Cells whose caches have no room beside one another wait: same rows, more prefills.
+TEST_F(SweepTest, LittleMemoryChangesNothingButTime) {
+  const auto sweep = [&](const char* memory, const char* output) {
+    return config(kManyTasks, fmt::format("[{}]", kSound),
+                  fmt::format("ratios: [0.5, 0.8]\nfidelity: true\nmemory: {}", memory), output);
+  };
+  const Results wide = run(sweep("1GiB", "wide.h5"));
+  ASSERT_TRUE(wide.state.complete);
+  for (const SampleRow& row : wide.rows) EXPECT_EQ(row.error, "") << row.policy;
+  // 1 KiB: each cell alone; 1 MiB: some of a long context's together.
+  for (const char* memory : {"1KiB", "1MiB"}) {
+    fs::remove(folder_ / "narrow.h5");
+    EXPECT_EQ(texts_of(run(sweep(memory, "narrow.h5"))), texts_of(wide)) << memory;
+  }
+}
+
 TEST_F(SweepTest, StoppedInOrderGoesOn) {
   const SweepConfig sweep =
       config(kManyTasks, "[full, snapkv]",
