@@ -75,8 +75,8 @@ class KvCache {
   void cut_to_window(int64_t layer, int64_t window);
 
   // Cuts a layer to some of its rows: positions are row numbers inside a head, in the order that
-  // they get. Rows move up in place; buffers of its own of which less than half stays in use are let go for smaller
-  // ones.
+  // they get. Rows move up in place; buffers of its own of which less than half stays in use are
+  // let go for smaller ones.
   void cut(int64_t layer, const KeptTokens& kept_rows);
 
   // Of the passes since store(), commit() or rewind().
