@@ -25,6 +25,17 @@ float horizontal_sum(Vec v) {
   }
 }
 
+template <int64_t kDistance = kLanes / 2>
+float horizontal_max(Vec v) {
+  const Vec other = exchange_lanes<kDistance>(v, std::make_index_sequence<kLanes>());
+  v = v > other ? v : other;
+  if constexpr (kDistance == 1) {
+    return v[0];
+  } else {
+    return horizontal_max<kDistance / 2>(v);
+  }
+}
+
 // Beside a softmax's largest weight of 1, exp of less counts for nothing in float32, and products
 // with it would be denormal numbers, which are slow.
 inline constexpr float kLowestExponent = -64;

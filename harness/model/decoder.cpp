@@ -9,44 +9,12 @@
 #include "harness/model/file_layout.h"
 #include "harness/model/rope.h"
 #include "harness/model/safetensors.h"
+#include "kernels/causal_attention_torch.h"
 #include "kernels/gated_activation_torch.h"
 #include "kernels/norm_rope_torch.h"
 #include "kernels/rms_norm_torch.h"
 
 namespace kvbench {
-namespace {
-
-// Causal attention of a whole context, [Hq, T, d]. Under a window blocks of queries each see the
-// keys that their windows reach: a mask of all pairs would grow with the square of the context.
-at::Tensor attend_causally(const LayerView& layer, int64_t window) {
-  const at::Tensor queries = layer.queries.unsqueeze(0), keys = layer.keys.unsqueeze(0),
-                   values = layer.values.unsqueeze(0);
-  const int64_t n_tokens = layer.n_tokens();
-  if (window == 0 || n_tokens <= window) {
-    return at::scaled_dot_product_attention(queries, keys, values, /*attn_mask=*/{},
-                                            /*dropout_p=*/0.0, /*is_causal=*/true,
-                                            layer.attention_scale, /*enable_gqa=*/true)
-        .squeeze(0);
-  }
-  constexpr int64_t kBlock = 512;
-  std::vector<at::Tensor> blocks;
-  for (int64_t first = 0; first < n_tokens; first += kBlock) {
-    const int64_t n = std::min(kBlock, n_tokens - first);
-    const int64_t first_key = std::max<int64_t>(0, first - window + 1);
-    const int64_t before = first - first_key, n_keys = before + n;
-    const at::Tensor seen = at::ones({n, n_keys}, keys.options().dtype(at::kBool))
-                                .tril(before)
-                                .triu(before - window + 1);
-    blocks.push_back(at::scaled_dot_product_attention(
-        queries.narrow(2, first, n), keys.narrow(2, first_key, n_keys),
-        values.narrow(2, first_key, n_keys), seen, /*dropout_p=*/0.0, /*is_causal=*/false,
-        layer.attention_scale, /*enable_gqa=*/true));
-  }
-  return at::cat(blocks, 2).squeeze(0);
-}
-
-}  // namespace
-
 at::Tensor token_ids(std::span<const int32_t> tokens) {
   return at::tensor(std::vector<int64_t>(tokens.begin(), tokens.end()), at::kLong).unsqueeze(0);
 }
@@ -296,9 +264,10 @@ at::Tensor Decoder::prefill(const std::vector<int32_t>& tokens, const Observer& 
     view.inverse_frequencies = frequencies;
     view.rope_factor = rope_attention_factor(config_);
     view.attention_scale = config_.attention_scale;
-    const at::Tensor attended = attend_causally(view, layers_[l].window);
+    const at::Tensor attended = causal_attention(view.queries, view.keys, view.values,
+                                                 config_.attention_scale, layers_[l].window);
     observer(view);
-    return attended.transpose(0, 1).unsqueeze(0);
+    return attended.unsqueeze(0);
   };
   return forward(ids.to(device_), positions, n_tokens, attend, Logits::kLast).squeeze(0);
 }
