@@ -25,8 +25,9 @@ namespace {
 
 struct Options {
   std::vector<std::string> files;
-  std::string table, against, targets, format = "text", plots, html, leaderboard;
-  bool regrade = false;
+  std::string table, against, targets, certify, format = "text", plots, html, leaderboard;
+  std::optional<double> width;
+  bool power = false, regrade = false;
 };
 
 // Runs one of the scripts that draw, which writes `output` (a folder or a file) out of `files`.
@@ -125,6 +126,15 @@ void export_leaderboard(const Options& options, const std::vector<std::string>& 
 void report_results(const Options& options, const std::vector<std::string>& files) {
   ReportOptions what{options.table, parse_format(options.format), options.against};
   what.regrade = options.regrade;
+  what.width = options.width;
+  if (options.power) {
+    if (what.table.empty()) what.table = "power";
+    if (what.table != "power") throw_input_error("--power stands beside no --table {}", what.table);
+  }
+  if (!options.certify.empty()) {
+    what.promise = parse_promise(options.certify);
+    if (what.table.empty()) what.table = "certify";
+  }
   if (!options.targets.empty()) {
     what.targets = parse_targets(load_yaml(options.targets), tasks_of);
     if (what.table.empty()) what.table = "targets";
@@ -169,10 +179,21 @@ void add_report(CLI::App& app) {
   auto options = std::make_shared<Options>();
   verb->add_option("files", options->files, "results files or profiles, HDF5")->required();
   verb->add_option("--table", options->table,
-                   "summary, cells, samples, latency, memory, paired, longbench, longbench_e or "
-                   "targets");
+                   "summary, cells, samples, latency, memory, paired, power, certify, longbench, "
+                   "longbench_e or targets");
   verb->add_option("--against", options->against,
-                   "policy that the others are compared with, sample by sample (--table paired)");
+                   "policy that the others are compared with, sample by sample (--table paired, "
+                   "--power)");
+  verb->add_flag(
+      "--power", options->power,
+      "how many contexts and samples an interval of the wanted width needs, and how many "
+      "there are");
+  verb->add_option("--width", options->width,
+                   "the wanted half-width of --power in points of score; 5 if not given");
+  verb->add_option(
+      "--certify", options->certify,
+      "risk=R[,loss=drop|worse][,confidence=0.95]: the largest ratio of each policy whose "
+      "mean loss against the full cache, 0 to 1, is at most R");
   verb->add_option("--targets", options->targets,
                    "a table's published figures (configs/paper/*.targets.yaml), to judge the "
                    "results by");

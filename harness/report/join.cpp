@@ -47,7 +47,7 @@ void complete_old(Results& results) {
   for (SampleRow& row : results.rows) {
     Cell& cell = cells[row.cell_id];
     row.sample_hash = fmt::format("{:09}", row.sample_id);
-    row.context_id = row.sample_hash;
+    row.context_id = cell.group_id + " " + row.sample_hash;
     row.source = cell.source;
     row.seed = cell.seed;
     if (row.source != "file") continue;

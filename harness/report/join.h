@@ -6,7 +6,7 @@
 
 #include "harness/results/results_file.h"
 #include "harness/results/rows.h"
-#include "harness/results/stats.h"
+#include "harness/results/intervals.h"
 
 namespace kvbench {
 

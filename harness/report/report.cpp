@@ -16,11 +16,18 @@
 #include "harness/report/load.h"
 #include "harness/report/longbench_table.h"
 #include "harness/report/paired.h"
+#include "harness/report/power.h"
 #include "harness/report/summary.h"
 #include "harness/report/verdicts.h"
 
 namespace kvbench {
 namespace {
+
+constexpr double kDefaultWidth = 5;
+
+Table power_of(const ReportOptions& options, const std::vector<Block>& blocks) {
+  return power_table(blocks, options.against, options.width.value_or(kDefaultWidth));
+}
 
 Grid data_grid(const ReportOptions& options, const Joined& joined, const std::vector<Block>& blocks,
                const Table& verdicts) {
@@ -30,6 +37,8 @@ Grid data_grid(const ReportOptions& options, const Joined& joined, const std::ve
   if (table == "latency") return latency_table(joined).for_programs();
   if (table == "memory") return memory_table(joined).for_programs();
   if (table == "paired") return paired_table(blocks, options.against).for_programs();
+  if (table == "power") return power_of(options, blocks).for_programs();
+  if (table == "certify") return certify_table(blocks, *options.promise).for_programs();
   if (table == "longbench") return longbench_table(blocks).for_programs();
   if (table == "longbench_e") return longbench_e_table(blocks).for_programs();
   if (table == "targets") return verdicts.for_programs();
@@ -55,6 +64,8 @@ std::vector<Grid> grids(const ReportOptions& options, const Joined& joined,
   if (table.empty() || table == "latency") add(latency_table(joined).for_people());
   if (table.empty() || table == "memory") add(memory_table(joined).for_people());
   if (table == "paired") add(paired_table(blocks, options.against).for_people());
+  if (table == "power") add(power_of(options, blocks).for_people());
+  if (table == "certify") add(certify_table(blocks, *options.promise).for_people());
   if (table == "targets") add(verdicts.for_people());
   return all;
 }
@@ -97,15 +108,23 @@ std::string answers(const std::vector<Choices>& all, Format format) {
 }
 
 void check(const ReportOptions& options) {
-  const std::vector<std::string> known = {"summary",   "cells",       "samples",
-                                          "latency",   "memory",      "paired",
+  const std::vector<std::string> known = {"summary",   "cells",       "samples", "latency",
+                                          "memory",    "paired",      "power",   "certify",
                                           "longbench", "longbench_e", "targets"};
   if (!options.table.empty() &&
       std::find(known.begin(), known.end(), options.table) == known.end()) {
     throw_input_error("--table: {}", unknown_name("table", options.table, known));
   }
-  if ((options.table == "paired") != !options.against.empty()) {
-    throw InputError("--against POLICY and --table paired go together");
+  const bool has_against = !options.against.empty(), is_power = options.table == "power";
+  if (options.table == "paired" ? !has_against : has_against && !is_power) {
+    throw InputError("--against POLICY and --table paired go together (--power may have one, too)");
+  }
+  if (options.width && !is_power) throw InputError("--width W belongs to --power");
+  if (options.width && !(*options.width > 0 && *options.width <= 100)) {
+    throw_input_error("--width: {} is not above 0 and at most 100 points", *options.width);
+  }
+  if ((options.table == "certify") != options.promise.has_value()) {
+    throw InputError("--table certify needs --certify risk=R, which stands beside no other table");
   }
   if ((options.table == "targets") != !options.targets.empty()) {
     throw InputError("--table targets needs --targets FILE, which stands beside no other table");
@@ -124,6 +143,10 @@ Report report(const std::vector<std::filesystem::path>& files, const ReportOptio
   Verdicts verdicts;
   if (options.table == "targets") verdicts = judge(blocks, options.targets);
   made.warnings.insert(made.warnings.end(), verdicts.remarks.begin(), verdicts.remarks.end());
+  if (options.promise) {
+    const auto lines = assumptions(*options.promise);
+    made.warnings.insert(made.warnings.end(), lines.begin(), lines.end());
+  }
   const bool is_data = options.format == Format::kCsv;
   Grid data;
   std::vector<Grid> shown;
@@ -138,7 +161,8 @@ Report report(const std::vector<std::filesystem::path>& files, const ReportOptio
         is_isolated ? "no isolated measurements: add `latency: {lengths: [4096]}` to the sweep"
         : options.table == "paired"
             ? fmt::format("no policy has samples in common with {}", options.against)
-            : "no finished samples");
+        : options.table == "certify" ? "no policy has samples in common with the full cache"
+                                     : "no finished samples");
   }
   if (is_data) {
     made.text = render(data, options.format);

@@ -2,22 +2,28 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "harness/report/certify.h"
 #include "harness/report/grid.h"
 #include "harness/report/targets.h"
 
 namespace kvbench {
 
 struct ReportOptions {
-  // summary, cells, samples, latency, memory, paired, longbench, longbench_e or targets; empty =
-  // all but samples, paired and targets, and what failed (CSV: cells)
+  // summary, cells, samples, latency, memory, paired, power, certify, longbench, longbench_e or
+  // targets; empty = all but samples, paired, power, certify and targets, and what failed (CSV:
+  // cells)
   std::string table = {};
   Format format = Format::kText;
-  std::string against = {};          // paired: the policy that the others are compared with
-  std::vector<Target> targets = {};  // targets: what the results are held against (verdicts.h)
-  bool regrade = false;              // scores are made anew from the stored predictions (regrade.h)
+  std::string against =
+      {};  // the policy that the others are compared with: paired; power (else full)
+  std::vector<Target> targets = {};     // targets: what the results are held against (verdicts.h)
+  std::optional<double> width = {};     // power: the half-width wanted, in points; 5 where absent
+  std::optional<Promise> promise = {};  // certify
+  bool regrade = false;  // scores are made anew from the stored predictions (regrade.h)
 };
 
 struct Report {

@@ -4,11 +4,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <optional>
+#include <set>
 #include <utility>
 
-#include "harness/results/stats.h"
+#include "harness/report/comparison.h"
+#include "harness/results/intervals.h"
 
 namespace kvbench {
 namespace {
@@ -16,16 +17,18 @@ namespace {
 // One policy at one ratio on one task.
 struct Entry {
   const Measured* measured;
-  double difference = NAN;  // to the full cache
-  int64_t n_common = 0;     // samples that it is over
+  Pairs with_full;  // the samples that the full cache answered too
 
   const CellRow& cell() const { return measured->cell; }
+  int64_t n_common() const { return std::ssize(with_full.scores.values); }
 };
 
 struct Line {
   std::string policy;
   double ratio;
+  bool is_full;
   std::vector<std::optional<Entry>> tasks;  // as Block::tasks
+  Comparison with_full = {};                // over all tasks
 };
 
 double mean(const std::vector<double>& values) {
@@ -34,23 +37,16 @@ double mean(const std::vector<double>& values) {
   return values.empty() ? NAN : sum / static_cast<double>(values.size());
 }
 
-Entry compared(const Measured& measured, const Measured* full) {
-  Entry entry{&measured};
-  if (full == nullptr) return entry;
-  std::map<std::pair<std::string, int64_t>, double> reached;
-  for (const SampleRow& row : full->rows) {
-    if (row.error.empty()) reached[{row.sample_hash, row.sample_id}] = row.score;
+// Of all lines but the full cache's own.
+void compare_with_full(std::vector<Line>& lines) {
+  std::vector<Comparison> family;
+  for (const Line& line : lines) {
+    std::vector<Pairs> pairs;
+    for (const auto& entry : line.tasks) pairs.push_back(entry ? entry->with_full : Pairs{});
+    family.push_back(line.is_full ? Comparison{} : compare(pairs));
   }
-  std::vector<double> differences;
-  for (const SampleRow& row : measured.rows) {
-    const auto other = reached.find({row.sample_hash, row.sample_id});
-    if (row.error.empty() && other != reached.end()) {
-      differences.push_back(row.score - other->second);
-    }
-  }
-  entry.difference = mean(differences);
-  entry.n_common = static_cast<int64_t>(differences.size());
-  return entry;
+  judge_family(family);
+  for (size_t i = 0; i < lines.size(); ++i) lines[i].with_full = std::move(family[i]);
 }
 
 std::vector<Line> lines_of(const Block& block) {
@@ -70,13 +66,15 @@ std::vector<Line> lines_of(const Block& block) {
       return l.policy == cell.policy && ratio_text(l.ratio) == ratio_text(cell.ratio);
     });
     if (line == lines.end()) {
-      lines.push_back({cell.policy, cell.ratio, {}});
+      lines.push_back({cell.policy, cell.ratio, is_full(cell), {}});
       line = lines.end() - 1;
       line->tasks.resize(block.tasks.size());
     }
     const size_t task = task_of(*measured);
-    line->tasks[task] = compared(*measured, full[task]);
+    line->tasks[task] =
+        Entry{measured, full[task] == nullptr ? Pairs{} : pair_up(*measured, *full[task])};
   }
+  compare_with_full(lines);
   return lines;
 }
 
@@ -91,7 +89,7 @@ double over_tasks(const Line& line, bool all, Get&& get) {
 }
 
 double score(const Entry& entry) { return entry.cell().mean; }
-double difference(const Entry& entry) { return entry.difference; }
+double difference(const Entry& entry) { return mean(entry.with_full.differences.values); }
 double kept(const Entry& entry) { return entry.cell().kept_ratio; }
 double allocated(const Entry& entry) { return entry.cell().kv_bytes_allocated; }
 
@@ -102,7 +100,7 @@ Interval interval_of(const Line& line) {
     if (!entry) return {NAN, NAN, NAN};
     strata.push_back(scores_of(*entry->measured));
   }
-  return stratified_mean(strata);
+  return score_interval(estimate_mean(strata));
 }
 
 // "10", or "5-10" where the tasks differ.
@@ -123,16 +121,18 @@ Grid summary_grid(const Block& block) {
   grid.columns = {{"policy", false}, {"ratio"}, {"kept"}, {"KV MiB"}};
   for (const auto& task : block.tasks) grid.columns.push_back({task});
   const auto lines = lines_of(block);
-  bool any_failed = false, any_fewer = false;
+  bool any_failed = false, any_fewer = false, any_verdict = false;
   for (const Line& line : lines) {
+    any_verdict |= line.with_full.n > 0;
     for (const auto& entry : line.tasks) {
       any_failed |= entry && entry->cell().n_errors > 0;
-      any_fewer |= entry && !std::isnan(entry->difference) && entry->n_common != entry->cell().n;
+      any_fewer |= entry && entry->n_common() > 0 && entry->n_common() != entry->cell().n;
     }
   }
   for (const char* name : {"average", "n"}) grid.columns.push_back({name});
   if (any_failed) grid.columns.push_back({"failed"});
   grid.columns.push_back({"vs full"});
+  if (any_verdict) grid.columns.push_back({"verdict", false});
   if (any_fewer) grid.columns.push_back({"n of both"});
   for (const Line& line : lines) {
     auto& row = grid.rows.emplace_back();
@@ -148,7 +148,8 @@ Grid summary_grid(const Block& block) {
     row.push_back(range(line, [](const Entry& entry) { return entry.cell().n; }));
     if (any_failed) row.push_back(failed == 0 ? "" : fmt::format("{}", failed));
     row.push_back(shown(over_tasks(line, true, difference), Style::kSigned));
-    if (any_fewer) row.push_back(range(line, [](const Entry& entry) { return entry.n_common; }));
+    if (any_verdict) row.push_back(line.with_full.verdict);
+    if (any_fewer) row.push_back(range(line, [](const Entry& entry) { return entry.n_common(); }));
   }
   return grid;
 }
@@ -177,7 +178,11 @@ Table summary_table(const std::vector<Block>& blocks) {
                                        {"kept", "kept_ratio", Style::kPercent},
                                        {"KV MiB", "kv_bytes_allocated", Style::kMebibytes},
                                        {"vs full", "vs_full", Style::kSigned},
-                                       {"n of both", "n_vs_full", Style::kNumber}};
+                                       {"n of both", "n_vs_full", Style::kNumber},
+                                       {"low", "vs_full_low", Style::kSigned},
+                                       {"high", "vs_full_high", Style::kSigned},
+                                       {"", "p_holm"},
+                                       {"verdict", "verdict", Style::kText, true}};
   table.columns.insert(table.columns.end(), columns.begin(), columns.end());
   for (const Block& block : blocks) {
     Table::Section& section = table.sections.emplace_back();
@@ -189,23 +194,30 @@ Table summary_table(const std::vector<Block>& blocks) {
         row.insert(row.end(), {line.policy, line.ratio});
         row.insert(row.end(), values.begin(), values.end());
       };
-      int64_t n = 0, n_errors = 0, n_contexts = 0, n_common = 0;
+      int64_t n = 0, n_errors = 0, n_common = 0;
+      std::set<std::string> contexts;
       for (size_t task = 0; task < line.tasks.size(); ++task) {
         if (!line.tasks[task]) continue;
         const Entry& entry = *line.tasks[task];
         const CellRow& cell = entry.cell();
+        const Interval to_full =
+            line.is_full ? Interval{0, NAN, NAN}
+                         : difference_interval(estimate_mean({entry.with_full.differences}));
         add({cell.task, cell.source, cell.mean, cell.ci_low, cell.ci_high, cell.n, cell.n_errors,
-             cell.n_contexts, cell.kept_ratio, cell.kv_bytes_allocated, entry.difference,
-             entry.n_common});
+             cell.n_contexts, cell.kept_ratio, cell.kv_bytes_allocated, to_full.mean,
+             entry.n_common(), to_full.low, to_full.high, NAN, ""});
         n += cell.n;
         n_errors += cell.n_errors;
-        n_contexts += cell.n_contexts;
-        n_common += entry.n_common;
+        const std::vector<std::string> more = scores_of(*entry.measured).contexts;
+        contexts.insert(more.begin(), more.end());
+        n_common += entry.n_common();
       }
       const Interval average = interval_of(line);
-      add({"average", "", average.mean, average.low, average.high, n, n_errors, n_contexts,
-           over_tasks(line, false, kept), over_tasks(line, false, allocated),
-           over_tasks(line, true, difference), n_common});
+      const Comparison& with_full = line.with_full;
+      add({"average", "", average.mean, average.low, average.high, n, n_errors,
+           std::ssize(contexts), over_tasks(line, false, kept), over_tasks(line, false, allocated),
+           over_tasks(line, true, difference), n_common, with_full.difference.low,
+           with_full.difference.high, with_full.p_holm, with_full.verdict});
     }
   }
   return table;

@@ -26,12 +26,13 @@ TEST(Summary, HasALinePerPolicyAndAColumnPerTask) {
   add(a, cell("ruler/cwe", "snapkv", 0.5), {40});
   const auto all = grids({a});
   ASSERT_EQ(all.size(), 1U);
-  EXPECT_EQ(render(all[0], Format::kText),
-            "Mean score, length 1024, compress context\n"
-            "policy  ratio     kept  KV MiB  ruler/vt  ruler/cwe  average  n  vs full\n"
-            "------------------------------------------------------------------------\n"
-            "full        0  100.0 %    1.00      90.0       50.0     70.0  1     +0.0\n"
-            "snapkv    0.5   50.0 %    1.00      60.0       40.0     50.0  1    -20.0\n");
+  EXPECT_EQ(
+      render(all[0], Format::kText),
+      "Mean score, length 1024, compress context\n"
+      "policy  ratio     kept  KV MiB  ruler/vt  ruler/cwe  average  n  vs full  verdict\n"
+      "-------------------------------------------------------------------------------------\n"
+      "full        0  100.0 %    1.00      90.0       50.0     70.0  1     +0.0\n"
+      "snapkv    0.5   50.0 %    1.00      60.0       40.0     50.0  1    -20.0  cannot tell\n");
 }
 
 TEST(Summary, AnAverageNeedsEveryTask) {
@@ -50,9 +51,9 @@ TEST(Summary, DifferencesToFullAreOverCommonSamples) {
   add(a, cell("vt", "x", 0.5), {NAN, NAN, 30, 0});
   const Grid grid = grids({a}).at(0);
   EXPECT_EQ(render(grid, Format::kCsv),
-            "policy,ratio,kept,KV MiB,vt,average,n,failed,vs full\n"
-            "full,0,100.0 %,1.00,55.0,55.0,4,,+0.0\n"
-            "x,0.5,50.0 %,1.00,15.0,15.0,2,2,+5.0\n");
+            "policy,ratio,kept,KV MiB,vt,average,n,failed,vs full,verdict\n"
+            "full,0,100.0 %,1.00,55.0,55.0,4,,+0.0,\n"
+            "x,0.5,50.0 %,1.00,15.0,15.0,2,2,+5.0,cannot tell\n");
 }
 
 TEST(Summary, ShowsWhereFewerSamplesAreCommonOrTasksDiffer) {
@@ -62,8 +63,8 @@ TEST(Summary, ShowsWhereFewerSamplesAreCommonOrTasksDiffer) {
   add(a, cell("cwe", "full", 0), {100, 100, 100});
   add(a, cell("cwe", "x", 0.5), {50, 50, 50});
   const Grid grid = grids({a}).at(0);
-  EXPECT_EQ(grid.rows.at(1),
-            (Line{"x", "0.5", "50.0 %", "1.00", "55.0", "50.0", "52.5", "2-3", "-50.0", "1-3"}));
+  EXPECT_EQ(grid.rows.at(1), (Line{"x", "0.5", "50.0 %", "1.00", "55.0", "50.0", "52.5", "2-3",
+                                   "-50.0", "cannot tell", "1-3"}));
 }
 
 TEST(Summary, SeedsAndModelsAreNeverAveraged) {
@@ -89,6 +90,34 @@ TEST(Summary, APolicyWithItsOwnBudgetHasOneLine) {
   EXPECT_EQ(grid.rows[0], (Line{"window", "-", "-", "1.00", "10.0", "20.0", "15.0", "1", "-"}));
 }
 
+// Two tasks of six contexts each, about which x is always worse and y sometimes.
+TEST(Summary, VerdictsAreOnTheAverage) {
+  Results a = file("a.h5");
+  for (const char* task : {"vt", "qa"}) {
+    add(a, cell(task, "full", 0), {90, 90, 90, 90, 90, 90});
+    add(a, cell(task, "x", 0.5), {70, 80, 60, 70, 80, 60});
+    add(a, cell(task, "y", 0.5), {90, 90, 80, 90, 100, 90});
+  }
+  const Grid grid = grids({a}).at(0);
+  EXPECT_EQ(grid.rows.at(0).back(), "");
+  EXPECT_EQ(grid.rows.at(1).back(), "worse");
+  EXPECT_EQ(grid.rows.at(2).back(), "cannot tell");
+  const Joined joined = join({a});
+  const Grid data = summary_table(blocks_of(joined)).for_programs();
+  const auto column = [&](const char* name) {
+    size_t i = 0;
+    while (data.columns.at(i).name != name) ++i;
+    return i;
+  };
+  const Line& average = data.rows.at(5);
+  EXPECT_EQ(average.at(column("task")), "average");
+  EXPECT_EQ(average.at(column("n_contexts")), "12");
+  EXPECT_EQ(average.at(column("verdict")), "worse");
+  EXPECT_EQ(std::stod(average.at(column("p_holm"))), 2 * 2.0 / 4096);
+  EXPECT_LT(std::stod(average.at(column("vs_full_high"))), 0);
+  EXPECT_EQ(data.rows.at(4).at(column("verdict")), "");  // of one task: --table paired
+}
+
 TEST(Summary, ForProgramsIsOneLongTable) {
   Results a = file("a.h5");
   add(a, cell("vt", "full", 0), {100, 50});
@@ -101,22 +130,25 @@ TEST(Summary, ForProgramsIsOneLongTable) {
             "block,block_title,model,model_hash,dtype,prompt_hash,end_tokens,numerics,length,"
             "compress,protocol,"
             "seed,policy,ratio,task,source,score,ci_low,ci_high,n,n_errors,n_contexts,kept_ratio,"
-            "kv_bytes_allocated,vs_full,n_vs_full\n"
+            "kv_bytes_allocated,vs_full,n_vs_full,vs_full_low,vs_full_high,p_holm,verdict\n"
             "1,\"length 1024, compress context\",tiny,hash of "
-            "tiny,float32,,,,1024,context,official,42,full,0,vt,generated,75,50,100,"
-            "2,0,2,1,1048576,0,2\n"
+            "tiny,float32,,,,1024,context,official,42,full,0,vt,generated,75,1.0273460178877813,99."
+            "88479842575867,"
+            "2,0,2,1,1048576,0,2,,,,\n"
             "1,\"length 1024, compress context\",tiny,hash of "
-            "tiny,float32,,,,1024,context,official,42,full,0,cwe,generated,40,40,40,"
-            "2,0,2,1,1048576,0,2\n"
+            "tiny,float32,,,,1024,context,official,42,full,0,cwe,generated,40,0.48945338451215736,"
+            "99.26581992323176,"
+            "2,0,2,1,1048576,0,2,,,,\n"
             "1,\"length 1024, compress context\",tiny,hash of "
-            "tiny,float32,,,,1024,context,official,42,full,0,average,,57.5,45,70,"
-            "4,0,4,1,1048576,0,4\n"
+            "tiny,float32,,,,1024,context,official,42,full,0,average,,57.5,2.968817857163708,98."
+            "35594993347893,"
+            "4,0,4,1,1048576,0,4,,,,\n"
             "2,\"length 2048, compress context\",tiny,hash of "
             "tiny,float32,,,,2048,context,official,42,window,,vt,generated,10,,,"
-            "1,0,1,,1048576,,0\n"
+            "1,0,1,,1048576,,0,,,,\n"
             "2,\"length 2048, compress context\",tiny,hash of "
             "tiny,float32,,,,2048,context,official,42,window,,average,,10,,,"
-            "1,0,1,,1048576,,0\n");
+            "1,0,1,,1048576,,0,,,,\n");
 }
 
 }  // namespace

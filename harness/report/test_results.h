@@ -40,8 +40,7 @@ inline CellRow cell(const std::string& task, const std::string& policy, double r
   return cell;
 }
 
-// One row per score with the samples s0, s1, ... about the contexts c0, c1, ...; a failed one for
-// nan.
+// One row per score with the samples s0, s1, ... about a context each; a failed one for nan.
 inline void add(Results& results, CellRow cell, const std::vector<double>& scores) {
   const auto model = results.info.model_hash;
   cell.group_id = fmt::format("{} {} {} {} {} {}", model, cell.task, cell.source, cell.seed,
@@ -52,7 +51,7 @@ inline void add(Results& results, CellRow cell, const std::vector<double>& score
     SampleRow row;
     row.cell_id = cell.cell_id;
     row.sample_hash = fmt::format("s{}", i);
-    row.context_id = fmt::format("c{}", i);
+    row.context_id = fmt::format("{} c{}", cell.task, i);
     row.task = cell.task;
     row.source = cell.source;
     row.seed = cell.seed;

@@ -9,7 +9,7 @@
 #include <set>
 #include <utility>
 
-#include "harness/report/paired.h"
+#include "harness/report/comparison.h"
 
 namespace kvbench {
 namespace {
@@ -83,8 +83,9 @@ Judged judge_one(const Block& block, const Target& target) {
   }
   judged.n_tasks = strata.size();
   if (judged.has_run()) {
-    const double least = target.sign == Target::Sign::kNone ? 0 : -100;
-    judged.run = with_unseen(stratified_mean(strata), judged.n_contexts, least, 100);
+    const Estimate estimate = estimate_mean(strata);
+    judged.run = target.sign == Target::Sign::kNone ? score_interval(estimate)
+                                                    : difference_interval(estimate);
     judged.verdict = verdict(judged.run, target);
   } else {
     judged.n = judged.n_contexts = 0;
@@ -225,12 +226,6 @@ std::string verdict(const Interval& run, const Target& target) {
   }
   const double most = tolerance + error;
   return run.low > value + most || run.high < value - most ? "differs" : "cannot tell";
-}
-
-Interval with_unseen(const Interval& interval, int64_t n_contexts, double least, double most) {
-  const double unseen = std::min(1.0, 3.0 / static_cast<double>(n_contexts)), mean = interval.mean;
-  return {mean, std::min(interval.low, mean - unseen * (mean - least)),
-          std::max(interval.high, mean + unseen * (most - mean))};
 }
 
 Verdicts judge(const std::vector<Block>& blocks, const std::vector<Target>& targets) {

@@ -6,12 +6,12 @@
 
 #include "harness/report/blocks.h"
 #include "harness/report/targets.h"
-#include "harness/results/stats.h"
+#include "harness/results/intervals.h"
 
 namespace kvbench {
 
-// How a score compares with its target, [low, high] being the run's own 95 % interval, v the
-// target's value and t its tolerance:
+// How a score compares with its target, [low, high] being the run's own 95 % interval
+// (results/intervals.h), v the target's value and t its tolerance:
 //   "agrees"       [low, high] lies within [v - t, v + t]: equivalence, by two one-sided tests
 //   "differs"      [low, high] lies outside [v - t - e, v + t + e]
 //   "cannot tell"  neither: more samples would tell
@@ -22,22 +22,15 @@ namespace kvbench {
 // of 0, "differs" where it lies on the other.
 std::string verdict(const Interval& run, const Target& target);
 
-// The bootstrap knows only what it saw, which of few contexts is too little (nothing at all where
-// all scored the same). Beside n contexts a share 3 / n of others may be unseen (the rule of three)
-// and score anything within [least, most]: the interval holds at least what they would make of the
-// mean. Of hundreds of contexts that is less than the bootstrap's own width. nan stays.
-Interval with_unseen(const Interval& interval, int64_t n_contexts, double least, double most);
-
 struct Verdicts {
   Table table;
   std::vector<std::string> remarks;  // counts, and of each block what the full cache says
 };
 
 // For each block that a target is about a section: the full cache first, then the others in the
-// file's order. Of a group the mean over its tasks, with the bootstrap over contexts
-// (results/stats.h), where all of them ran. Targets that ran in no block come last, as "not run".
-// Where the full cache differs from one of its targets, model, prompt or data are not those of the
-// table: every other verdict of that block is "not trusted".
+// file's order. Of a group the mean over its tasks, where all of them ran. Targets that ran in no
+// block come last, as "not run". Where the full cache differs from one of its targets, model,
+// prompt or data are not those of the table: every other verdict of that block is "not trusted".
 Verdicts judge(const std::vector<Block>& blocks, const std::vector<Target>& targets);
 
 }  // namespace kvbench
