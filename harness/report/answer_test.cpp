@@ -72,7 +72,7 @@ TEST(Answer, ComparesAllTasksTogether) {
     add(file, cell(task, "two", 0.5), task[0] == 't' ? kRight : kHalf);
   }
   const std::string text = answers(file);
-  EXPECT_TRUE(contains(text, "one at ratio 0.5 scores 100.0 [96.2, 100.0] (n = 200)")) << text;
+  EXPECT_TRUE(contains(text, "one at ratio 0.5 scores 100.0 [98.1, 100.0] (n = 200)")) << text;
   EXPECT_FALSE(contains(text, "cannot be told from")) << text;
 }
 
@@ -155,7 +155,7 @@ TEST(Answer, CountsFailuresAndLeavesOutWhatLacksATask) {
   }
   add(file, cell("t", "two", 0.9), kRight);
   const std::string text = answers(file);
-  EXPECT_TRUE(contains(text, "one at ratio 0.5 scores 100.0 [96.2, 100.0] (n = 198)")) << text;
+  EXPECT_TRUE(contains(text, "one at ratio 0.5 scores 100.0 [98.1, 100.0] (n = 198)")) << text;
   EXPECT_TRUE(contains(text, "1 of 2 lack a task and are left out.")) << text;
   EXPECT_TRUE(contains(text, "2 samples failed and count nowhere.")) << text;
 }

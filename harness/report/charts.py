@@ -33,20 +33,16 @@ def prepare(page):
     """Adds to the rows of scores and choices what the axes show."""
     for row in page["scores"] + page["choices"]:
         # A policy with a budget of its own has no ratio: what it removed stands for it.
-        if row.get("removed") is None:
-            kept = row.get("kept_ratio")
-            row["removed"] = row["ratio"] if row["ratio"] is not None or kept is None else 1 - kept
+        kept = row["kept_ratio"]
+        row["removed"] = row["ratio"] if row["ratio"] is not None or kept is None else 1 - kept
         held = row["kv_bytes_allocated"]
         row["mebibytes"] = None if held is None else held / 2**20
-    add_series(page["scores"])
+    for row in page["scores"]:
+        block = page["blocks"][row["block"]]
+        row["length"] = block["length"]
+        # "length 1024, compress context, ...": blocks that differ in length alone make a curve.
+        row["series"] = block["title"].split(", ", 1)[1] if block["length"] else None
     add_fronts(page["choices"])
-
-
-def add_series(rows):
-    """Names what a block has beside its length: blocks of one series make a curve."""
-    for row in rows:
-        # "length 1024, compress context, ...": titles name what tells blocks apart.
-        row["series"] = row["block_title"].split(", ", 1)[1] if row["length"] else None
 
 
 def add_fronts(rows):
@@ -153,7 +149,7 @@ def score_chart(all_styles, axis, legend=False):
     level = {"transform": [{"filter": "datum.policy == 'full'"}],
              "mark": {"type": "rule", "strokeDash": [3, 3], "opacity": 0.6},
              "encoding": {"y": {**SCORE, "field": "score"}}}
-    return chart("scores", {"block": 1, "task": "average", "hidden": []},
+    return chart("scores", {"block": 0, "task": "average", "hidden": []},
                  ["datum.block == block && datum.task == task", "isValid(datum.score)", SHOWN],
                  [level, intervals(encoding, **ASIDE), line(encoding, **ASIDE),
                   points(encoding, **ASIDE)])
@@ -169,7 +165,7 @@ def pareto_chart(all_styles, legend=False):
              "encoding": {"x": encoding["x"], "y": encoding["y"], "order": {"field": "tpot_ms"}}}
     ratios = {"mark": {"type": "text", "dx": 8, "align": "left", "fontSize": 10},
               "encoding": {"x": encoding["x"], "y": encoding["y"], "text": {"field": "ratio"}}}
-    return chart("choices", {"block": 1, "hidden": []},
+    return chart("choices", {"block": 0, "hidden": []},
                  ["datum.block == block && isValid(datum.tpot_ms) && isValid(datum.score)", SHOWN],
                  [front, intervals(encoding), points(encoding), ratios])
 

@@ -27,21 +27,32 @@ using Json = nlohmann::ordered_json;
 
 Json number(double value) { return std::isnan(value) ? Json() : Json(value); }
 
-Json value_of(const Value& value) {
-  if (std::isnan(value.number)) return value.text.empty() ? Json() : Json(value.text);
-  const bool is_whole = value.text.find_first_not_of("-0123456789") == std::string::npos;
-  return is_whole ? Json(static_cast<int64_t>(value.number)) : Json(value.number);
+Json value_of(const TableRow& row, const std::string& column) {
+  const double value = row.number(column);
+  return std::isnan(value) && !row.text(column).empty() ? Json(row.text(column)) : number(value);
 }
 
-// The rows of a table as objects, by the columns' names for programs.
-Json objects(const Table& table) {
+Json blocks_json(const std::vector<Block>& blocks, const Joined& joined) {
+  Json all = Json::array();
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    all.push_back({{"block", i},
+                   {"title", blocks[i].title},
+                   {"length", blocks[i].length},
+                   {"model", joined.runs[blocks[i].cells[0]->run].model}});
+  }
+  return all;
+}
+
+Json scores_json(const std::vector<Block>& blocks) {
   Json rows = Json::array();
-  for (const auto& section : table.sections) {
-    for (const auto& values : section.rows) {
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    const Table table = summary_table({blocks[i]});
+    for (const TableRow& line : rows_of(table)) {
       Json& row = rows.emplace_back();
-      for (size_t i = 0; i < values.size(); ++i) {
-        const std::string& name = table.columns[i].name;
-        if (!name.empty()) row[name] = value_of(values[i]);
+      row["block"] = i;
+      for (const char* column : {"policy", "ratio", "task", "score", "ci_low", "ci_high", "n",
+                                 "kept_ratio", "kv_bytes_allocated"}) {
+        row[column] = value_of(line, column);
       }
     }
   }
@@ -85,25 +96,22 @@ Json tables(const Joined& joined, const std::vector<Block>& blocks) {
 
 Json choices_json(const std::vector<Choices>& all) {
   Json rows = Json::array();
-  for (const Choices& choices : all) {
-    std::vector<Choice> each = choices.policies;
-    if (choices.full) each.insert(each.begin(), *choices.full);
-    const auto columns = block_columns();
+  for (size_t i = 0; i < all.size(); ++i) {
+    std::vector<Choice> each = all[i].policies;
+    if (all[i].full) each.insert(each.begin(), *all[i].full);
     for (const Choice& choice : each) {
-      Json& row = rows.emplace_back();
-      for (size_t i = 0; i < columns.size(); ++i) {
-        row[columns[i].name] = value_of(choices.block->values[i]);
-      }
-      row["policy"] = choice.policy;
-      row["ratio"] = number(choice.ratio);
-      row["removed"] = number(choice.removed);
-      row["score"] = number(choice.score.mean);
-      row["ci_low"] = number(choice.score.low);
-      row["ci_high"] = number(choice.score.high);
-      row["kv_bytes_allocated"] = number(choice.kv_bytes);
-      row["tpot_ms"] = number(choice.tpot_ms);
-      row["ttft_ms"] = number(choice.ttft_ms);
-      row["latency_tokens"] = choice.latency_tokens;
+      rows.push_back({{"block", i},
+                      {"policy", choice.policy},
+                      {"ratio", number(choice.ratio)},
+                      {"score", number(choice.score.mean)},
+                      {"ci_low", number(choice.score.low)},
+                      {"ci_high", number(choice.score.high)},
+                      {"n", choice.n},
+                      {"kept_ratio", number(choice.kept_ratio)},
+                      {"kv_bytes_allocated", number(choice.kv_bytes)},
+                      {"tpot_ms", number(choice.tpot_ms)},
+                      {"ttft_ms", number(choice.ttft_ms)},
+                      {"latency_tokens", choice.latency_tokens}});
     }
   }
   return rows;
@@ -114,9 +122,9 @@ void add_budgets(Json& page, const std::vector<Block>& blocks,
                  const std::map<std::string, HeadBudgets>& of_cell) {
   page["budgets"] = Json::array();
   std::set<std::string> even;
-  for (const Block& block : blocks) {
+  for (size_t i = 0; i < blocks.size(); ++i) {
     std::vector<std::pair<const CellRow*, std::vector<const HeadBudgets*>>> lines;
-    for (const Measured* measured : block.cells) {
+    for (const Measured* measured : blocks[i].cells) {
       const CellRow& cell = measured->cell;
       const auto budgets = of_cell.find(cell.cell_id);
       if (budgets == of_cell.end()) continue;
@@ -133,8 +141,7 @@ void add_budgets(Json& page, const std::vector<Block>& blocks,
         even.insert(cell->policy);
         continue;
       }
-      page["budgets"].push_back({{"block", value_of(block.values[0])},
-                                 {"block_title", block.title},
+      page["budgets"].push_back({{"block", i},
                                  {"policy", cell->policy},
                                  {"ratio", number(cell->ratio)},
                                  {"n_layers", budget.n_layers},
@@ -164,7 +171,8 @@ std::string page_data(const std::vector<std::filesystem::path>& files, bool regr
                {"warnings", loaded.joined.warnings},
                {"origins", loaded.origins},
                {"tables", tables(loaded.joined, blocks)},
-               {"scores", objects(summary_table(blocks))},
+               {"blocks", blocks_json(blocks, loaded.joined)},
+               {"scores", scores_json(blocks)},
                {"choices", choices_json(choices)}};
   add_budgets(page, blocks, budgets);
   return page.dump(-1, ' ', false, Json::error_handler_t::replace);

@@ -10,8 +10,9 @@ namespace kvbench {
 // An object of UTF-8 texts and numbers (null where there is none):
 //   title, question, answers, warnings, origins   texts
 //   tables   {title, columns: [{name, is_number}], rows: [[text]], is_long}: as people read them
-//   scores   a row per block, policy, ratio and task, the task "average" included, by the columns'
-//            names of `--table summary --format csv`
+//   blocks   {block, title, length, model}; the rows below name their block by number
+//   scores   a row per block, policy, ratio and task, the task "average" included: score, interval,
+//            n, share and bytes kept, by the columns' names of `--table summary --format csv`
 //   choices  a row per block, policy and ratio: its average with TPOT and TTFT where measured
 //            (choices.h)
 //   budgets  {block, policy, ratio, n_layers, n_kv_heads, kept: [layer-major]} of those policies

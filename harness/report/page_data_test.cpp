@@ -38,8 +38,9 @@ TEST(PageData, HoldsWhatThePageShows) {
   ASSERT_EQ(page["choices"].size(), 2u);
   const Json& snapkv = page["choices"][1];
   EXPECT_EQ(snapkv["policy"], "snapkv");
-  EXPECT_EQ(snapkv["removed"], 0.5);
-  EXPECT_EQ(snapkv["block"], 1);
+  EXPECT_EQ(snapkv["ratio"], 0.5);
+  EXPECT_EQ(page["blocks"][snapkv["block"].get<size_t>()]["title"],
+            "length 1024, compress context");
   EXPECT_TRUE(snapkv["tpot_ms"].is_null());
   for (const Json& row : page["scores"]) {
     if (row["policy"] != "snapkv" || row["task"] != "average") continue;

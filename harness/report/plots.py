@@ -39,17 +39,18 @@ def main():
     for (block, task), rows in parts.items():
         if task == "average" and n_tasks[block] == 2:  # it is the one task
             continue
-        title = [f"{task}, {rows[0]['block_title']}", rows[0]["model"]]
+        title = [f"{task}, {page['blocks'][block]['title']}", page["blocks"][block]["model"]]
         here = [style for style in styles if style["policy"] in {row["policy"] for row in rows}]
         for axis in charts.AXES:
             spec = charts.score_chart(here, axis, legend=True)
-            save(charts.fixed(spec, title, rows, block=block, task=task), block, task, axis)
+            save(charts.fixed(spec, title, rows, block=block, task=task), block + 1, task, axis)
     timed = [row for row in page["choices"] if row["tpot_ms"] is not None]
     for block in sorted({row["block"] for row in timed}):
         rows = [row for row in timed if row["block"] == block]
-        title = [f"Score and TPOT, {rows[0]['block_title']}", rows[0]["model"]]
+        title = [f"Score and TPOT, {page['blocks'][block]['title']}",
+                 page["blocks"][block]["model"]]
         save(charts.fixed(charts.pareto_chart(styles, legend=True), title, rows, block=block),
-             block, "tpot")
+             block + 1, "tpot")
     lengths = charts.lengths_of(scores)
     for i, series in enumerate(lengths):
         for ratio in sorted({row["ratio"] for row in scores if row["ratio"]}):
@@ -58,8 +59,9 @@ def main():
             save(charts.fixed(spec, title, scores, series=series, ratio=ratio), "length", i + 1,
                  ratio)
     for budget in page["budgets"]:
-        title = [f"{budget['policy']}, ratio {budget['ratio']}", budget["block_title"]]
-        save(charts.fixed(charts.budget_chart(), title, charts.heads(budget)), budget["block"],
+        block = budget["block"]
+        title = [f"{budget['policy']}, ratio {budget['ratio']}", page["blocks"][block]["title"]]
+        save(charts.fixed(charts.budget_chart(), title, charts.heads(budget)), block + 1,
              budget["policy"], budget["ratio"], "budgets")
 
 

@@ -136,8 +136,7 @@ function addLegend() {
 
 function addControls() {
   const set = (name) => (value) => { state[name] = value; update(); };
-  const titles = new Map(DATA.scores.map((row) => [row.block, row.block_title]));
-  addControl("Samples", [...titles], set("block"));
+  addControl("Samples", DATA.blocks.map(({ block, title }) => [block, title]), set("block"));
   const tasks = unique(DATA.scores.map((row) => row.task));
   const real = tasks.filter((task) => task !== "average");
   addControl("Task", (real.length > 1 ? ["average", ...real] : real).map((task) => [task, task]),
@@ -164,10 +163,9 @@ async function addBudgets() {
   if (DATA.budgets.length === 0) return;
   const view = await addChart("budgets", "Share that each layer and KV head keeps",
     { budgets: heads(DATA.budgets[0]) });
-  const severalBlocks = unique(DATA.budgets.map((budget) => budget.block)).length > 1;
   addControl("Budgets of", DATA.budgets.map((budget) => [budget,
     `${budget.policy}, ratio ${budget.ratio ?? "of its own"}`
-    + (severalBlocks ? `, ${budget.block_title}` : "")]),
+    + (DATA.blocks.length > 1 ? `, ${DATA.blocks[budget.block].title}` : "")]),
     (budget) => view.data("budgets", heads(budget)).resize().runAsync());
 }
 
