@@ -1,5 +1,6 @@
 #include "harness/base/distributions.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -42,6 +43,7 @@ double incomplete_beta(double a, double b, double x) {
 double student_t_quantile(double p, double df) {
   KVB_CHECK(p > 0 && p < 1 && df > 0, "quantile {} of t with {} degrees of freedom", p, df);
   if (p < 0.5) return -student_t_quantile(1 - p, df);
+  df = std::min(df, 1e6);  // the normal quantile but for the sixth digit
   // P(T > t) = I_x(df / 2, 1 / 2) / 2 with x = df / (df + t^2), so x is found by halving.
   double low = 0, high = 1;
   for (int i = 0; i < std::numeric_limits<double>::digits + 10; ++i) {

@@ -23,6 +23,7 @@ TEST(Distributions, QuantilesOfStudent) {
   EXPECT_NEAR(student_t_quantile(0.025, 9), -2.262157162798205, 1e-10);
   EXPECT_NEAR(student_t_quantile(0.9, 4), 1.533206274058944, 1e-10);
   EXPECT_NEAR(student_t_quantile(0.975, 1e6), 1.959966, 1e-5);
+  EXPECT_NEAR(student_t_quantile(0.975, 1e300), 1.959964, 1e-5);
   EXPECT_NEAR(student_t_quantile(0.5, 3), 0, 1e-7);
 }
 

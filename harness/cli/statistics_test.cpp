@@ -36,8 +36,8 @@ TEST(Statistics, PairsHaveTiesAndCorrectedPs) {
 TEST(Statistics, PowerSaysWhatIsNeeded) {
   const Outcome power = report({"--power", "--width", "10"});
   expect_line(power, "what intervals of +-10 points need");
-  // 10 of 10 right: t^2 / (2 (n + t^2)) = 0.1.
-  expect_line(power, "      10  10      16.9               18        18");
+  // 10 of 10 right: t^2 / (2 (n + t^2)), t(27) = 2.05; 0.1 from 17 on.
+  expect_line(power, "      10  10      14.8               17        17");
   expect_line(report({"--power"}), "what intervals of +-5 points need");
   const Outcome csv = report({"--power", "--against", "snapkv", "--format", "csv"});
   expect_line(csv, ",contexts_needed,n_needed,against,difference_half_width,");

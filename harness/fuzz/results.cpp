@@ -21,8 +21,10 @@ std::vector<std::string> prepare(const std::filesystem::path& folder) {
 }
 
 void make_reports(const std::filesystem::path& folder) {
-  for (const char* table : {"", "samples", "latency"})
+  for (const char* table : {"", "samples", "latency", "power"}) {
     report({folder / "run.h5"}, {.table = table});
+  }
+  report({folder / "run.h5"}, {.table = "certify", .promise = Promise{.risk = 0.05}});
   try {
     report({folder / "run.h5"}, {.table = "paired", .against = "full"});
   } catch (const InputError& error) {  // the file is good, but not of this policy

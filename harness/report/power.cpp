@@ -65,14 +65,17 @@ std::vector<Value> row_of(const Block& block, const CellIndex& index,
 
 double contexts_needed(const Estimate& estimate, int64_t n_contexts, double width,
                        IntervalOf interval) {
-  if (std::isnan(estimate.variance)) return NAN;
+  if (!std::isfinite(estimate.variance)) return NAN;
   const auto suffices = [&](double n) {
     const double more = n / static_cast<double>(n_contexts);
-    return half_width(interval({estimate.mean, estimate.variance / more, estimate.df * more,
-                                estimate.size * more})) <= width;
+    return half_width(interval({estimate.mean, estimate.magnitude, estimate.variance / more,
+                                estimate.df * more, estimate.size * more,
+                                estimate.n_varied * more})) <= width;
   };
   double few = 1, enough = 2;  // one context has no interval
   while (!suffices(enough)) {
+    constexpr double kMost = 1e15;  // of scores in their range fewer do
+    if (enough > kMost) return NAN;
     few = enough;
     enough *= 2;
   }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <string>
 
 #include "harness/base/error.h"
 #include "harness/report/test_results.h"
@@ -21,28 +22,32 @@ std::vector<Grid> grids(const Results& results, const std::string& against, doub
   return power_table(blocks_of(joined), against, width).for_people();
 }
 
-// n contexts of differences +10 and -10 in turn have the variance 100 / (n - 1). The half-width of
-// n is t sqrt(100 / (n - 1)): at 1 about (2 x 10)^2 and a little.
+double half_width(const Interval& interval) { return (interval.high - interval.low) / 2; }
+
+// Twenty contexts with differences of +10 and -10 in turn.
 TEST(Power, IsWhereTheIntervalHasTheWidth) {
-  Estimate estimate{0, 100.0 / 19, 19, 20};
-  const double n = contexts_needed(estimate, 20, 1, difference_interval);
-  const auto half = [&](double contexts) {
-    const double more = contexts / 20;
-    const Interval interval = difference_interval({0, 100.0 / 19 / more, 19 * more, 20 * more});
-    return (interval.high - interval.low) / 2;
+  const auto contexts = [](int n) {
+    Stratum stratum;
+    for (int i = 0; i < n; ++i) {
+      stratum.values.push_back(i % 2 == 0 ? 10 : -10);
+      stratum.contexts.push_back(std::to_string(i));
+    }
+    return estimate_mean({stratum});
   };
-  EXPECT_LE(half(n), 1);
-  EXPECT_GT(half(n - 1), 1);
-  EXPECT_NEAR(n, 1.96 * 1.96 * 100 * 20 / 19, 10);
-  EXPECT_LT(contexts_needed(estimate, 20, 5, difference_interval), 25);
+  const double n = contexts_needed(contexts(20), 20, 1, difference_interval);
+  // Where the simplest interval has it, and where so many such contexts really have it.
+  EXPECT_NEAR(n, 1.96 * 1.96 * 100, 40);
+  EXPECT_NEAR(half_width(difference_interval(contexts(static_cast<int>(n)))), 1, 0.03);
+  EXPECT_LT(contexts_needed(contexts(20), 20, 5, difference_interval), 25);
+  EXPECT_EQ(contexts_needed(contexts(20), 20, 100, difference_interval), 2);
 }
 
+// t^2 / (n + t^2) = 0.1 with t near 2.
 TEST(Power, OfEqualScoresIsThatOfTheUnseen) {
-  const Estimate estimate{100, 0, 9, 10};
-  const double n = contexts_needed(estimate, 10, 5, score_interval);
-  // t^2 / (n + t^2) = 0.1 with t near 2.03.
-  EXPECT_NEAR(n, 9 * 2.03 * 2.03, 2);
-  EXPECT_TRUE(std::isnan(contexts_needed({50, NAN, NAN, NAN}, 1, 5, score_interval)));
+  const Estimate equal = estimate_mean({{{100, 100, 100}, {"a", "b", "c"}}});
+  EXPECT_NEAR(contexts_needed(equal, 3, 5, score_interval), 9 * 2 * 2, 2);
+  const Estimate one = estimate_mean({{{100, 100}, {"a", "a"}}});
+  EXPECT_TRUE(std::isnan(contexts_needed(one, 1, 5, score_interval)));
 }
 
 TEST(Power, TellsWhatIsThereAndWhatIsNeeded) {

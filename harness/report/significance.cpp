@@ -37,7 +37,7 @@ double sign_flip_p(const std::vector<double>& parts) {
     if (part != 0) moving.push_back(part);
     most += std::abs(part);
   }
-  if (std::isnan(most)) return NAN;
+  if (!std::isfinite(most)) return NAN;
   if (moving.empty()) return 1;
   std::sort(moving.begin(), moving.end());  // whatever the contexts are called
   const std::vector<Sums> tables = sums_of(moving);

@@ -23,6 +23,7 @@ TEST(SignFlip, ContextsWithoutADifferenceSayNothing) {
   EXPECT_EQ(sign_flip_p({0, 0, 0}), 1.0);
   EXPECT_EQ(sign_flip_p({1, 0, 2, 0, 4}), sign_flip_p({1, 2, 4}));
   EXPECT_TRUE(std::isnan(sign_flip_p({1, NAN})));
+  EXPECT_TRUE(std::isnan(sign_flip_p({1, INFINITY})));
 }
 
 // 20 equal parts: the number of minus signs is binomial. 15 of 20 plus: P(X <= 5 or >= 15) =

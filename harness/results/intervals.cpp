@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <compare>
+#include <limits>
 
 #include "harness/base/distributions.h"
 #include "harness/base/error.h"
@@ -11,7 +12,7 @@ namespace {
 
 // What was measured on one context, or on all.
 struct Cluster {
-  double sum = 0, count = 0;
+  double sum = 0, magnitude = 0, count = 0;
 };
 using Clusters = std::map<std::string, Cluster>;  // by context
 
@@ -28,7 +29,10 @@ Clusters clusters_of(const Stratum& stratum) {
     std::sort(values.begin(), values.end(),  // an order for nan too, as a damaged file may hold it
               [](double a, double b) { return std::strong_order(a, b) < 0; });
     Cluster& cluster = clusters[context];
-    for (const double value : values) cluster.sum += value;
+    for (const double value : values) {
+      cluster.sum += value;
+      cluster.magnitude += std::abs(value);
+    }
     cluster.count = static_cast<double>(values.size());
   }
   return clusters;
@@ -38,6 +42,7 @@ Cluster total_of(const Clusters& clusters) {
   Cluster all;
   for (const auto& [context, cluster] : clusters) {
     all.sum += cluster.sum;
+    all.magnitude += cluster.magnitude;
     all.count += cluster.count;
   }
   return all;
@@ -48,25 +53,46 @@ struct Unit {
   double weight = 0, influence = 0;
 };
 
-double t95(double df) { return student_t_quantile(0.975, df); }
+// Of the clusters' means those that are not the most frequent one.
+double n_varied(const Clusters& clusters) {
+  std::vector<double> means;
+  for (const auto& [context, cluster] : clusters) means.push_back(cluster.sum / cluster.count);
+  std::sort(means.begin(), means.end());
+  constexpr double kRounding = 1e-9;  // points
+  size_t most = 0, run = 0;
+  for (size_t i = 0; i < means.size(); ++i) {
+    run = i > 0 && means[i] - means[i - 1] < kRounding ? run + 1 : 1;
+    most = std::max(most, run);
+  }
+  return static_cast<double>(means.size() - most);
+}
 
-constexpr double kRounding = 1e-9;  // points; a smaller standard error is rounding
+// t^2 / n of the effective size n; `unit` is the variance of one answer, in units of the range.
+double squared_t_over_n(const Estimate& estimate, double unit) {
+  const double known = estimate.n_varied * estimate.n_varied;
+  const double seen = unit > 0 && known > 0 ? estimate.variance / 1e4 / unit : 0;
+  const double over_n = (known * seen + 1 / estimate.size) / (known + 1);
+  const double t = student_t_quantile(0.975, 3 * estimate.df);
+  return t * t * over_n;
+}
 
-// Of contexts that all say the same.
-Interval interval_of_equals(const Estimate& estimate, double least, double most) {
-  const double t = t95(estimate.df), unseen = t * t / (estimate.size + t * t);
-  const double mean = std::clamp(estimate.mean, least, most);
-  return {estimate.mean, mean - unseen * (mean - least), mean + unseen * (most - mean)};
+// The variance of one difference whose mean is `mean`, where `gains` and `losses` were seen:
+// Tango's constrained maximum of likelihood.
+double tango_variance(double gains, double losses, double mean) {
+  const double b = -gains - losses + (2 - gains + losses) * mean;
+  const double c = -losses * mean * (1 - mean);
+  const double lost = (std::sqrt(std::max(0.0, b * b - 8 * c)) - b) / 4;
+  return std::max(0.0, 2 * lost + mean * (1 - mean));
 }
 
 }  // namespace
 
 Estimate estimate_mean(const std::vector<Stratum>& strata) {
   Estimate estimate;
-  estimate.mean = strata.empty() ? NAN : 0;
+  estimate.mean = estimate.magnitude = strata.empty() ? NAN : 0;
   const auto n_strata = static_cast<double>(strata.size());
   std::map<std::string, Unit> units;
-  double variances = 0, over_df = 0, all_df = 0;
+  double variances = 0, over_df = 0, all_df = 0, varied = 0;
   bool has_variance = true;
   for (const Stratum& stratum : strata) {
     const Clusters clusters = clusters_of(stratum);
@@ -74,6 +100,8 @@ Estimate estimate_mean(const std::vector<Stratum>& strata) {
     const double mean = all.sum / all.count;  // nan without clusters
     const auto df = static_cast<double>(clusters.size()) - 1;
     estimate.mean += mean / n_strata;
+    estimate.magnitude += all.magnitude / (all.count * n_strata);
+    varied += n_varied(clusters);
     has_variance &= df > 0;
     double variance = 0;
     for (const auto& [context, cluster] : clusters) {
@@ -88,7 +116,9 @@ Estimate estimate_mean(const std::vector<Stratum>& strata) {
     over_df += variance * variance / df;
     all_df += df;
   }
-  if (!has_variance || std::isnan(estimate.mean)) return estimate;
+  const double satterthwaite = over_df > 0 ? variances * variances / over_df : all_df;
+  // Not finite: of one context, or of numbers that only a damaged file holds.
+  if (!has_variance || !std::isfinite(estimate.mean + satterthwaite)) return estimate;
   double squares = 0;
   estimate.variance = 0;
   for (const auto& [context, unit] : units) {
@@ -96,7 +126,7 @@ Estimate estimate_mean(const std::vector<Stratum>& strata) {
     squares += unit.weight * unit.weight;
   }
   estimate.size = 1 / squares;
-  const double satterthwaite = over_df > 0 ? variances * variances / over_df : all_df;
+  estimate.n_varied = varied;
   estimate.df = std::min(satterthwaite, static_cast<double>(units.size()) - 1);
   return estimate;
 }
@@ -113,11 +143,9 @@ std::map<std::string, double> context_parts(const std::vector<Stratum>& strata) 
 
 Interval score_interval(const Estimate& estimate) {
   if (std::isnan(estimate.variance)) return {estimate.mean, NAN, NAN};
-  const double p = estimate.mean / 100, spread = std::sqrt(estimate.variance);
-  if (spread < kRounding || p <= 0 || p >= 1) return interval_of_equals(estimate, 0, 100);
-  const double t = t95(estimate.df);
-  // (p - true)^2 = t^2 true (1 - true) / n, solved for the true share; k = t^2 / n.
-  const double k = t * t * (estimate.variance / 1e4) / (p * (1 - p));
+  const double p = std::clamp(estimate.mean / 100, 0.0, 1.0);
+  // (p - true)^2 = k true (1 - true), solved for the true share.
+  const double k = squared_t_over_n(estimate, p * (1 - p));
   const double centre = (p + k / 2) / (1 + k);
   const double half = std::sqrt(k * p * (1 - p) + k * k / 4) / (1 + k);
   return {estimate.mean, 100 * (centre - half), 100 * (centre + half)};
@@ -125,11 +153,21 @@ Interval score_interval(const Estimate& estimate) {
 
 Interval difference_interval(const Estimate& estimate) {
   if (std::isnan(estimate.variance)) return {estimate.mean, NAN, NAN};
-  const double spread = std::sqrt(estimate.variance);
-  if (spread < kRounding) return interval_of_equals(estimate, -100, 100);
-  const double half = t95(estimate.df) * spread;
-  return {estimate.mean, std::max(-100.0, estimate.mean - half),
-          std::min(100.0, estimate.mean + half)};
+  const double d = std::clamp(estimate.mean / 100, -1.0, 1.0);
+  const double magnitude = std::clamp(estimate.magnitude / 100, std::abs(d), 1.0);
+  const double gains = (magnitude + d) / 2, losses = (magnitude - d) / 2;
+  const double k = squared_t_over_n(estimate, magnitude - d * d);
+  // The farthest true difference towards `edge` with (d - true)^2 <= k variance(true), by halving.
+  const auto limit = [&](double edge) {
+    double inside = d, outside = edge;
+    for (int i = 0; i < std::numeric_limits<double>::digits; ++i) {
+      const double middle = (inside + outside) / 2;
+      const double distance = (d - middle) * (d - middle);
+      (distance <= k * tango_variance(gains, losses, middle) ? inside : outside) = middle;
+    }
+    return 100 * inside;
+  };
+  return {estimate.mean, limit(-1), limit(1)};
 }
 
 }  // namespace kvbench

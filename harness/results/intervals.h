@@ -22,9 +22,11 @@ struct Stratum {
 // What the contexts say about a mean. nan = cannot tell.
 struct Estimate {
   double mean = NAN;
-  double variance = NAN;  // of the mean
-  double df = NAN;        // degrees of freedom of the variance
-  double size = NAN;      // contexts, as many as would weigh the same
+  double magnitude = NAN;  // mean of the absolute values
+  double variance = NAN;   // of the mean
+  double df = NAN;         // degrees of freedom of the variance
+  double size = NAN;       // contexts, as many as would weigh the same
+  double n_varied = NAN;   // contexts whose mean is not their stratum's most frequent one
 };
 
 // The mean over the strata of their means, each weighing the same. The variance is that of a ratio
@@ -38,17 +40,20 @@ Estimate estimate_mean(const std::vector<Stratum>& strata);
 // How much each context adds to that mean, by its id; nan is passed on.
 std::map<std::string, double> context_parts(const std::vector<Stratum>& strata);
 
-// 95 % interval of a mean of scores in [0, 100]: Wilson's score interval (1927) with Student's t
-// for the normal quantile and the effective sample size mean (100 - mean) / variance for n (Korn
-// and Graubard 1998; Dean and Pagano 2015 compare such intervals for clustered surveys).
+// Both intervals below are score intervals of a proportion with an effective sample size for n and
+// Student's t for the normal quantile, as for surveys in clusters (Korn and Graubard 1998; Dean and
+// Pagano 2015). The effective size is what makes the proportion's variance that of the estimate:
+// (magnitude - mean^2) / variance, in units of the range. Of k contexts that differ from the rest
+// it is known k^2 to 1; the 1 stands for contexts whose answers are all alike, n = size. So equal
+// scores, whose variance is 0, are no certainty, and one that is nearly equal changes little.
+// Student's t has 3 df: the proportion's variance follows the mean, only the effect of clusters is
+// estimated. k^2 and 3 were chosen by simulation (results/reference/statistics.md).
+
+// 95 % interval of a mean of scores in [0, 100], by Wilson (1927).
 Interval score_interval(const Estimate& estimate);
 
-// 95 % interval of a mean of differences in [-100, 100]: mean -+ t sqrt(variance), within the
-// range.
+// 95 % interval of a mean of paired differences in [-100, 100], by Tango (1998), with the means of
+// gains and losses for the two proportions of discordant pairs.
 Interval difference_interval(const Estimate& estimate);
-
-// Where all contexts say the same the variance is 0, which is no certainty. Both intervals are then
-// what Wilson's is of n equal answers, n = size: a share t^2 / (n + t^2) of contexts not seen yet
-// may be at either end of the range.
 
 }  // namespace kvbench

@@ -32,38 +32,62 @@ TEST(Intervals, NothingAndOneCannotTell) {
     EXPECT_TRUE(std::isnan(one.high));
   }
   EXPECT_TRUE(std::isnan(scores({one_each({1, NAN, 3})}).low));
+  EXPECT_TRUE(std::isnan(scores({one_each({1, 1e200, 3})}).low));
 }
 
-// Of 8 right in 10 the variance is 0.16 / 9, so Wilson's n is 9 and its z is t(9) = 2.2622.
+Interval differences(const std::vector<double>& values) {
+  return difference_interval(estimate_mean({one_each(values)}));
+}
+
+// Expected limits in this file: scipy's brentq on the equations of the header, with Tango's
+// constrained likelihood maximised numerically.
+//
+// 8 right in 10: 0.16 / variance = 9, two contexts that differ, so 1 / n = (4 / 9 + 1 / 10) /
+// 5; t(27) = 2.0518.
 TEST(Intervals, OfScoresIsWilsonsWithT) {
   const Interval interval = scores({one_each({100, 100, 100, 100, 0, 100, 100, 100, 100, 0})});
   EXPECT_EQ(interval.mean, 80.0);
-  EXPECT_NEAR(interval.low, 42.701, 0.001);
-  EXPECT_NEAR(interval.high, 95.550, 0.001);
+  EXPECT_NEAR(interval.low, 46.24226, 1e-4);
+  EXPECT_NEAR(interval.high, 94.89806, 1e-4);
 }
 
-// Mean 2, variance 14 / 3 / 4 = 7 / 6, t(3) = 3.18245.
-TEST(Intervals, OfDifferencesIsStudents) {
-  const Interval interval = difference_interval(estimate_mean({one_each({0, 1, 2, 5})}));
-  EXPECT_NEAR(interval.low, 2 - 3.182446 * std::sqrt(7.0 / 6), 1e-5);
-  EXPECT_NEAR(interval.high, 2 + 3.182446 * std::sqrt(7.0 / 6), 1e-5);
-  const Interval cut = difference_interval(estimate_mean({one_each({-100, 100})}));
-  EXPECT_EQ(cut.low, -100.0);
-  EXPECT_EQ(cut.high, 100.0);
+TEST(Intervals, OfDifferencesIsTangosWithT) {
+  const Interval interval = differences({100, 0, 0, -100, 100, 0, 50, 0});
+  EXPECT_EQ(interval.mean, 18.75);
+  EXPECT_NEAR(interval.low, -33.28692, 1e-3);
+  EXPECT_NEAR(interval.high, 61.16606, 1e-3);
+  const Interval clustered = difference_interval(
+      estimate_mean({{{100, 100, 0, 50, -25, 0}, {"a", "a", "b", "b", "c", "d"}}}));
+  EXPECT_NEAR(clustered.low, -42.83955, 1e-3);
+  EXPECT_NEAR(clustered.high, 82.64136, 1e-3);
+  const Interval wide = differences({-100, 100});
+  EXPECT_NEAR(wide.low, -94.00353, 1e-3);
+  EXPECT_NEAR(wide.high, 94.00353, 1e-3);
+  // Turned round it is turned round.
+  const Interval turned = differences({-100, 0, 0, 100, -100, 0, -50, 0});
+  EXPECT_NEAR(turned.low, -interval.high, 1e-9);
+  EXPECT_NEAR(turned.high, -interval.low, 1e-9);
 }
 
-// t(9)^2 / (10 + t(9)^2) = 0.33851 of the contexts may be unseen.
+// t(27)^2 / (10 + t(27)^2) = 0.29627 of the contexts may be unseen.
 TEST(Intervals, EqualAnswersAreNoCertainty) {
-  const std::vector<double> full(10, 100.0), half(10, 50.0), ties(10, 0.0);
-  EXPECT_EQ(scores({one_each(full)}).high, 100.0);
-  EXPECT_NEAR(scores({one_each(full)}).low, 66.149, 0.001);
-  EXPECT_NEAR(scores({one_each(half)}).low, 50 - 16.925, 0.001);
-  EXPECT_NEAR(scores({one_each(half)}).high, 50 + 16.925, 0.001);
-  EXPECT_NEAR(difference_interval(estimate_mean({one_each(ties)})).low, -33.851, 0.001);
-  // Three tasks of ten are thirty contexts.
-  const double t = 2.0518305;  // t(27)
-  EXPECT_NEAR(scores({one_each(full, "a"), one_each(full, "b"), one_each(full, "c")}).low,
-              100 - 100 * t * t / (30 + t * t), 0.001);
+  const std::vector<double> right(10, 100.0), half(10, 50.0), ties(10, 0.0);
+  EXPECT_EQ(scores({one_each(right)}).high, 100.0);
+  EXPECT_NEAR(scores({one_each(right)}).low, 70.37293, 1e-4);
+  EXPECT_NEAR(scores({one_each(half)}).low, 22.78463, 1e-4);
+  EXPECT_NEAR(scores({one_each(half)}).high, 77.21537, 1e-4);
+  EXPECT_NEAR(differences(ties).low, -29.62707, 1e-4);
+  EXPECT_NEAR(differences(ties).high, 29.62707, 1e-4);
+  EXPECT_EQ(differences(right).high, 100.0);
+  // Three tasks of ten are thirty contexts, with 3 x 27 degrees of freedom.
+  EXPECT_NEAR(scores({one_each(right, "a"), one_each(right, "b"), one_each(right, "c")}).low,
+              88.34221, 1e-4);
+}
+
+TEST(Intervals, ContextsThatHardlyDifferAreNearlyEqual) {
+  std::vector<double> nearly(20, 100.0);
+  nearly[7] = 99;
+  EXPECT_NEAR(scores({one_each(nearly)}).low, 90.71537, 1e-4);
 }
 
 // Context a with one answer of 0, b with three of 100: two contexts say nearly nothing, four
