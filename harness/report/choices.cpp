@@ -22,7 +22,9 @@ int64_t count(const TableRow& row, const std::string& column) {
 // Sets the times of `choice` from the measurements of its policy on the block's model.
 void measure(Choice& choice, const Key& key, const Block& block, const RunInfo& run,
              const std::vector<TableRow>& latency) {
-  const auto distance = [&](int64_t tokens) { return std::abs(tokens - block.length); };
+  const auto distance = [&](int64_t tokens) {
+    return std::abs(static_cast<double>(tokens) - static_cast<double>(block.length));
+  };
   for (const TableRow& row : latency) {
     const int64_t tokens = count(row, "context_tokens");
     if (key_of(row) != key || row.text("model_hash") != run.model_hash ||
