@@ -139,6 +139,30 @@ class KeydiffScores(Operator):
 
 
 @operator
+class KeySimilarity(Operator):
+    name = "key_similarity"
+
+    def cases(self, dtype):
+        for n_heads, n_tokens, d in [(1, 1, 64), (3, 31, 80), (2, 300, 128), (4, 65, 64)]:
+            keys = randn(n_heads, n_tokens, d, dtype=dtype)
+            keys[:, n_tokens // 2 :] = keys[:, : n_tokens - n_tokens // 2].clone()  # twins; no other is alike
+            yield (keys,)
+
+    def expected(self, keys):
+        keys = keys.double()
+        units = keys / (keys.norm(2, -1, keepdim=True) + 1e-6)
+        cosines = units @ units.transpose(1, 2)
+        cosines.diagonal(0, 1, 2).zero_()
+        column = torch.arange(keys.shape[1], device=keys.device)
+        last = torch.where(cosines > 0.5, column, -1).amax(-1, keepdim=True)
+        cosines = torch.where(column == last, 0, cosines)
+        return cosines.mean(1).softmax(-1)
+
+    def large(self, dtype, ragged):
+        return (randn(8, tokens(2176), 128, dtype=dtype),)
+
+
+@operator
 class ProjectedValueNorms(Operator):
     name = "projected_value_norms"
 

@@ -6,8 +6,11 @@
 
 namespace kvbench {
 
-// Attention of the last `window` queries to every earlier token, float32 [Hq, window, T - window],
-// 0 < window < T, window <= Q. The softmax runs over all causal keys, the window's own included.
+// Attention of the last `window` queries to every token, float32 [Hq, window, T], 0 < window <= T,
+// window <= Q. The softmax runs over all causal keys, the window's own included.
+at::Tensor attention_with_window(const LayerView& layer, int64_t window);
+
+// The same to every earlier token, [Hq, window, T - window], 0 < window < T.
 at::Tensor window_attention(const LayerView& layer, int64_t window);
 
 // The last n queries, [Hq, n, d].

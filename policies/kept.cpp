@@ -30,6 +30,14 @@ KeptTokens Selection::on_host() const {
   return kept;
 }
 
+Selection on_device(const KeptTokens& kept, c10::Device device) {
+  const auto moved = [&](const std::vector<int64_t>& values) {
+    return at::tensor(values, at::kLong).to(device, at::kInt);
+  };
+  return {kept.counts(), moved(kept.positions), moved(kept.offsets),
+          at::zeros({kept.n_kv_heads()}, at::TensorOptions(at::kInt).device(device))};
+}
+
 Selection keep_latest(int64_t n_kv_heads, int64_t n_tokens, int64_t count, c10::Device device) {
   const int64_t n = std::min(count, n_tokens);
   const auto options = at::TensorOptions(at::kInt).device(device);

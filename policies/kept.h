@@ -10,7 +10,8 @@
 
 namespace kvbench {
 
-// Positions kept by each KV head of one layer, ascending inside a head, on the host.
+// Positions kept by each KV head of one layer, on the host: ascending inside a head, unless a
+// scorer orders its rows by rank (DecodeNeeds::ranked_before_last).
 struct KeptTokens {
   std::vector<int64_t> positions;  // head-major
   std::vector<int64_t> offsets;    // [H + 1] into positions
@@ -30,6 +31,8 @@ struct Selection {
   // Waits for the device. Throws std::logic_error when a head is invalid.
   KeptTokens on_host() const;
 };
+
+Selection on_device(const KeptTokens& kept, c10::Device device);
 
 // Every one of `n_tokens` tokens in every head.
 Selection keep_all(int64_t n_kv_heads, int64_t n_tokens, c10::Device device);

@@ -51,10 +51,18 @@ Policy::Policy(const PolicySpec& spec) : name_(spec.name) {
   Params params("protect", spec.origin, spec.protect);
   params.get("sink", protection_.sink, "first tokens that outrank every other");
   params.get("recent", protection_.recent, "last tokens that outrank every other");
+  params.get("prompt", keeps_prompt_,
+             "while decoding, what the prefill left outranks all but the recent ones, one other "
+             "token at least stays");
   params.require_range("sink", static_cast<double>(protection_.sink), 0, 1 << 20);
   params.require_range("recent", static_cast<double>(protection_.recent), 0, 1 << 20);
   params.finish();
   read_phases(spec);
+  params.require(!keeps_prompt_ || (decode_ && chunk_ == 0 &&
+                                    !decode_->scorer->decode_needs()->ranked_before_last),
+                 "prompt",
+                 "expected a decode phase beside it, no prefill in chunks, and a scorer that keeps "
+                 "the order of the tokens");
 }
 
 void Policy::read_phases(const PolicySpec& spec) {
@@ -71,19 +79,14 @@ void Policy::read_phases(const PolicySpec& spec) {
     phases_label_ = fmt::format("+prefill({})", prefill.canonical());
   }
   if (!spec.decode.given) return;
-  EvictionRule& rule = decode_.emplace();
+  Params params("decode", spec.origin, spec.decode.params);
+  EvictionRule& rule = decode_.emplace(params);
+  params.finish();
   rule.scorer = scorer_.get();
   rule.scorer_label = scorer_label_;
-  Params params("decode", spec.origin, spec.decode.params);
-  params.choice(
-      "when", rule.when,
-      {{"overflow", EvictionRule::When::kOverflow}, {"interval", EvictionRule::When::kInterval}},
-      "cut as soon as a head is above its budget, or every `interval` tokens");
-  params.get("interval", rule.interval, "tokens between cuts");
-  params.get("budget", rule.budget, "tokens a head keeps; 0 = what the prefill's cut left it");
-  params.require_range("interval", static_cast<double>(rule.interval), 1, 1 << 20);
-  params.require_range("budget", static_cast<double>(rule.budget), 0, 1 << 30);
-  params.finish();
+  params.require(!rule.cuts_prefill() || (spec.allocator.name == "uniform" && chunk_ == 0), "when",
+                 "expected overflow or interval beside a chunked prefill or another allocator than "
+                 "uniform: the others have a budget of their own, the same in every head");
   const PartSpec& part = spec.decode.scorer.name.empty() ? spec.scorer : spec.decode.scorer;
   if (!spec.decode.scorer.name.empty()) {
     std::tie(decode_scorer_, rule.scorer_label) = make_part<Scorer>(part, sources_);
@@ -111,9 +114,10 @@ Scored Policy::score(const LayerView& layer) const {
 
 std::string Policy::canonical() const {
   if (is_full()) return "full";
-  std::string text = fmt::format("{}+{}{}+protect(sink={},recent={}){}", scorer_label_,
-                                 allocator_label_, weighting_ ? "+" + weighting_label_ : "",
-                                 protection_.sink, protection_.recent, phases_label_);
+  std::string text =
+      fmt::format("{}+{}{}+protect(sink={},recent={}{}){}", scorer_label_, allocator_label_,
+                  weighting_ ? "+" + weighting_label_ : "", protection_.sink, protection_.recent,
+                  keeps_prompt_ ? ",prompt" : "", phases_label_);
   for (const std::string& plugin : sources_.plugins) {
     text += fmt::format("+plugin({})", plugin.substr(plugin.rfind(' ') + 1));
   }
@@ -184,8 +188,8 @@ void Policy::check_counts(const KeepCounts& counts, const at::Tensor& scores) co
                   allocator_label_, fmt::join(counts.on_host(), ", "), n_heads, n_tokens));
 }
 
-Selection Policy::select(const LayerView& layer, const at::Tensor& scores, const KeepCounts& counts,
-                         const Scorer* scorer) const {
+at::Tensor Policy::rank(const LayerView& layer, const at::Tensor& scores, const KeepCounts& counts,
+                        const Scorer* scorer) const {
   if (scorer == nullptr) scorer = scorer_.get();
   at::Tensor ranked = scores;
   if (scorer->ranks_by_budget()) {
@@ -195,7 +199,23 @@ Selection Policy::select(const LayerView& layer, const at::Tensor& scores, const
     ranked = weighting_->weigh(layer, ranked, counts.on_host());
     check_scores(ranked, layer, "weighting " + weighting_label_);
   }
-  return kvbench::select(ranked, counts, protection_);
+  return ranked;
+}
+
+// The prompt's tokens are sinks while decoding. VaSE's random_pp leaves one place to the others.
+Protection Policy::protection_of(const LayerView& layer, const KeepCounts& counts) const {
+  Protection protection = protection_;
+  if (!keeps_prompt_ || layer.n_prompt == 0) return protection;
+  int64_t n_prompt = 0;
+  while (n_prompt < layer.n_tokens() && layer.position(n_prompt) < layer.n_prompt) ++n_prompt;
+  protection.sink = std::max(protection.sink,
+                             std::min(n_prompt, counts.on_host().front() - protection.recent - 1));
+  return protection;
+}
+
+Selection Policy::select(const LayerView& layer, const at::Tensor& ranked,
+                         const KeepCounts& counts) const {
+  return kvbench::select(ranked, counts, protection_of(layer, counts));
 }
 
 }  // namespace kvbench

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "policies/allocator.h"
+#include "policies/eviction_rule.h"
 #include "policies/kept.h"
 #include "policies/policy_spec.h"
 #include "policies/scorer.h"
@@ -18,18 +19,6 @@ namespace kvbench {
 // Scores of a layer, float32 [H, T], and what its tokens carry on (Scorer::carry()).
 struct Scored {
   at::Tensor scores, carried;
-};
-
-// When the cache is cut while tokens keep coming, to how many per head, and by which scores.
-struct EvictionRule {
-  // kOverflow: after every pass that leaves a head above its budget. kInterval: after every pass
-  // that makes it `interval` tokens or more since the last cut.
-  enum class When { kOverflow, kInterval };
-  When when = When::kOverflow;
-  int64_t interval = 1;
-  int64_t budget = 0;  // tokens kept per head; 0 = as many as the prefill's cut left it
-  const Scorer* scorer = nullptr;
-  std::string scorer_label;
 };
 
 // Where a policy's parts come from, besides this program.
@@ -61,7 +50,10 @@ class Policy {
                 std::function<std::string()> model_hash = {}) const;
 
   // The budgets are the same at every ratio: one run stands for all of them.
-  bool ignores_ratio() const { return allocator_ != nullptr && allocator_->ignores_ratio(); }
+  bool ignores_ratio() const {
+    return (allocator_ != nullptr && allocator_->ignores_ratio()) ||
+           (decode_ && decode_->cuts_prefill());
+  }
 
   // Tokens that are prefilled at a time, the cache being cut after each of them; 0 = the whole
   // context at once with full attention.
@@ -71,8 +63,11 @@ class Policy {
   // Eviction while decoding, if any.
   const std::optional<EvictionRule>& decode() const { return decode_; }
 
-  // The fewest tokens of a context that the scorer can rank; 0 for full.
-  int64_t least_tokens() const { return is_full() ? 0 : scorer_->least_tokens(); }
+  // The fewest tokens of a context that the scorer can rank; 0 for full, and where the prefill is
+  // cut by the rule of decoding alone, which ranks nothing that the scorer cannot.
+  int64_t least_tokens() const {
+    return is_full() || (decode_ && decode_->cuts_prefill()) ? 0 : scorer_->least_tokens();
+  }
 
   // Scores of a layer before protection. Not for full. Throws InputError for fewer tokens than
   // that, and std::runtime_error for scores that are none (check_scores()).
@@ -105,13 +100,17 @@ class Policy {
   std::vector<KeepCounts> allocate_layers(const std::vector<at::Tensor>& scores,
                                           double ratio) const;
 
-  // The tokens that stay, given protected scores and keep counts: protected ones first, as
-  // select() in kept.h says. `scorer`: whose scores they are, if not the policy's own.
-  Selection select(const LayerView& layer, const at::Tensor& scores, const KeepCounts& counts,
-                   const Scorer* scorer = nullptr) const;
+  // The scores by which tokens stay, given protected scores and keep counts: another ranking where
+  // ranks_by_budget(). `scorer`: whose scores they are, if not the policy's own.
+  at::Tensor rank(const LayerView& layer, const at::Tensor& scores, const KeepCounts& counts,
+                  const Scorer* scorer = nullptr) const;
+  // The tokens that stay by them: protected ones first, as select() in kept.h says.
+  Selection select(const LayerView& layer, const at::Tensor& ranked,
+                   const KeepCounts& counts) const;
 
  private:
   void read_phases(const PolicySpec& spec);
+  Protection protection_of(const LayerView& layer, const KeepCounts& counts) const;
   void check_counts(const KeepCounts& counts, const at::Tensor& scores) const;
 
   std::string name_, scorer_label_, allocator_label_;
@@ -121,6 +120,7 @@ class Policy {
   std::string weighting_label_;
   PartSources sources_;
   Protection protection_;
+  bool keeps_prompt_ = false;  // while decoding
   int64_t chunk_ = 0;
   std::unique_ptr<Scorer> decode_scorer_;  // empty = scorer_
   std::optional<EvictionRule> decode_;

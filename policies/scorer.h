@@ -34,12 +34,18 @@ struct LayerView {
   double attention_scale = 0;      // 1 / sqrt(d)
   at::Tensor importance;           // float32 [H, T], of the answer to come: for oracles alone, else
                                    // undefined (policies/lukv/oracle.h)
-  uint64_t seed = 0;               // of the sample: the source of any randomness
+  uint64_t seed = 0;               // of the sample: the source of any randomness (draws.h)
+  std::vector<int64_t> positions;  // of the tokens in the text, the same in all heads of the view;
+                                   // empty = 0 .. T - 1
+  int64_t n_prompt = 0;            // tokens of the prefill, while decoding
+  int64_t step = 0;                // tokens seen since the prefill
+  int64_t head = 0;                // the KV head that the view's first one is
   int64_t window = 0;  // of a windowed layer, which no scorer or allocator sees; index is
                        // then n_layers or more
 
   int64_t n_tokens() const { return keys.size(1); }
   int64_t n_kv_heads() const { return keys.size(0); }
+  int64_t position(int64_t row) const { return positions.empty() ? row : positions[row]; }
 };
 
 // What a scorer asks for to score while the model decodes (policies.md 6).
@@ -47,6 +53,9 @@ struct DecodeNeeds {
   int64_t queries = 0;       // how many of the latest queries, if there are as many
   bool every_step = false;   // carry() takes part in every step, with that step's queries alone
   bool same_tokens = false;  // compares heads token by token: all must hold the same ones
+  // Kept rows lie by falling score from the first cut on, ties by row, and behind them this many
+  // last ones as they were: for methods that read their rows in that order. Else by position.
+  std::optional<int64_t> ranked_before_last = std::nullopt;
 };
 
 class Scorer {
@@ -70,6 +79,11 @@ class Scorer {
   // nothing is carried.
   virtual at::Tensor carry(const LayerView& /*layer*/, const at::Tensor& /*before*/) const {
     return {};
+  }
+  // What the tokens of a prefill carry before anything is cut.
+  virtual at::Tensor begin(const LayerView& layer) const {
+    const auto needs = decode_needs();
+    return needs && needs->every_step ? carry(layer, {}) : at::Tensor();
   }
   // Scores [H, T] out of the values [H, N]; score() is that of a carry() from nothing.
   virtual at::Tensor rank(const LayerView& layer, const at::Tensor& /*carried*/) const {

@@ -27,7 +27,8 @@ FileSource::FileSource(std::filesystem::path file, int64_t limit, Protocol proto
     const std::string_view bytes = bytes_of[static_cast<size_t>(number)];
     const Sample sample = read_(record, number);
     lines_.push_back({number, bytes.data() - text.data(), static_cast<int64_t>(bytes.size()),
-                      short_hash(bytes), short_hash(sample.context)});
+                      static_cast<int64_t>(sample.context.size()), short_hash(bytes),
+                      short_hash(sample.context)});
     length_ = std::max(length_, sample.length);
     return size() != limit;
   });

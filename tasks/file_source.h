@@ -26,11 +26,12 @@ class FileSource : public SampleSource {
   int64_t length() const override { return length_; }
   int64_t id(int64_t i) const override { return line(i).number; }
   std::string context_key(int64_t i) const override { return line(i).context_hash; }
+  int64_t context_bytes(int64_t i) const override { return line(i).context_bytes; }
   Sample sample(int64_t i) const override;
 
  private:
   struct Line {
-    int64_t number, offset, bytes;
+    int64_t number, offset, bytes, context_bytes;
     std::string hash, context_hash;  // of the line as it stands, of its sample's context
   };
   const Line& line(int64_t i) const { return lines_.at(static_cast<size_t>(i)); }

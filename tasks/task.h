@@ -58,6 +58,8 @@ class SampleSource {
   virtual int64_t id(int64_t i) const { return i; }  // Sample::id of sample i, ascending
   // Samples with the same key may share a context, others do not; known without making the sample.
   virtual std::string context_key(int64_t i) const { return std::to_string(i); }
+  // Bytes of a sample's context, known without making it; 0 = generated.
+  virtual int64_t context_bytes(int64_t /*i*/) const { return 0; }
   // Throws InputError naming file and line when the file has changed meanwhile.
   virtual Sample sample(int64_t i) const = 0;
 };

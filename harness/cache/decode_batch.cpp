@@ -23,6 +23,12 @@ DecodeBatch::DecodeBatch(std::vector<KvCache*> caches) : caches_(std::move(cache
   KVB_CHECK(!caches_.empty(), "a batch needs a sequence");
 }
 
+int64_t DecodeBatch::furthest_position() const {
+  int64_t furthest = 0;
+  for (const KvCache* cache : caches_) furthest = std::max(furthest, cache->next_position());
+  return furthest;
+}
+
 bool DecodeBatch::is_together(int64_t layer, int64_t n_tokens) const {
   const at::Tensor& shared = caches_[0]->layer(layer).keys;
   KVB_CHECK(shared.defined(), "layer {} was never stored", layer);
@@ -45,7 +51,8 @@ void DecodeBatch::reserve(int64_t n_tokens) {
 // Starts and lengths as tensors: what the operators take.
 void DecodeBatch::collect() {
   const int64_t n_layers = caches_[0]->n_layers();
-  std::vector<int64_t> starts, lengths;
+  std::vector<int64_t> starts, lengths, positions;
+  for (const KvCache* cache : caches_) positions.push_back(cache->next_position());
   for (int64_t l = 0; l < n_layers; ++l) {
     for (const KvCache* cache : caches_) {
       const auto& layer = cache->layer(l);
@@ -58,7 +65,13 @@ void DecodeBatch::collect() {
   const auto n_heads = static_cast<int64_t>(first.starts.size());
   starts_ = index_tensor(starts, device).view({n_layers, size(), n_heads});
   lengths_ = index_tensor(lengths, device).view({n_layers, size(), n_heads});
+  positions_ = index_tensor(positions, device);
   if (served_by_cuda(device)) plan(lengths);
+}
+
+at::Tensor DecodeBatch::next_positions(int64_t n_tokens) const {
+  const at::Tensor first = positions_.unsqueeze(1);
+  return n_tokens == 1 ? first.clone() : first + at::arange(n_tokens, positions_.options());
 }
 
 // A CUDA kernel's plans of all layers for decode steps, which stay right while heads grow: made
@@ -103,6 +116,7 @@ at::Tensor DecodeBatch::append_and_attend(int64_t layer, const at::Tensor& query
 }
 
 void DecodeBatch::advance(int64_t n_tokens) {
+  positions_.add_(n_tokens);
   for (KvCache* cache : caches_) cache->advance(n_tokens);
 }
 

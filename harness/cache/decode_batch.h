@@ -17,11 +17,15 @@ class DecodeBatch {
   explicit DecodeBatch(std::vector<KvCache*> caches);
 
   int64_t size() const { return static_cast<int64_t>(caches_.size()); }
-  int64_t next_position(int64_t sequence) const { return caches_[sequence]->next_position(); }
+  // The highest position that a sequence's next token has.
+  int64_t furthest_position() const;
 
   // Makes room for m new tokens in every cache: call it before the first layer of a step. A layer
   // whose caches are not together yet, or have no room, is moved.
   void reserve(int64_t n_tokens);
+
+  // Positions of the next m tokens, int64 [S, m] on the caches' device. After reserve().
+  at::Tensor next_positions(int64_t n_tokens) const;
 
   // Appends rows [S, m, H, d] of `layer` to every cache and attends query [S, m, Hq, d] over them,
   // or over the last `window` of them up to each token (0 = all).
@@ -41,6 +45,7 @@ class DecodeBatch {
 
   std::vector<KvCache*> caches_;
   at::Tensor starts_, lengths_;     // int64 [L, S, H], on the caches' device
+  at::Tensor positions_;            // int64 [S], likewise: of the next tokens
   at::Tensor items_, first_items_;  // int32 [L, n, 4] and [L, S * H + 1]: plans of decode steps
 };
 

@@ -65,6 +65,12 @@ void KvCache::move_together(const std::vector<KvCache*>& caches, int64_t layer, 
   move(layers, std::max(n_tokens, kGrowth));
 }
 
+void KvCache::leave_shared_buffers() {
+  for (Layer& layer : layers_) {
+    if (layer.n_rows() < layer.keys.size(0)) move({&layer}, 0);
+  }
+}
+
 KvCache::KvCache(int64_t n_layers) : layers_(n_layers) {}
 
 void KvCache::store(int64_t index, const at::Tensor& keys, const at::Tensor& values,
@@ -111,9 +117,16 @@ void KvCache::cut_to_window(int64_t index, int64_t window) {
 }
 
 void KvCache::advance(int64_t n_tokens) {
+  ++attended_.n_passes;
+  attended_.n_heads = 0;
   for (auto& layer : layers_) {
     KVB_CHECK(layer.has_room(n_tokens), "{} tokens were appended without room for them", n_tokens);
-    for (auto& length : layer.lengths) length += n_tokens;
+    for (auto& length : layer.lengths) {
+      length += n_tokens;
+      attended_.n_entries += length;
+      attended_.most = std::max(attended_.most, length);
+    }
+    attended_.n_heads += std::ssize(layer.lengths);
   }
   next_position_ += n_tokens;
   appended_ += n_tokens;
@@ -131,8 +144,8 @@ void KvCache::cut(int64_t index, const KeptTokens& kept_rows) {
     int64_t still = 0;  // rows that stay where they are
     while (still < n_kept && rows[still] == still) ++still;
     if (still < n_kept) {
-      KVB_CHECK(rows[n_kept - 1] < layer.lengths[h] && std::is_sorted(rows, rows + n_kept),
-                "kept rows of KV head {} must ascend below {}", h, layer.lengths[h]);
+      KVB_CHECK(*std::max_element(rows, rows + n_kept) < layer.lengths[h],
+                "kept rows of KV head {} must be below {}", h, layer.lengths[h]);
       const at::Tensor moved =
           at::tensor(std::vector<int64_t>(rows + still, rows + n_kept), at::kLong)
               .to(layer.keys.device());
@@ -155,6 +168,7 @@ void KvCache::commit() {
   context_length_ = next_position_;
   appended_ = 0;
   cut_since_store_ = false;
+  attended_ = {};
 }
 
 KvCache KvCache::clone() const {
@@ -165,6 +179,7 @@ KvCache KvCache::clone() const {
   copy.next_position_ = next_position_;
   copy.appended_ = appended_;
   copy.cut_since_store_ = cut_since_store_;
+  copy.attended_ = attended_;
   return copy;
 }
 
@@ -175,6 +190,7 @@ void KvCache::rewind() {
   }
   next_position_ = context_length_;
   appended_ = 0;
+  attended_ = {};
 }
 
 int64_t KvCache::bytes_allocated() const {

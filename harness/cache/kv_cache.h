@@ -14,6 +14,18 @@
 
 namespace kvbench {
 
+// Entries that forward passes attended to, those of the pass itself included and nothing cut yet.
+struct Attended {
+  int64_t n_passes = 0, n_entries = 0;  // the latter over all passes, layers and KV heads
+  int64_t most = 0;                     // of one head in one pass
+  int64_t n_heads = 0;                  // layers x KV heads
+
+  // Of a head in a pass; NaN = there was none.
+  double mean() const {
+    return static_cast<double>(n_entries) / static_cast<double>(n_passes * n_heads);
+  }
+};
+
 class KvCache {
  public:
   struct Layer {
@@ -48,6 +60,10 @@ class KvCache {
   // in place until it is full. When there is no memory for it all stay as they are.
   static void move_together(const std::vector<KvCache*>& caches, int64_t layer, int64_t n_tokens);
 
+  // Moves layers that share the buffers of a batch into ones of their own, so that the batch's can
+  // be let go.
+  void leave_shared_buffers();
+
   // Counts `n_tokens` appended tokens (the operators have written their rows).
   void advance(int64_t n_tokens);
 
@@ -58,10 +74,13 @@ class KvCache {
   // Lets go of what the next token does not see in a layer of that window. Not before rewind().
   void cut_to_window(int64_t layer, int64_t window);
 
-  // Cuts a layer to some of its rows: positions are row numbers inside a head, ascending. Rows move
-  // up in place; buffers of its own of which less than half stays in use are let go for smaller
-  // ones.
+  // Cuts a layer to some of its rows: positions are row numbers inside a head, in the order that
+  // they get. Rows move up in place; buffers of its own of which less than half stays in use are
+  // let go for smaller ones.
   void cut(int64_t layer, const KeptTokens& kept_rows);
+
+  // Of the passes since store(), commit() or rewind().
+  const Attended& attended() const { return attended_; }
 
   // What is held now becomes the context that rewind() goes back to, in buffers of just that size.
   void commit();
@@ -82,6 +101,7 @@ class KvCache {
   std::vector<Layer> layers_;
   int64_t context_length_ = 0, next_position_ = 0, appended_ = 0;
   bool cut_since_store_ = false;
+  Attended attended_;
 };
 
 }  // namespace kvbench

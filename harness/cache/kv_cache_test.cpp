@@ -68,9 +68,12 @@ TEST(DecodeBatch, MovesCachesTogetherAndKeepsTheirRows) {
   EXPECT_TRUE(one.layer(0).keys.is_same(shared));
   one.advance(64);
   EXPECT_EQ(one.next_position(), 69);
+  EXPECT_EQ(one.attended().most, 67);
+  EXPECT_EQ(one.attended().mean(), 66.5);
   EXPECT_THROW(one.advance(1), std::logic_error);
   one.rewind();
   EXPECT_EQ(one.next_position(), 5);
+  EXPECT_EQ(one.attended().n_passes, 0);
   EXPECT_EQ(one.layer(0).lengths, (std::vector<int64_t>{2, 3}));
   // One of them alone stays where it is; a copy gets buffers of its own.
   DecodeBatch alone({&other});

@@ -16,6 +16,7 @@
 #include "harness/config/policy_yaml.h"
 #include "harness/engine/compress.h"
 #include "harness/engine/decode.h"
+#include "harness/engine/generate.h"
 #include "harness/model/device.h"
 #include "harness/model/open_model.h"
 #include "harness/model/prompt.h"

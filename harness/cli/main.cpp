@@ -1,5 +1,6 @@
 // kvbench VERB ...: the only place that prints errors and decides the exit status.
-// 0 done, 1 the work failed, 2 the request was wrong (one line on stderr).
+// 0 done, 1 the work failed, 2 the request was wrong (one line on stderr), 128 + N ended in order
+// by signal N.
 #include <fmt/format.h>
 
 #include <memory>
@@ -8,13 +9,14 @@
 #include "harness/base/error.h"
 #include "harness/base/names.h"
 #include "harness/cli/memory.h"
+#include "harness/cli/stop_signals.h"
 #include "harness/cli/verbs.h"
 #include "harness/model/device.h"
 
 namespace kvbench {
 namespace {
 
-constexpr int kFailed = 1, kWrongRequest = 2;
+constexpr int kFailed = 1, kWrongRequest = 2, kStopped = 128;
 
 // CLI11 says "extras" for a misspelt verb; we know what was meant.
 std::string command_line_error(const CLI::App& app, const CLI::ParseError& e, int argc,
@@ -36,6 +38,7 @@ int run(int argc, char** argv) {
   CLI::App app("Which KV-cache eviction policy, at which budget, and what it costs.", "kvbench");
   app.require_subcommand(1);
   add_run(app);
+  add_merge(app);
   add_report(app);
   add_profile(app);
   add_inspect(app);
@@ -57,6 +60,9 @@ int run(int argc, char** argv) {
   } catch (const InputError& e) {
     fmt::print(stderr, "kvbench: {}\n", e.what());
     return kWrongRequest;
+  } catch (const StoppedBySignal& e) {
+    fmt::print(stderr, "kvbench: {}\n", e.what());
+    return kStopped + e.signal;
   } catch (const std::exception& e) {
     fmt::print(stderr, "kvbench: failed: {}\n", e.what());
     return kFailed;

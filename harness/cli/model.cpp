@@ -11,6 +11,7 @@
 #include "harness/cli/verbs.h"
 #include "harness/engine/compress.h"
 #include "harness/engine/decode.h"
+#include "harness/engine/generate.h"
 #include "harness/model/device.h"
 #include "harness/model/file_layout.h"
 #include "harness/model/hub_fetch.h"

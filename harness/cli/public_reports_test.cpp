@@ -213,6 +213,22 @@ TEST_F(TinyModelReports, ACapacityIsOneCell) {
       folder_ / "", {"check-policy", "{scorer: knorm, allocator: {name: uniform, capacity: 64}}"}));
 }
 
+// So is one with a budget that is met while decoding.
+TEST_F(TinyModelReports, ADecodeTimeBudgetIsOneCell) {
+  write_sweep(sweep("{preset: random_pp, decode: {when: held, interval: 16, budget: 80}}"));
+  expect_done(run({"--set", "ratios=[0.5, 0.8]"}));
+  EXPECT_EQ(read_results(folder_ / "o.h5").rows.size(), 2u);
+  expect_done(kvbench(folder_ / "", {"check-policy", "random_pp"}));
+  write_sweep(sweep("{preset: gkv, decode: {when: grid, interval: 128}}"));
+  expect_refused(run(), {"sweep.yaml:6: decode: when: ", "a budget of 1"});
+  write_sweep(sweep("{preset: gkv, decode: {when: gird, budget: 80}}"));
+  expect_refused(run(), {"sweep.yaml:6: decode: ", "gird", "did you mean grid"});
+  write_sweep(sweep("{scorer: gkv, allocator: ada, decode: {when: grid, budget: 80}}"));
+  expect_refused(run(), {"sweep.yaml:6: decode: when: ", "uniform"});
+  write_sweep(sweep("{scorer: gkv, allocator: uniform, protect: {prompt: true}}"));
+  expect_refused(run(), {"sweep.yaml:6: protect: prompt: ", "decode phase"});
+}
+
 // F17: ~ is the home folder, and a dry run writes nothing.
 TEST_F(TinyModelReports, HomeIsHomeAndADryRunWritesNothing) {
   setenv("HOME", (folder_ / "home").c_str(), 1);

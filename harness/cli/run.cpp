@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "harness/cli/progress_bar.h"
+#include "harness/cli/stop_signals.h"
 #include "harness/cli/verbs.h"
 #include "harness/report/report.h"
 #include "harness/results/results_file.h"
@@ -27,7 +28,7 @@ void fail_on_errors(const Results& results) {
 
 void add_run(CLI::App& app) {
   struct Options {
-    std::string config, output;
+    std::string config, output, shard;
     std::vector<std::string> sets;
     SweepOptions sweep;
   };
@@ -36,6 +37,10 @@ void add_run(CLI::App& app) {
   verb->add_option("config", options->config, "the sweep, YAML")->required();
   verb->add_option("--set", options->sets, "override a setting: --set tasks.0.samples=5");
   verb->add_option("--output", options->output, "results file, in place of the configuration's");
+  verb->add_option("--shard", options->shard,
+                   "I/N: the I-th of N parts, 1/N to N/N, in OUTPUT.shard-I-of-N.h5; whole "
+                   "contexts, balanced by length; part 1 makes the latency measurements; "
+                   "merge joins them");
   verb->add_flag("--fresh", options->sweep.fresh,
                  "move an existing results file aside, start anew");
   verb->add_flag("--keep-failed", options->sweep.keep_failed,
@@ -45,6 +50,8 @@ void add_run(CLI::App& app) {
   verb->callback([options] {
     SweepConfig config = load_sweep(options->config, options->sets);
     if (!options->output.empty()) config.output = options->output;
+    if (!options->shard.empty()) options->sweep.shard = parse_shard(options->shard);
+    options->sweep.stop = stop_was_asked;
     options->sweep.start_progress = after_device_note(config.device, show_progress());
     const SweepResult done = run_sweep(config, options->sweep);
     for (const auto& note : done.notes) fmt::print(stderr, "kvbench: note: {}\n", note);
@@ -52,6 +59,8 @@ void add_run(CLI::App& app) {
       fmt::print("{}", done.plan);
       return;
     }
+    if (done.stopped)
+      throw_stopped(done.file.string() + " keeps what is done; the same command goes on");
     fmt::print("{}\n{}\n", report({done.file}, {}).text, done.file.string());
     fail_on_errors(read_results(done.file));
   });

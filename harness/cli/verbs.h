@@ -13,6 +13,7 @@ inline constexpr const char* kWhichModel =
     "a name of configs/models, else a folder, else ORG/NAME of the Hugging Face Hub";
 
 void add_run(CLI::App& app);
+void add_merge(CLI::App& app);
 void add_report(CLI::App& app);
 void add_profile(CLI::App& app);
 void add_inspect(CLI::App& app);

@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <charconv>
 #include <limits>
 #include <map>
 
@@ -235,11 +236,33 @@ std::vector<TaskRequest> TaskSpec::requests() const {
   return requests;
 }
 
+namespace {
+
+// "16GiB", "500MiB": at least one byte.
+int64_t read_bytes(const YamlNode& node, const std::string& label) {
+  std::string text;
+  read_value(node, label, text);
+  const std::map<std::string, double> units = {
+      {"KiB", 0x1p10}, {"MiB", 0x1p20}, {"GiB", 0x1p30}, {"TiB", 0x1p40}};
+  const size_t at = text.find_first_not_of("0123456789.");
+  const auto unit = units.find(at == std::string::npos ? "" : text.substr(at));
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const double bytes = unit == units.end() ? 0 : number * unit->second;
+  if (error != std::errc() || end != text.data() + at || !(bytes >= 1 && bytes < 0x1p60)) {
+    throw_input_error("{}: {}: expected a number with its unit, like 16GiB or 500MiB, got \"{}\"",
+                      node.place(), label, text);
+  }
+  return static_cast<int64_t>(bytes);
+}
+
+}  // namespace
+
 SweepConfig parse_sweep(const YamlNode& root) {
   constexpr int64_t kMaxThreads = 4096;
   const YamlMap map(root, "the sweep",
                     {"name", "model", "device", "compress", "chat_template", "tasks", "policies",
-                     "ratios", "latency", "fidelity", "threads", "output", "plugins"});
+                     "ratios", "latency", "fidelity", "threads", "memory", "output", "plugins"});
   SweepConfig config;
   config.origin = root.file;
   config.name = read_label(map.require("name"), "name");
@@ -258,6 +281,7 @@ SweepConfig parse_sweep(const YamlNode& root) {
     }
   }
   config.threads = map.integer("threads", config.threads, 1, kMaxThreads);
+  if (const YamlNode* node = map.find("memory")) config.memory = read_bytes(*node, "memory");
   config.output = map.path("output");
   if (config.output.empty()) config.output = resolve_path("results/" + config.name + ".h5", "");
   return config;

@@ -59,6 +59,7 @@ struct SweepConfig {
   bool fidelity = false;
   std::vector<std::filesystem::path> plugins;  // shared libraries that register policies' parts
   int64_t threads = 0;                         // 0 = all cores
+  int64_t memory = 0;                          // bytes for keys and values; 0 = of what is free
   std::filesystem::path output;                // results/NAME.h5 unless given
   std::string origin;                          // the file it was read from
 };
@@ -73,7 +74,7 @@ SweepConfig load_sweep(const std::filesystem::path& file,
 SweepConfig parse_sweep(const YamlNode& root);
 
 // Canonical text of every setting that determines results, as YAML that parse_sweep reads back:
-// one line for each task and length, policy and ratio. Not in it: output and threads.
+// one line for each task and length, policy and ratio. Not in it: output, threads and memory.
 std::string resolved_yaml(const SweepConfig& config);
 
 }  // namespace kvbench

@@ -130,6 +130,8 @@ TEST(Sweep, Defaults) {
   EXPECT_FALSE(config.latency.has_value());
   EXPECT_FALSE(config.fidelity);
   EXPECT_EQ(config.threads, 0);
+  EXPECT_EQ(config.memory, 0);
+  EXPECT_EQ(parse(sweep_with("memory: 1.5MiB")).memory, 3 << 19);
   EXPECT_EQ(config.output, std::filesystem::current_path() / "results/demo.h5");
   EXPECT_EQ(config.tasks[0].seed, 42u);
   EXPECT_EQ(config.tasks[0].protocol, "official");
@@ -262,6 +264,12 @@ TEST(Sweep, ImpossibleValues) {
   EXPECT_EQ(error_with("compress: [context, context]"),
             "a.yaml:6: compress: context appears twice");
   EXPECT_EQ(error_with("threads: 0"), "a.yaml:6: threads: expected at least 1, got 0");
+  for (const char* memory : {"16", "GiB", "1.5.5GiB", "16 GB", "-1GiB", "0GiB", "99999999TiB"}) {
+    EXPECT_EQ(error_with(fmt::format("memory: {}", memory)),
+              fmt::format("a.yaml:6: memory: expected a number with its unit, like 16GiB or "
+                          "500MiB, got \"{}\"",
+                          memory));
+  }
   EXPECT_EQ(error_with("latency: {lengths: [9], warmup: -1}"),
             "a.yaml:6: warmup: expected at least 0, got -1");
 }
@@ -321,6 +329,7 @@ TEST(Sweep, ResolvedLeavesOutWhatDoesNotMatter) {
   const std::string plain = resolved_yaml(parse(sweep_with("output: a.h5")));
   EXPECT_EQ(plain, resolved_yaml(parse(sweep_with("output: b.h5"))));
   EXPECT_EQ(plain, resolved_yaml(parse(sweep_with("threads: 3"))));
+  EXPECT_EQ(plain, resolved_yaml(parse(sweep_with("memory: 1GiB"))));
   EXPECT_NE(plain, resolved_yaml(parse(sweep_with("fidelity: true"))));
   const SweepConfig hub = parse(sweep_with("model: {hub: no-org/no-model, revision: v1}"));
   EXPECT_NE(resolved_yaml(hub).find("\nmodel: {hub: no-org/no-model, revision: v1}\n"),

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "harness/config/policy_yaml.h"
+#include "harness/engine/generate.h"
 #include "harness/engine/tiny_model.h"
 
 namespace kvbench {

@@ -90,8 +90,13 @@ class Compressor {
   }
 
  private:
+  // No share of the context is removed.
   bool keeps_all(size_t i) const {
-    return policies_[i].policy->is_full() || policies_[i].ratio == 0;
+    return policies_[i].policy->is_full() || policies_[i].ratio == 0 || cuts_by_rule(i);
+  }
+  bool cuts_by_rule(size_t i) const {
+    const auto& rule = policies_[i].policy->decode();
+    return rule && rule->cuts_prefill();
   }
   // What a window has left behind is no policy's business, nor what it still sees.
   void add_windowed_layer(const LayerView& layer) {
@@ -141,7 +146,20 @@ class Compressor {
 
   void take_all(size_t i, const LayerView& layer) {
     if (options_.on_scores && !policies_[i].policy->is_full()) score(i, layer);
+    if (cuts_by_rule(i)) return take_by_rule(i, layer);
     store(layer, keep_all(layer.n_kv_heads(), layer.n_tokens(), layer.keys.device()), i);
+  }
+
+  // Ranking, selection and compaction are one step here: they all count as compaction.
+  void take_by_rule(size_t i, const LayerView& layer) {
+    const Stopwatch watch(layer.keys.device(), options_.timed);
+    const Policy& policy = *policies_[i].policy;
+    CompressedCache& out = caches_[i];
+    if (!out.eviction) out.eviction = std::make_unique<Eviction>(policy, *policy.decode());
+    Selection kept = on_device(out.eviction->add_layer(layer), layer.keys.device());
+    out.cache->store(layer.index, layer.keys, layer.values, kept);
+    selected_[i].push_back({layer.index, std::move(kept)});
+    out.compact_ms += watch.ms();
   }
 
   void take(size_t i, const LayerView& layer) {
@@ -158,7 +176,8 @@ class Compressor {
 
   void cut(const LayerView& layer, const at::Tensor& scores, const KeepCounts& counts, size_t i) {
     const Stopwatch watch(layer.keys.device(), options_.timed);
-    store(layer, policies_[i].policy->select(layer, scores, counts), i);
+    const Policy& policy = *policies_[i].policy;
+    store(layer, policy.select(layer, policy.rank(layer, scores, counts), counts), i);
     caches_[i].compact_ms += watch.ms();
   }
 

@@ -11,7 +11,7 @@
 #include <stdexcept>
 
 #include "harness/config/policy_yaml.h"
-#include "harness/engine/decode.h"
+#include "harness/engine/generate.h"
 #include "harness/engine/tiny_model.h"
 #include "policies/allocator.h"
 #include "policies/weighting.h"

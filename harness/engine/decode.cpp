@@ -3,23 +3,25 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <cmath>
 #include <numeric>
+#include <optional>
 
 #include "harness/base/error.h"
-#include "harness/engine/next_token.h"
-#include "harness/engine/stopwatch.h"
 
 namespace kvbench {
 
-at::Tensor extend_and_evict(const Decoder& model, const at::Tensor& tokens, DecodeBatch& batch,
-                            const std::vector<GrowingCache>& caches,
-                            std::vector<std::string>& errors,
-                            const Decoder::StepObserver& observer) {
+namespace {
+
+// A forward pass, given whom it tells of its queries.
+using Pass = std::function<at::Tensor(const Decoder::StepObserver&)>;
+
+at::Tensor evict_behind(const Pass& pass, DecodeBatch& batch,
+                        const std::vector<GrowingCache>& caches, std::vector<std::string>& errors,
+                        const Decoder::StepObserver& observer) {
   errors.assign(caches.size(), "");
   const bool any = std::any_of(caches.begin(), caches.end(),
                                [](const GrowingCache& c) { return c.eviction != nullptr; });
-  if (!any) return model.extend(tokens, batch, Decoder::Logits::kLast, observer);
+  if (!any) return pass(observer);
   const auto observe = [&](int64_t layer, const at::Tensor& queries) {
     for (size_t s = 0; s < caches.size(); ++s) {
       if (caches[s].eviction == nullptr) continue;
@@ -27,7 +29,7 @@ at::Tensor extend_and_evict(const Decoder& model, const at::Tensor& tokens, Deco
     }
     if (observer) observer(layer, queries);
   };
-  at::Tensor logits = model.extend(tokens, batch, Decoder::Logits::kLast, observe);
+  at::Tensor logits = pass(observe);
   bool cut = false;
   for (size_t s = 0; s < caches.size(); ++s) {
     if (caches[s].eviction == nullptr) continue;
@@ -39,6 +41,25 @@ at::Tensor extend_and_evict(const Decoder& model, const at::Tensor& tokens, Deco
   }
   if (cut) batch.collect();
   return logits;
+}
+
+}  // namespace
+
+at::Tensor extend_and_evict(const Decoder& model, const at::Tensor& tokens, DecodeBatch& batch,
+                            const std::vector<GrowingCache>& caches,
+                            std::vector<std::string>& errors,
+                            const Decoder::StepObserver& observer) {
+  const auto extend = [&](const Decoder::StepObserver& told) {
+    return model.extend(tokens, batch, Decoder::Logits::kLast, told);
+  };
+  return evict_behind(extend, batch, caches, errors, observer);
+}
+
+at::Tensor step_and_evict(const Decoder& model, const at::Tensor& ids, DecodeBatch& batch,
+                          const std::vector<GrowingCache>& caches,
+                          std::vector<std::string>& errors) {
+  const auto step = [&](const Decoder::StepObserver& told) { return model.step(ids, batch, told); };
+  return evict_behind(step, batch, caches, errors, {});
 }
 
 void decode(const Decoder& model, const std::vector<GrowingCache>& caches,
@@ -100,73 +121,6 @@ void decode(const Decoder& model, const std::vector<GrowingCache>& caches,
     if (running.size() < batched.size()) make_batch();
     logits = pass(at::tensor(tokens, at::kLong).unsqueeze(1));
   }
-}
-
-namespace {
-
-// Logits [S, vocab] in which the ids cannot be chosen.
-at::Tensor without(const at::Tensor& logits, const std::vector<int64_t>& ids) {
-  at::Tensor rest = logits.clone();
-  for (const int64_t id : ids) {
-    if (id < rest.size(1)) rest.select(1, id).fill_(-INFINITY);
-  }
-  return rest;
-}
-
-}  // namespace
-
-std::vector<Generation> generate(const Decoder& model, const std::vector<GrowingCache>& caches,
-                                 const std::vector<int32_t>& question,
-                                 const GenerateOptions& options) {
-  std::vector<Generation> results(caches.size());
-  if (options.max_new_tokens <= 0) return results;
-  const Stopwatch watch(model.device());
-  const auto ends = [&](const Generation& result, int64_t id) {
-    const auto n_before = static_cast<int64_t>(result.tokens.size()) - 1;
-    return n_before + 1 >= options.max_new_tokens ||
-           (n_before >= options.min_new_tokens &&
-            std::find(options.end_tokens.begin(), options.end_tokens.end(), id) !=
-                options.end_tokens.end());
-  };
-  std::vector<size_t> in_pass(caches.size());  // those that the pass under way is for
-  std::iota(in_pass.begin(), in_pass.end(), size_t{0});
-  const auto greedy = [&](int64_t step, const std::vector<size_t>& running,
-                          const at::Tensor& logits) {
-    const bool without_ends = options.exclude_early_ends && step < options.min_new_tokens;
-    auto ids = most_likely(without_ends ? without(logits, options.end_tokens) : logits);
-    const double now_ms = watch.ms();
-    in_pass.clear();
-    for (size_t row = 0; row < running.size(); ++row) {
-      Generation& result = results[running[row]];
-      if (!ids[row]) {
-        result.error = fmt::format("the logits of step {} are NaN", step);
-        continue;
-      }
-      result.tokens.push_back(static_cast<int32_t>(*ids[row]));
-      result.token_ms.push_back(now_ms);
-      if (ends(result, *ids[row])) {
-        ids[row].reset();
-      } else {
-        in_pass.push_back(running[row]);
-      }
-    }
-    return ids;
-  };
-  std::vector<std::string> errors;
-  try {
-    decode(model, caches, question, greedy, errors);
-  } catch (const InputError&) {
-    throw;
-  } catch (...) {
-    for (const size_t i : in_pass) {
-      errors[i] = current_error();
-      results[i].retry_alone = in_pass.size() > 1;
-    }
-  }
-  for (size_t i = 0; i < caches.size(); ++i) {
-    if (!errors[i].empty()) results[i].error = errors[i];
-  }
-  return results;
 }
 
 }  // namespace kvbench

@@ -1,5 +1,5 @@
-// Decoding over several caches as one ragged batch: the one loop over steps, and the greedy answer
-// to a question.
+// Decoding over several caches as one ragged batch, token by token as the caller says. Greedy
+// answers are decode_pool.h's.
 #pragma once
 
 #include <functional>
@@ -43,32 +43,9 @@ at::Tensor extend_and_evict(const Decoder& model, const at::Tensor& tokens, Deco
                             std::vector<std::string>& errors,
                             const Decoder::StepObserver& observer = {});
 
-struct Generation {
-  std::vector<int32_t> tokens;  // the end token included when one was met
-  std::string error;            // why it ended before its time, behind `tokens`; empty = it did not
-  // The error is one of a pass of several caches together (out of memory), perhaps not of this one:
-  // with the context as it was (rewound, or another copy where it evicts) ask it again alone.
-  bool retry_alone = false;
-  // When each token was there, from the start of the question on, the others of the batch beside
-  // it.
-  std::vector<double> token_ms;
-};
-
-struct GenerateOptions {
-  int64_t max_new_tokens = 0;
-  std::vector<int64_t> end_tokens;  // empty = never stop early
-  // An end token stops a sequence that has said this many tokens before it. 1 is kvpress's rule
-  // (ruler.md 7), 0 that of the benchmarks' own code.
-  int64_t min_new_tokens = 1;
-  // Before that an end token is not chosen at all (transformers' min_new_tokens); else it is said.
-  bool exclude_early_ends = false;
-};
-
-// The greedy answer of every cache (most_likely()). A NaN among a sequence's logits and a failing
-// eviction end that sequence with an error; so does an exception of the model for all that still
-// run. Only InputError is thrown: the question does not fit the model.
-std::vector<Generation> generate(const Decoder& model, const std::vector<GrowingCache>& caches,
-                                 const std::vector<int32_t>& question,
-                                 const GenerateOptions& options);
+// The same of Decoder::step() and its ids [S].
+at::Tensor step_and_evict(const Decoder& model, const at::Tensor& ids, DecodeBatch& batch,
+                          const std::vector<GrowingCache>& caches,
+                          std::vector<std::string>& errors);
 
 }  // namespace kvbench

@@ -27,6 +27,23 @@ at::Tensor last(const at::Tensor& queries, int64_t n) {
   return queries.narrow(1, queries.size(1) - taken, taken);
 }
 
+// A prefilled layer as a cache would hold it.
+KvCache::Layer rows_of(const LayerView& view) {
+  const int64_t n_heads = view.n_kv_heads(), n_tokens = view.n_tokens();
+  KvCache::Layer rows = {view.keys.flatten(0, 1), view.values.flatten(0, 1), {}, {}, {}};
+  for (int64_t h = 0; h < n_heads; ++h) rows.starts.push_back(h * n_tokens);
+  rows.lengths = rows.capacities = std::vector<int64_t>(n_heads, n_tokens);
+  return rows;
+}
+
+// The rows by falling score, ties by row, but for those from `first_last` on, which follow.
+void order_by_rank(std::vector<int64_t>& rows, const at::Tensor& scores, int64_t first_last) {
+  const at::Tensor on_host = scores.cpu().contiguous();
+  const float* score = on_host.const_data_ptr<float>();
+  const auto last = std::lower_bound(rows.begin(), rows.end(), first_last);
+  std::stable_sort(rows.begin(), last, [&](int64_t a, int64_t b) { return score[a] > score[b]; });
+}
+
 }  // namespace
 
 Eviction::Eviction(const Policy& policy, EvictionRule rule)
@@ -39,13 +56,15 @@ Eviction::Eviction(const Policy& policy, EvictionRule rule)
 void Eviction::set_rule(EvictionRule rule) {
   KVB_CHECK(rule.scorer == rule_.scorer, "another scorer knows nothing of what is carried");
   rule_ = std::move(rule);
+  n_prompt_ = next_position_;
+  n_forwards_ = 0;
 }
 
 void Eviction::add_layer(const LayerView& view, const KeptTokens& kept,
                          const std::vector<int64_t>& budgets, const at::Tensor& carried) {
   KVB_CHECK(view.index == static_cast<int64_t>(layers_.size()), "layer {} comes after {}",
             view.index, layers_.size());
-  next_position_ = view.n_tokens();
+  next_position_ = n_prompt_ = view.n_tokens();
   Layer& layer = layers_.emplace_back();
   layer.constants = view;
   for (at::Tensor* of_prefill : {&layer.constants.keys, &layer.constants.values,
@@ -66,12 +85,25 @@ void Eviction::add_layer(const LayerView& view, const KeptTokens& kept,
   }
 }
 
+KeptTokens Eviction::add_layer(const LayerView& view) {
+  KeptTokens kept = keep_all(view.n_kv_heads(), view.n_tokens(), at::kCPU).on_host();
+  add_layer(view, kept, kept.counts(), rule_.scorer->begin(view));
+  Layer& layer = layers_.back();
+  const int64_t n_tokens = view.n_tokens();
+  if (!is_due(layer, {.n_forwards = 0, .n_seen = n_tokens, .n_new = n_tokens})) return kept;
+  kept = select(layer, rows_of(view));
+  keep(layer, kept);
+  return kept;
+}
+
 void Eviction::observe(int64_t layer, const at::Tensor& queries) {
   layers_.at(layer).observed = queries.transpose(0, 1);
 }
 
-bool Eviction::is_due() const {
-  return rule_.when == EvictionRule::When::kOverflow || since_cut_ >= rule_.interval;
+bool Eviction::is_due(const Layer& layer, const Passes& passes) const {
+  return std::any_of(layer.heads.begin(), layer.heads.end(), [&](const Head& head) {
+    return rule_.is_due(passes, std::ssize(head.positions), budget_of(head));
+  });
 }
 
 bool Eviction::end_step(KvCache& cache) {
@@ -79,16 +111,18 @@ bool Eviction::end_step(KvCache& cache) {
   const int64_t m = cache.next_position() - next_position_;
   next_position_ = cache.next_position();
   since_cut_ += m;
+  const Passes passes = {++n_forwards_, next_position_, m, since_cut_};
   bool cut = false;
   for (int64_t l = 0; l < std::ssize(layers_); ++l) {
-    const bool cut_here = in_layer(l, [&] { return end_step(l, cache, m); });
+    const bool cut_here = in_layer(l, [&] { return end_step(l, cache, passes); });
     cut = cut || cut_here;
   }
   if (cut) since_cut_ = 0;
   return cut;
 }
 
-bool Eviction::end_step(int64_t l, KvCache& cache, int64_t m) {
+bool Eviction::end_step(int64_t l, KvCache& cache, const Passes& passes) {
+  const int64_t m = passes.n_new;
   Layer& layer = layers_[l];
   const KvCache::Layer& rows = cache.layer(l);
   for (auto& head : layer.heads) {
@@ -104,11 +138,7 @@ bool Eviction::end_step(int64_t l, KvCache& cache, int64_t m) {
       carried = rule_.scorer->carry(view(layer, rows, h, layer.observed), carried);
     }
   }
-  const bool above = std::any_of(layer.heads.begin(), layer.heads.end(), [&](const Head& head) {
-    const int64_t budget = rule_.budget > 0 ? rule_.budget : head.budget;
-    return std::ssize(head.positions) > budget;
-  });
-  if (!above || !is_due()) return false;
+  if (!is_due(layer, passes)) return false;
   const KeptTokens kept_rows = select(layer, rows);
   cache.cut(l, kept_rows);
   keep(layer, kept_rows);
@@ -128,8 +158,10 @@ LayerView Eviction::view(const Layer& layer, const KvCache::Layer& rows, int64_t
   view.queries =
       last(queries.narrow(0, head * group, group), n_latest(h.positions, next_position_));
   view.output_weight = layer.constants.output_weight.narrow(1, head * group * d, group * d);
-  // Another draw for every head and step.
-  view.seed += static_cast<uint64_t>(next_position_ * n_heads + head) * 0x9e3779b97f4a7c15ULL;
+  view.positions = h.positions;
+  view.n_prompt = n_prompt_;
+  view.step = next_position_ - n_prompt_;
+  view.head = head;
   return view;
 }
 
@@ -145,7 +177,8 @@ LayerView Eviction::view_of_all(const Layer& layer, const KvCache::Layer& rows) 
     keys.push_back(one.keys);
     values.push_back(one.values);
   }
-  LayerView all = layer.constants;
+  LayerView all = view(layer, rows, 0, layer.queries);
+  all.output_weight = layer.constants.output_weight;
   all.keys = at::cat(keys);
   all.values = at::cat(values);
   all.queries = last(layer.queries, n_latest(layer.heads[0].positions, next_position_));
@@ -157,15 +190,16 @@ KeptTokens Eviction::select(Layer& layer, const KvCache::Layer& rows) const {
   const auto n_heads = static_cast<int64_t>(layer.heads.size());
   std::vector<int64_t> counts;
   for (const auto& head : layer.heads) {
-    counts.push_back(std::min(static_cast<int64_t>(head.positions.size()),
-                              rule_.budget > 0 ? rule_.budget : head.budget));
+    counts.push_back(std::min<int64_t>(std::ssize(head.positions), budget_of(head)));
   }
   const auto n_first = static_cast<int64_t>(layer.heads[0].positions.size());
   if (needs_.same_tokens && n_first >= rule_.scorer->least_tokens()) {
     const LayerView all = view_of_all(layer, rows);
     const at::Tensor scores = rule_.scorer->score(all);
     check_scores(scores, all, "scorer " + rule_.scorer_label);
-    return policy_->select(all, policy_->protected_scores(scores), counts, rule_.scorer).on_host();
+    const at::Tensor ranked =
+        policy_->rank(all, policy_->protected_scores(scores), counts, rule_.scorer);
+    return policy_->select(all, ranked, counts).on_host();
   }
   KeptTokens kept;
   kept.offsets.push_back(0);
@@ -181,7 +215,9 @@ KeptTokens Eviction::select_of_head(Layer& layer, const KvCache::Layer& rows, in
                                     int64_t count) const {
   Head& head = layer.heads[h];
   const auto n_held = static_cast<int64_t>(head.positions.size());
-  if (count == n_held) return keep_all(1, count, at::kCPU).on_host();
+  if (count == n_held && !needs_.ranked_before_last) {
+    return keep_all(1, count, at::kCPU).on_host();
+  }
   if (n_held < rule_.scorer->least_tokens()) {
     const at::Tensor later_is_higher = at::arange(n_held, at::kFloat).unsqueeze(0);
     return select_top(later_is_higher, {count}, policy_->protection());
@@ -190,8 +226,14 @@ KeptTokens Eviction::select_of_head(Layer& layer, const KvCache::Layer& rows, in
   if (!needs_.every_step) head.carried = rule_.scorer->carry(one, head.carried);
   const at::Tensor scores = rule_.scorer->rank(one, head.carried);
   check_scores(scores, one, "scorer " + rule_.scorer_label, h);
-  return policy_->select(one, policy_->protected_scores(scores), std::vector{count}, rule_.scorer)
-      .on_host();
+  const std::vector counts = {count};
+  const at::Tensor ranked =
+      policy_->rank(one, policy_->protected_scores(scores), counts, rule_.scorer);
+  KeptTokens kept = policy_->select(one, ranked, counts).on_host();
+  if (const auto last = needs_.ranked_before_last) {
+    order_by_rank(kept.positions, ranked, n_held - *last);
+  }
+  return kept;
 }
 
 // What the tokens carry follows them.
@@ -201,6 +243,7 @@ void Eviction::keep(Layer& layer, const KeptTokens& kept_rows) const {
     const std::vector<int64_t> rows(kept_rows.positions.begin() + kept_rows.offsets[h],
                                     kept_rows.positions.begin() + kept_rows.offsets[h + 1]);
     if (head.carried.defined()) {
+      KVB_CHECK(std::is_sorted(rows.begin(), rows.end()), "rows by rank carry nothing");
       const auto known = std::lower_bound(rows.begin(), rows.end(), head.carried.size(1));
       head.carried = head.carried.index_select(
           1, at::tensor(std::vector<int64_t>(rows.begin(), known), at::kLong)

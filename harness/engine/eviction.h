@@ -21,6 +21,10 @@ class Eviction {
   void add_layer(const LayerView& layer, const KeptTokens& kept,
                  const std::vector<int64_t>& budgets, const at::Tensor& carried);
 
+  // The same where the rule alone cuts the prefill (EvictionRule::cuts_prefill()): returns the rows
+  // that stay, in the order in which they are to be cached.
+  KeptTokens add_layer(const LayerView& layer);
+
   // Told by every layer of a forward pass: its queries, [m, Hq, d] after RoPE.
   void observe(int64_t layer, const at::Tensor& queries);
 
@@ -29,15 +33,19 @@ class Eviction {
   // policy protects. Throws InputError when the scorer cannot compare the heads.
   bool end_step(KvCache& cache);
 
-  // Goes on by another rule of the same scorer.
+  // Goes on by another rule of the same scorer; what has been seen is the prompt.
   void set_rule(EvictionRule rule);
 
-  // Positions in the text of what a layer holds now.
+  // Positions in the text of what a layer holds now, in the order of the rows.
   KeptTokens kept(int64_t layer) const;
+  // What the first n rows of a head carry, float32 [1, n]; undefined = nothing.
+  const at::Tensor& carried(int64_t layer, int64_t head) const {
+    return layers_.at(layer).heads.at(head).carried;
+  }
 
  private:
   struct Head {
-    std::vector<int64_t> positions;  // of the cached rows, ascending
+    std::vector<int64_t> positions;  // of the cached rows
     at::Tensor carried;              // [1, n] of the first n rows; undefined = nothing
     int64_t budget = 0;
   };
@@ -48,9 +56,11 @@ class Eviction {
     std::vector<Head> heads;
   };
 
-  bool is_due() const;
+  // Tokens that a head may hold now.
+  int64_t budget_of(const Head& head) const { return rule_.budget_of(next_position_, head.budget); }
+  bool is_due(const Layer& layer, const Passes& passes) const;
   // Takes in the m new tokens of a layer, then cuts it if that is due. Returns whether it was.
-  bool end_step(int64_t layer, KvCache& cache, int64_t m);
+  bool end_step(int64_t layer, KvCache& cache, const Passes& passes);
   LayerView view(const Layer& layer, const KvCache::Layer& rows, int64_t head,
                  const at::Tensor& queries) const;
   LayerView view_of_all(const Layer& layer, const KvCache::Layer& rows) const;
@@ -63,7 +73,7 @@ class Eviction {
   EvictionRule rule_;
   DecodeNeeds needs_;
   std::vector<Layer> layers_;
-  int64_t next_position_ = 0, since_cut_ = 0;
+  int64_t next_position_ = 0, since_cut_ = 0, n_prompt_ = 0, n_forwards_ = 0;
 };
 
 }  // namespace kvbench

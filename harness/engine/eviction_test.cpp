@@ -10,6 +10,7 @@
 
 #include "harness/config/policy_yaml.h"
 #include "harness/engine/compress.h"
+#include "harness/engine/generate.h"
 #include "harness/engine/test_profile.h"
 #include "harness/engine/tiny_model.h"
 
@@ -152,7 +153,8 @@ TEST(Eviction, H2oAccumulatesAndKeepsTheRecentHalf) {
 TEST(Eviction, GkvCarriesItsGlobalScoreFromCutToCut) {
   const int64_t window = 8, budget = 24, interval = 5;
   const Policy gkv = policy(
-      "{scorer: gkv, allocator: uniform, decode: {when: interval, interval: 5, budget: 24}}");
+      "{scorer: {name: gkv, window: 8, redundancy: false}, allocator: uniform,"
+      " decode: {when: interval, interval: 5, budget: 24}}");
   // By token: its global score at the last cut of its head. Begun by the prefill's own cut.
   std::vector<std::vector<at::Tensor>> global(2, std::vector<at::Tensor>(2)), latest = global;
   const CompressedCache start = cut(gkv, some_tokens(60), 0.5);
@@ -285,6 +287,164 @@ TEST(Eviction, BudgetsBelowTheWindowKeepTheLatestTokens) {
   }
 }
 
+// Tokens held by each head of layer 0 after the prefill and after every pass of one token.
+std::vector<int64_t> held_by_step(const Policy& policy, int64_t n_prompt, int64_t n_steps) {
+  CompressedCache made = cut(policy, some_tokens(n_prompt), 0.5);
+  const auto held = [&] {
+    const auto& lengths = made.cache->layer(0).lengths;
+    EXPECT_EQ(lengths[0], lengths[1]);
+    EXPECT_EQ(std::ssize(made.eviction->kept(0).positions), 2 * lengths[0]);
+    return lengths[0];
+  };
+  std::vector<int64_t> all = {held()};
+  DecodeBatch batch({made.cache.get()});
+  std::vector<std::string> errors;
+  for (int64_t i = 0; i < n_steps; ++i) {
+    extend_and_evict(tiny_model(), at::full({1, 1}, i % 96, at::kLong), batch, {made.growing()},
+                     errors);
+    EXPECT_EQ(errors[0], "");
+    all.push_back(held());
+  }
+  return all;
+}
+
+// The rule alone cuts the prefill, to no share of it, and by the same grid as what follows.
+TEST(Eviction, AnAbsoluteBudgetOnAGrid) {
+  const Policy gkv = policy(
+      "{scorer: {name: gkv, window: 4}, allocator: uniform,"
+      " decode: {when: grid, interval: 4, budget: 12}}");
+  EXPECT_TRUE(gkv.ignores_ratio());
+  using Held = std::vector<int64_t>;
+  EXPECT_EQ(held_by_step(gkv, 60, 9), (Held{12, 13, 14, 15, 12, 13, 14, 15, 12, 13}));
+  EXPECT_EQ(held_by_step(gkv, 8, 9), (Held{8, 9, 10, 11, 12, 13, 14, 15, 12, 13}));
+  EXPECT_EQ(held_by_step(gkv, 1, 4), (Held{1, 2, 3, 4, 5}));
+  // What the prefill's cut leaves has a global score, what it does not cut has none yet.
+  EXPECT_EQ(cut(gkv, some_tokens(60), 0.5).eviction->carried(1, 1).size(1), 8);
+  EXPECT_FALSE(cut(gkv, some_tokens(8), 0.5).eviction->carried(1, 1).defined());
+}
+
+// A context of any length is taken, its first tokens said before anything is above the budget too.
+TEST(Eviction, AbsoluteBudgetsTakeEveryLength) {
+  for (const char* preset : {"gkv", "gkv_h2o", "rkv", "vase", "random_pp", "recency_pp"}) {
+    PolicySpec spec = parse_policy_text(preset);
+    for (auto& given : spec.decode.params) {
+      if (given.key == "budget") given.text = "64";
+      if (given.key == "interval") given.text = "32";
+    }
+    const Policy asked(spec);
+    EXPECT_EQ(asked.least_tokens(), 0);
+    for (const int64_t n_tokens : {1, 2, 7, 63, 64, 65, 90}) {
+      SCOPED_TRACE(fmt::format("{} {}", preset, n_tokens));
+      const CompressedCache made = cut(asked, some_tokens(n_tokens), 0.9);
+      const auto answer = generate(tiny_model(), {made.growing()}, {5, 6, 7}, {64, {}})[0];
+      EXPECT_EQ(answer.error, "");
+      EXPECT_EQ(answer.tokens.size(), 64u);
+      EXPECT_LE(made.cache->layer(1).lengths[0], 64 + 32 + 2);
+    }
+  }
+}
+
+// R-KV's kept tokens lie by rank, in the buffers as in what the eviction knows, the window behind.
+TEST(Eviction, RowsByRank) {
+  const Policy rkv = policy(
+      "{scorer: {name: rkv, window: 4, kernel: 1}, allocator: uniform,"
+      " decode: {when: seen, interval: 8, budget: 12}}");
+  CompressedCache made = cut(rkv, some_tokens(60), 0.5);
+  tiny_model().prefill(some_tokens(60), [&](const LayerView& layer) {
+    const at::Tensor scores = rkv.score(layer).scores;
+    const KeptTokens kept = made.eviction->kept(layer.index);
+    EXPECT_EQ(kept.positions, made.kept[layer.index].positions);
+    for (int64_t h = 0; h < 2; ++h) {
+      const std::vector<int64_t> rows(kept.positions.begin() + kept.offsets[h],
+                                      kept.positions.begin() + kept.offsets[h + 1]);
+      const at::Tensor of_rows = scores[h].index_select(0, at::tensor(rows, at::kLong));
+      EXPECT_TRUE(of_rows.narrow(0, 1, 7).le(of_rows.narrow(0, 0, 7)).all().item<bool>());
+      EXPECT_EQ(std::vector(rows.end() - 4, rows.end()), (std::vector<int64_t>{56, 57, 58, 59}));
+      EXPECT_TRUE(at::equal(keys_of(*made.cache, layer.index, h),
+                            layer.keys[h].index_select(0, at::tensor(rows, at::kLong))));
+    }
+  });
+  EXPECT_EQ(held_by_step(rkv, 60, 14),
+            (std::vector<int64_t>{12, 13, 14, 15, 16, 12, 13, 14, 15, 16, 17, 18, 19, 12, 13}));
+}
+
+// What each head of layer 1 holds after 40 tokens, beginning with a prompt of n_prompt.
+std::vector<std::vector<int64_t>> kept_after(const Policy& policy, int64_t n_prompt,
+                                             uint64_t seed = 0) {
+  CompressOptions options;
+  options.seed = seed;
+  Compressed made =
+      compress_context(tiny_model(), some_tokens(n_prompt), {{&policy, 0.5}}, options);
+  const auto answers = generate(tiny_model(), {made.caches[0].growing()}, {}, {41, {}});
+  EXPECT_EQ(answers[0].error, "");
+  const KeptTokens kept = made.caches[0].eviction->kept(1);
+  std::vector<std::vector<int64_t>> heads;
+  for (int64_t h = 0; h < 2; ++h) {
+    heads.emplace_back(kept.positions.begin() + kept.offsets[h],
+                       kept.positions.begin() + kept.offsets[h + 1]);
+  }
+  return heads;
+}
+
+TEST(Eviction, ThePromptStays) {
+  const auto with = [](const std::string& scorer) {
+    return policy(
+        fmt::format("{{scorer: {}, allocator: uniform, protect: {{prompt: true, recent: "
+                    "4}}, decode: {{when: held, interval: 4, budget: 16}}}}",
+                    scorer));
+  };
+  const Policy random = with("random"), recency = with("{name: position, sink: 0}");
+  using Rows = std::vector<int64_t>;
+  // Cut to 16 at 48 tokens: the prompt's 8 and the latest 8.
+  EXPECT_EQ(kept_after(recency, 8)[0],
+            (Rows{0, 1, 2, 3, 4, 5, 6, 7, 40, 41, 42, 43, 44, 45, 46, 47}));
+  const auto heads = kept_after(random, 8, 1);
+  for (const Rows& head : heads) {
+    ASSERT_EQ(head.size(), 16u);
+    EXPECT_EQ(Rows(head.begin(), head.begin() + 8), (Rows{0, 1, 2, 3, 4, 5, 6, 7}));
+    EXPECT_EQ(Rows(head.end() - 4, head.end()), (Rows{44, 45, 46, 47}));
+  }
+  EXPECT_NE(heads[0], heads[1]);
+  EXPECT_EQ(kept_after(random, 8, 1), heads);
+  EXPECT_NE(kept_after(random, 8, 2), heads);
+  // A longer prompt leaves one place to the others, and the latest stay: 60 tokens, 11 + 1 + 4.
+  const Rows longer = kept_after(recency, 20)[0];
+  EXPECT_EQ(longer, (Rows{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 55, 56, 57, 58, 59}));
+}
+
+// A pass attends to what it adds and to what is cut only behind it.
+TEST(Eviction, AttendedEntriesAreThoseBeforeTheCut) {
+  const Policy recency = policy(
+      "{scorer: position, allocator: uniform, decode: {when: held, interval: 4, budget: 8}}");
+  CompressedCache made = cut(recency, some_tokens(7), 0.5);
+  const auto answer = generate(tiny_model(), {made.growing()}, {5}, {8, {}})[0];
+  // Passes of one token: 8, 9, 10, 11, 12 (cut to 8), 9, 10, 11.
+  EXPECT_EQ(answer.attended.most, 12);
+  EXPECT_EQ(answer.attended.n_passes, 8);
+  EXPECT_EQ(answer.attended.mean(), 80.0 / 8);
+}
+
+TEST(Eviction, DrawsDoNotDependOnTheBatch) {
+  const Policy vase = policy(
+      "{scorer: {name: vase, buffer: 4}, allocator: uniform,"
+      " decode: {when: held, interval: 4, budget: 16}}");
+  const Policy full = policy("full");
+  const auto alone = kept_after(vase, 30, 5);
+  EXPECT_EQ(alone[0].size(), 18u);  // 70 tokens, cut to 16 at 68
+  CompressOptions options;
+  options.seed = 5;
+  Compressed made = compress_context(tiny_model(), some_tokens(30),
+                                     {{&full, 0.0}, {&vase, 0.5}, {&vase, 0.5}}, options);
+  std::vector<GrowingCache> growing;
+  for (auto& cache : made.caches) growing.push_back(cache.growing());
+  generate(tiny_model(), growing, {}, {41, {}});
+  for (const size_t i : {1, 2}) {
+    const KeptTokens kept = made.caches[i].eviction->kept(1);
+    EXPECT_EQ(std::vector(kept.positions.begin(), kept.positions.begin() + 18), alone[0]);
+    EXPECT_EQ(std::vector(kept.positions.begin() + 18, kept.positions.end()), alone[1]);
+  }
+}
+
 TEST(Eviction, FailsItsOwnSequenceOnly) {
   // Heads that keep different tokens cannot be compared token by token.
   const Policy tova =
@@ -324,6 +484,12 @@ TEST(Eviction, PhasesAreChecked) {
   EXPECT_NE(error("{scorer: keydiff, allocator: uniform, prefill: {chunk: 8}, decode: {scorer: "
                   "knorm}}")
                 .find("the policy's own"),
+            std::string::npos);
+  EXPECT_NE(error("{scorer: gkv, allocator: ada, decode: {when: grid, budget: 9}}").find("uniform"),
+            std::string::npos);
+  EXPECT_NE(error("{scorer: gkv, allocator: uniform, decode: {when: grid}}").find("knows no ratio"),
+            std::string::npos);
+  EXPECT_NE(error("{scorer: gkv, allocator: uniform, protect: {prompt: true}}").find("prompt"),
             std::string::npos);
 }
 

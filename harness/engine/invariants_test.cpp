@@ -7,6 +7,8 @@
 #include <cmath>
 
 #include "harness/config/policy_yaml.h"
+#include "harness/engine/compress.h"
+#include "harness/engine/decode.h"
 #include "harness/engine/test_profile.h"
 #include "harness/engine/tiny_model.h"
 #include "policies/allocator.h"
@@ -28,16 +30,50 @@ std::vector<std::string> broken(const std::string& policy) {
 }
 
 // Profiles belong to one model: those of presets are replaced by one of the tiny model.
+PolicySpec preset_for(const std::string& name, const std::filesystem::path& profile) {
+  PolicySpec preset = parse_policy_text(name);
+  for (auto& given : preset.allocator.params) {
+    if (given.key == "profile") given.text = profile.string();
+    if (given.key == "table") given.text = "table";
+    if (given.key == "group") given.text = "";
+  }
+  return preset;
+}
+
 TEST(Invariants, HoldForEveryPreset) {
   const auto profile = write_test_profile("presets", tiny_model().config(), 4, 32);
   for (const auto& name : preset_names()) {
-    PolicySpec preset = parse_policy_text(name);
-    for (auto& given : preset.allocator.params) {
-      if (given.key == "profile") given.text = profile.string();
-      if (given.key == "table") given.text = "table";
-      if (given.key == "group") given.text = "";
+    EXPECT_EQ(broken(preset_for(name, profile)), std::vector<std::string>{}) << name;
+  }
+  std::filesystem::remove(profile);
+}
+
+// Contexts shorter than a window, a budget or a buffer: answered, or refused in one line.
+TEST(Invariants, ShortContextsAreTakenOrRefused) {
+  const auto profile = write_test_profile("short", tiny_model().config(), 4, 32);
+  std::vector<Policy> policies;
+  for (const auto& name : preset_names()) policies.emplace_back(preset_for(name, profile));
+  for (const int64_t n_tokens : {1, 2, 3, 5, 8, 9, 16, 17, 31, 32, 33, 63, 64, 65}) {
+    for (const double ratio : {0.0, 0.5, 0.9, 0.99}) {
+      std::vector<PolicyAtRatio> asked;
+      for (const Policy& policy : policies) {
+        if (!policy.needs_answer()) asked.push_back({&policy, policy.is_full() ? 0 : ratio});
+      }
+      const auto made = compress_context(tiny_model(), some_tokens(n_tokens), asked, {});
+      for (size_t i = 0; i < asked.size(); ++i) {
+        const CompressedCache& cut = made.caches[i];
+        SCOPED_TRACE(fmt::format("{} {} {}", asked[i].policy->name(), n_tokens, ratio));
+        if (!cut.error.empty()) {
+          EXPECT_NE(cut.error.find("expected"), std::string::npos) << cut.error;
+          EXPECT_EQ(cut.error.find('\n'), std::string::npos) << cut.error;
+          EXPECT_LT(n_tokens, asked[i].policy->least_tokens()) << cut.error;
+          continue;
+        }
+        const auto answer = generate(tiny_model(), {cut.growing()}, {5}, {3, {}})[0];
+        EXPECT_EQ(answer.error, "");
+        EXPECT_EQ(answer.tokens.size(), 3u);
+      }
     }
-    EXPECT_EQ(broken(preset), std::vector<std::string>{}) << name;
   }
   std::filesystem::remove(profile);
 }

@@ -5,7 +5,7 @@
 
 #include "harness/config/policy_yaml.h"
 #include "harness/engine/compress.h"
-#include "harness/engine/decode.h"
+#include "harness/engine/generate.h"
 #include "harness/engine/observed_context.h"
 
 namespace kvbench {

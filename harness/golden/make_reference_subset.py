@@ -70,9 +70,35 @@ KEEP_OF_LUKV = [
     *[f"context0/{name}" for name in LUKV_CONTEXT],
 ]
 
-FILES = {"sherlock_700.h5": KEEP, "lukv_profile.h5": KEEP_OF_LUKV}
+# Each kind of keys once, G-KV's recipe and every mode that adds something to it, R-KV's own code.
+KEEP_OF_REDUNDANCY = ["random_64", "groups_64", "none_above_64", "alike_64", "smollm2_64", "groups_257", "smollm2_257"]
+SEQUENCE_MODES = [
+    *["gkv_short_prompt", "gkv_raw_similarity", "gkv_shift_indicator", "gkv_ratio", "gkv_no_norm", "gkv_mean"],
+    *["gkv_class_defaults", "h2o", "h2o_alpha1", "rkv_mode", "snapkv_mode", "rkv_original"],
+]
+KEEP_OF_SEQUENCE = [
+    *["keys", "queries", "prompt_queries_100", "modes/gkv", "modes/h2o_alpha1/F_initial"],
+    *[f"modes/{mode}/{name}" for mode in SEQUENCE_MODES for name in ("schedule", "ranking", "positions_after")],
+]
+KEEP_OF_E2E = [
+    *["ids", "schedule", "logprob", "logprob_full", "argmax", "cached_at_end", "F_after_cut0", "F_after_cut3"],
+    *[f"positions_after_cut{cut}" for cut in range(4)],
+]
 
-MAX_BYTES = 8_000_000
+# The second cut of each mode of VaSE: its slots are no longer in the order of the tokens.
+VASE_MODES = ["range_sink_sample_attn", "attn", "attn_rkv", "range_attn", "evict_large_range"]
+KEEP_OF_VASE = ["keys", "values", "queries/384", "schedule", *[f"{mode}/cut1" for mode in VASE_MODES]]
+
+FILES = {
+    "policies/sherlock_700.h5": KEEP,
+    "policies/lukv_profile.h5": KEEP_OF_LUKV,
+    "decode/gkv_redundancy.h5": KEEP_OF_REDUNDANCY,
+    "decode/gkv_sequence.h5": KEEP_OF_SEQUENCE,
+    "decode/gkv_e2e.h5": KEEP_OF_E2E,
+    "decode/vase.h5": KEEP_OF_VASE,
+}
+
+MAX_BYTES = 9_000_000
 
 
 class SubsetError(Exception):
@@ -94,9 +120,11 @@ def copy_dataset(source, target, path):
 
 
 def copy_node(source, target, path):
-    """An array, or a group with everything in it."""
+    """An array, or a group with everything in it; the attributes of the group that holds it as well."""
     if path not in source:
         raise SubsetError(f"{source.filename} has no {path}")
+    if holder := path.rpartition("/")[0]:
+        copy_attributes(source[holder], target.require_group(holder))
     node = source[path]
     if isinstance(node, h5py.Dataset):
         copy_dataset(node, target, path)
@@ -149,8 +177,8 @@ def main():
     arguments = parser.parse_args()
     try:
         for name, keep in FILES.items():
-            make_subset(arguments.source / "policies" / name, arguments.out / "policies" / name, keep)
-        total = sum((arguments.out / "policies" / name).stat().st_size for name in FILES)
+            make_subset(arguments.source / name, arguments.out / name, keep)
+        total = sum((arguments.out / name).stat().st_size for name in FILES)
         if total > MAX_BYTES:
             raise SubsetError(f"the subset has {total} bytes, more than {MAX_BYTES}: shorten the lists in this script")
     except (SubsetError, OSError) as error:

@@ -72,10 +72,12 @@ Decoder::Decoder(const std::filesystem::path& model_dir, at::ScalarType dtype, c
     if (advance) advance(1, "layers loaded");
   }
   if (config_.rope_scaling.type != RopeScaling::Type::kDynamic) {
-    frequencies_ = inverse_frequencies(config_, /*local=*/false, int64_t{0});
+    angles_ = std::make_unique<RopeTable>(inverse_frequencies(config_, /*local=*/false, int64_t{0}),
+                                          rope_attention_factor(config_), device);
   }
   if (config_.local_rope_theta > 0) {
-    local_frequencies_ = inverse_frequencies(config_, /*local=*/true, int64_t{0});
+    local_angles_ = std::make_unique<RopeTable>(
+        inverse_frequencies(config_, /*local=*/true, int64_t{0}), 1, device);
   }
 }
 
@@ -216,17 +218,16 @@ at::Tensor Decoder::mlp(const Layer& layer, const at::Tensor& hidden) const {
 }
 
 at::Tensor Decoder::frequencies_at(const at::Tensor& positions) const {
-  return frequencies_.defined() ? frequencies_
-                                : inverse_frequencies(config_, /*local=*/false, positions);
+  return inverse_frequencies(config_, /*local=*/false, positions);
 }
 
 // tokens [S, m] and their positions [S, m] -> logits float32 [S, vocab] or [S, m, vocab].
-at::Tensor Decoder::forward(const at::Tensor& tokens, const at::Tensor& positions,
+at::Tensor Decoder::forward(const at::Tensor& tokens, const at::Tensor& positions, int64_t end,
                             const Attend& attend, Logits logits) const {
   const RopeAngles angles =
-      rope_angles(positions, frequencies_at(positions), rope_attention_factor(config_));
-  const RopeAngles local_angles =
-      local_frequencies_.defined() ? rope_angles(positions, local_frequencies_, 1) : RopeAngles();
+      angles_ ? angles_->at(positions, end)
+              : rope_angles(positions, frequencies_at(positions), rope_attention_factor(config_));
+  const RopeAngles local_angles = local_angles_ ? local_angles_->at(positions, end) : RopeAngles();
   at::Tensor hidden = at::embedding(embedding_, tokens);
   if (config_.embedding_scale != 1) {
     hidden = hidden * at::scalar_tensor(config_.embedding_scale, hidden.options());
@@ -256,13 +257,13 @@ at::Tensor Decoder::forward(const at::Tensor& tokens, const at::Tensor& position
   return logits == Logits::kLast ? result.squeeze(1) : result;
 }
 
-void Decoder::check_tokens(const at::Tensor& tokens, int64_t first_position) const {
+void Decoder::check_room(int64_t end) const {
+  if (end <= config_.max_positions) return;
+  throw_input_error("{} tokens are more than the model's {} positions", end, config_.max_positions);
+}
+
+void Decoder::check_tokens(const at::Tensor& tokens) const {
   if (tokens.numel() == 0) throw InputError("a context needs at least one token");
-  const int64_t end = first_position + tokens.size(1);
-  if (end > config_.max_positions) {
-    throw_input_error("{} tokens are more than the model's {} positions", end,
-                      config_.max_positions);
-  }
   const auto low = tokens.min().item<int64_t>(), high = tokens.max().item<int64_t>();
   if (low < 0 || high >= config_.vocab_size) {
     throw_input_error("token id {} is outside the model's vocabulary of {}", low < 0 ? low : high,
@@ -273,8 +274,9 @@ void Decoder::check_tokens(const at::Tensor& tokens, int64_t first_position) con
 at::Tensor Decoder::prefill(const std::vector<int32_t>& tokens, const Observer& observer) const {
   const c10::InferenceMode no_autograd;
   const at::Tensor ids = token_ids(tokens);
-  check_tokens(ids, 0);
   const auto n_tokens = static_cast<int64_t>(tokens.size());
+  check_room(n_tokens);
+  check_tokens(ids);
   const at::Tensor positions =
       at::arange(n_tokens, at::TensorOptions(at::kLong).device(device_)).unsqueeze(0);
   const at::Tensor frequencies = frequencies_at(positions).view({-1}).to(device_);
@@ -298,21 +300,30 @@ at::Tensor Decoder::prefill(const std::vector<int32_t>& tokens, const Observer& 
     observer(view);
     return attended.transpose(0, 1).unsqueeze(0);
   };
-  return forward(ids.to(device_), positions, attend, Logits::kLast).squeeze(0);
+  return forward(ids.to(device_), positions, n_tokens, attend, Logits::kLast).squeeze(0);
 }
 
 at::Tensor Decoder::extend(const at::Tensor& tokens, DecodeBatch& batch, Logits logits,
                            const StepObserver& observer) const {
   const c10::InferenceMode no_autograd;
-  const int64_t S = batch.size(), m = tokens.size(1);
-  KVB_CHECK(tokens.size(0) == S || tokens.size(0) == 1, "{} token rows for {} sequences",
-            tokens.size(0), S);
-  std::vector<int64_t> next;
-  for (int64_t s = 0; s < S; ++s) next.push_back(batch.next_position(s));
-  check_tokens(tokens, *std::max_element(next.begin(), next.end()));
+  KVB_CHECK(tokens.size(0) == batch.size() || tokens.size(0) == 1, "{} token rows for {} sequences",
+            tokens.size(0), batch.size());
+  check_tokens(tokens);
+  return extend_batch(tokens.to(device_), batch, logits, observer);
+}
+
+at::Tensor Decoder::step(const at::Tensor& ids, DecodeBatch& batch,
+                         const StepObserver& observer) const {
+  const c10::InferenceMode no_autograd;
+  KVB_CHECK(ids.size(0) == batch.size(), "{} tokens for {} sequences", ids.size(0), batch.size());
+  return extend_batch(ids.clamp_min(0).unsqueeze(1), batch, Logits::kLast, observer);
+}
+
+at::Tensor Decoder::extend_batch(const at::Tensor& tokens, DecodeBatch& batch, Logits logits,
+                                 const StepObserver& observer) const {
+  const int64_t m = tokens.size(1), end = batch.furthest_position() + m;
+  check_room(end);
   batch.reserve(m);
-  const at::Tensor positions =
-      (at::tensor(next, at::kLong).unsqueeze(1) + at::arange(m, at::kLong)).to(device_);
   const auto attend = [&](int64_t l, Projections p) {
     const Layer& layer = layers_[l];
     at::Tensor attended = batch.append_and_attend(layer.cache_slot, p.queries, p.keys, p.values,
@@ -320,7 +331,8 @@ at::Tensor Decoder::extend(const at::Tensor& tokens, DecodeBatch& batch, Logits 
     if (observer && layer.is_budgeted) observer(layer.cache_slot, p.queries);
     return attended;
   };
-  at::Tensor result = forward(tokens.to(device_).expand({S, m}), positions, attend, logits);
+  at::Tensor result =
+      forward(tokens.expand({batch.size(), m}), batch.next_positions(m), end, attend, logits);
   batch.advance(m);
   return result;
 }

@@ -9,6 +9,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -65,6 +66,12 @@ class Decoder {
   at::Tensor extend(const at::Tensor& tokens, DecodeBatch& batch, Logits logits = Logits::kLast,
                     const StepObserver& observer = {}) const;
 
+  // One next token of every sequence, chosen on the device: ids int64 [S], those below 0 taken for
+  // 0 (argmax_lowest() says -1 of NaN). Nothing waits for the device, unless RoPE's dynamic scaling
+  // gives every sequence frequencies of its own. Returns float32 [S, vocab].
+  at::Tensor step(const at::Tensor& ids, DecodeBatch& batch,
+                  const StepObserver& observer = {}) const;
+
  private:
   struct Layer {
     at::Tensor attention_norm, q_norm, k_norm, mlp_norm;
@@ -83,11 +90,16 @@ class Decoder {
   Linear load_linear(const Weights& weights, const std::vector<std::string>& names,
                      const std::vector<int64_t>& out_sizes, int64_t in, bool has_bias) const;
   Layer load_layer(const Weights& weights, int64_t index, int64_t cache_slot) const;
-  // Of RoPE at these positions [S, m]: [d / 2], or [S, d / 2] under dynamic scaling.
+  // Of RoPE: [d / 2], or of each sequence [S, d / 2] where dynamic scaling makes them differ.
   at::Tensor frequencies_at(const at::Tensor& positions) const;
-  void check_tokens(const at::Tensor& tokens, int64_t first_position) const;
-  at::Tensor forward(const at::Tensor& tokens, const at::Tensor& positions, const Attend& attend,
-                     Logits logits) const;
+  void check_room(int64_t end) const;
+  void check_tokens(const at::Tensor& tokens) const;
+  // Appends to the batch's caches, which have room.
+  at::Tensor extend_batch(const at::Tensor& tokens, DecodeBatch& batch, Logits logits,
+                          const StepObserver& observer) const;
+  // Positions [S, m] are below `end`.
+  at::Tensor forward(const at::Tensor& tokens, const at::Tensor& positions, int64_t end,
+                     const Attend& attend, Logits logits) const;
   Projections project(const Layer& layer, const at::Tensor& hidden, const RopeAngles& angles) const;
   at::Tensor mlp(const Layer& layer, const at::Tensor& hidden) const;
   at::Tensor norm(const at::Tensor& hidden, const at::Tensor& weight) const;
@@ -102,8 +114,8 @@ class Decoder {
   at::Tensor final_norm_;
   Linear head_;
   at::Tensor embedding_;  // the head's weight where they are tied
-  // Of RoPE, [d / 2]: undefined where a sequence's length decides, and where no layer is local.
-  at::Tensor frequencies_, local_frequencies_;
+  // None where a sequence's length decides its frequencies, and where no layer is local.
+  std::unique_ptr<RopeTable> angles_, local_angles_;
   std::vector<Layer> layers_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -126,6 +127,35 @@ RopeAngles rope_angles(const at::Tensor& positions, const at::Tensor& inverse_fr
     }
   }
   return {angles.cos.to(positions.device()), angles.sin.to(positions.device())};
+}
+
+RopeTable::RopeTable(at::Tensor inverse_frequencies, double attention_factor, c10::Device device)
+    : frequencies_(std::move(inverse_frequencies)),
+      attention_factor_(attention_factor),
+      device_(device) {
+  constexpr int64_t kFirst = 1024;
+  rows_ = rows(kFirst);
+}
+
+RopeAngles RopeTable::rows(int64_t n) const {
+  const auto [cos, sin] =
+      rope_angles(at::arange(n, at::kLong).unsqueeze(0), frequencies_, attention_factor_);
+  return {cos.view({n, -1}).to(device_), sin.view({n, -1}).to(device_)};
+}
+
+RopeAngles RopeTable::at(const at::Tensor& positions, int64_t end) const {
+  RopeAngles table;
+  {
+    const std::scoped_lock lock(growing_);
+    const int64_t n = rows_.cos.size(0);
+    if (end > n) rows_ = rows(std::max(end, 2 * n));
+    table = rows_;
+  }
+  const auto look_up = [&](const at::Tensor& of_all) {
+    return of_all.index_select(0, positions.reshape({-1}))
+        .view({positions.size(0), positions.size(1), 1, of_all.size(1)});
+  };
+  return {look_up(table.cos), look_up(table.sin)};
 }
 
 }  // namespace kvbench

@@ -3,6 +3,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <mutex>
+
 #include "harness/model/model_config.h"
 
 namespace kvbench {
@@ -37,8 +39,28 @@ struct RopeAngles {
 // positions: int64 [S, m]; inverse_frequencies [d/2], or of each sequence [S, d/2] where dynamic
 // scaling makes them differ. An angle is the float32 product of position and frequency; its cosine
 // and sine are rounded from double one by one, so that a row's values do not depend on its company
-// (a vectorised cosine and its scalar tail differ in the last bit).
+// (a vectorised cosine and its scalar tail differ in the last bit). The host computes them: it
+// waits for positions that lie on a device.
 RopeAngles rope_angles(const at::Tensor& positions, const at::Tensor& inverse_frequencies,
                        double attention_factor);
+
+// The same angles where one set of frequencies serves all positions: computed once by the host, and
+// looked up by the device that holds the positions, which nobody waits for.
+class RopeTable {
+ public:
+  RopeTable(at::Tensor inverse_frequencies, double attention_factor, c10::Device device);
+
+  // positions int64 [S, m] on the device, all below `end`. Threads may ask at once.
+  RopeAngles at(const at::Tensor& positions, int64_t end) const;
+
+ private:
+  RopeAngles rows(int64_t n) const;
+
+  at::Tensor frequencies_;
+  double attention_factor_;
+  c10::Device device_;
+  mutable std::mutex growing_;
+  mutable RopeAngles rows_;  // [n, d/2], of the positions below n
+};
 
 }  // namespace kvbench

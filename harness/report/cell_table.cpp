@@ -68,11 +68,11 @@ Table cell_table(const std::vector<Block>& blocks) {
     for (const Measured* measured : block.cells) {
       const CellRow& cell = measured->cell;
       any_clustered |= cell.n_contexts < cell.n;
-      section.rows.push_back({cell.task, cell.policy, cell.ratio, cell.mean, cell.ci_low,
-                              cell.ci_high, cell.exact, cell.n, cell.n_contexts, cell.n_errors, cell.kept_ratio,
-                              1 - cell.ratio, (1 - cell.ratio) * cell.kv_bytes_full,
-                              cell.kv_bytes_logical, cell.kv_bytes_allocated, cell.prefill_ms,
-                              cell.score_ms, cell.compact_ms, cell.decode_ms});
+      section.rows.push_back(
+          {cell.task, cell.policy, cell.ratio, cell.mean, cell.ci_low, cell.ci_high, cell.exact,
+           cell.n, cell.n_contexts, cell.n_errors, cell.kept_ratio, 1 - cell.ratio,
+           (1 - cell.ratio) * cell.kv_bytes_full, cell.kv_bytes_logical, cell.kv_bytes_allocated,
+           cell.prefill_ms, cell.score_ms, cell.compact_ms, cell.decode_ms});
     }
   }
   for (Column& column : table.columns) {

@@ -66,6 +66,9 @@ void add_warnings(const Results& results, std::vector<std::string>& warnings) {
     warnings.push_back(fmt::format("{}: {} rows were lost; the next run makes them again", file,
                                    results.lost_rows));
   }
+  if (!results.info.shard.empty()) {
+    warnings.push_back(fmt::format("{}: shard {}, a part of its sweep", file, results.info.shard));
+  }
   if (!results.state.complete) {
     std::string missing;
     if (n_rows < results.planned_rows()) {

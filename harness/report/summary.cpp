@@ -179,10 +179,10 @@ Table summary_table(const std::vector<Block>& blocks) {
                                        {"KV MiB", "kv_bytes_allocated", Style::kMebibytes},
                                        {"vs full", "vs_full", Style::kSigned},
                                        {"n of both", "n_vs_full", Style::kNumber},
-                                       {"low", "vs_full_low", Style::kSigned},
-                                       {"high", "vs_full_high", Style::kSigned},
-                                       {"", "p_holm"},
-                                       {"verdict", "verdict", Style::kText, true}};
+                                       {"vs low", "vs_full_low", Style::kSigned},
+                                       {"vs high", "vs_full_high", Style::kSigned},
+                                       {"p (Holm)", "p_holm", Style::kFine},
+                                       {"verdict", "verdict", Style::kText}};
   table.columns.insert(table.columns.end(), columns.begin(), columns.end());
   for (const Block& block : blocks) {
     Table::Section& section = table.sections.emplace_back();

@@ -27,7 +27,9 @@ const std::set<std::string>& later_columns() {
       "n_contexts", "repeat",
       // since version 4
       "grading", "words", "exact", "classes", "prediction_at", "references_at", "classes_at",
-      "error_at", "cut_tokens"};
+      "error_at", "cut_tokens",
+      // since version 5
+      "attended_mean", "attended_most"};
   return columns;
 }
 
@@ -147,6 +149,8 @@ void write_rows(const h5::File& file, const std::string& dataset, const std::vec
 template std::vector<SampleRow> read_rows(const h5::File&, const std::string&);
 template std::vector<CellRow> read_rows(const h5::File&, const std::string&);
 template std::vector<LatencyRow> read_rows(const h5::File&, const std::string&);
+template std::vector<PlanRow> read_rows(const h5::File&, const std::string&);
 template void write_rows(const h5::File&, const std::string&, const std::vector<CellRow>&);
+template void write_rows(const h5::File&, const std::string&, const std::vector<PlanRow>&);
 
 }  // namespace kvbench

@@ -92,6 +92,7 @@ Results read_results(const std::filesystem::path& path) {
   results.cells = read_rows<CellRow>(file, "/cells");
   results.rows = read_rows<SampleRow>(file, "/samples");
   results.latency = read_rows<LatencyRow>(file, "/latency");
+  if (h5::exists(file, "/plan")) results.plan = read_rows<PlanRow>(file, "/plan");
   std::set<std::string> known;
   for (const CellRow& cell : results.cells) known.insert(cell.cell_id);
   const auto blank = std::find_if(results.rows.begin(), results.rows.end(),
@@ -99,7 +100,8 @@ Results read_results(const std::filesystem::path& path) {
   results.lost_rows = results.rows.end() - blank;
   results.rows.erase(blank, results.rows.end());
   TextPool::restore(file, results.rows);
-  if (results.state.schema_version == kSchemaVersion) keep_latest(results.rows);
+  constexpr int64_t kFirstWithRepeats = 4;
+  if (results.state.schema_version >= kFirstWithRepeats) keep_latest(results.rows);
   return results;
 }
 
@@ -164,6 +166,7 @@ TextPool write_results(const Results& content, const std::vector<std::vector<int
     create_table(file, "/latency", content.latency, latency_widths, 0);
     write_run(file, content.info, content.state);
     write_rows(file, "/cells", content.cells);
+    write_rows(file, "/plan", content.plan);
     write_budgets(file, content, keep_counts, room);
     TextPool::create(file, texts, room.text_bytes);
     file.close();

@@ -20,6 +20,9 @@ struct Results {
   std::vector<CellRow> cells;   // in configuration order; derived columns are set when complete
   std::vector<SampleRow> rows;  // in the order they were finished; the plan's when complete
   std::vector<LatencyRow> latency;
+  // The samples that the latest run asked for, group by group in its order; those of all shards in
+  // each shard's file. Empty: the file was made before there was a plan in it.
+  std::vector<PlanRow> plan;
   // Rows behind a blank one, left out above. Only a machine that lost its power makes them: the
   // row count reached the disk, a row before it did not.
   int64_t lost_rows = 0;

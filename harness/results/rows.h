@@ -55,7 +55,9 @@ struct SampleRow {
   double kept_tokens = NAN;  // mean per KV head
   double kept_ratio = NAN;   // kept share of the entries that existed
   int64_t kv_bytes_full = 0, kv_bytes_logical = 0, kv_bytes_allocated = 0;
-  int64_t kv_bytes_end = 0;               // buffers when the answer was there
+  int64_t kv_bytes_end = 0;    // buffers when the answer was there
+  double attended_mean = NAN;  // entries of a KV head that a pass attended to, mean over all
+  int64_t attended_most = 0;   // the largest of them; 0 = no pass
   double kl_full = NAN, top1_full = NAN;  // nan where not measured
   std::string error;                      // empty = fine
   std::string path;                       // "shared" prefill or "chunked": one of its own
@@ -70,6 +72,13 @@ struct RowKey {
   auto operator<=>(const RowKey&) const = default;
 };
 inline RowKey key_of(const SampleRow& row) { return {row.cell_id, row.sample_id}; }
+
+// One sample of a sweep, whichever process makes it: a row of /plan.
+struct PlanRow {
+  std::string group_id;   // of the cells that it serves
+  int64_t sample_id = 0;  // number of the sample in its source
+  int64_t shard = 1;      // which shard of the run makes it, from 1; 1 where the run is not split
+};
 
 // One cell and what came out: a row of /cells. Means over the samples without an error.
 struct CellRow : Cell {
@@ -134,6 +143,8 @@ void visit_columns(Row& row, Visit&& visit) {
   visit("kv_bytes_logical", row.kv_bytes_logical);
   visit("kv_bytes_allocated", row.kv_bytes_allocated);
   visit("kv_bytes_end", row.kv_bytes_end);
+  visit("attended_mean", row.attended_mean);
+  visit("attended_most", row.attended_most);
   visit("kl_full", row.kl_full);
   visit("top1_full", row.top1_full);
   visit("error", row.error);
@@ -143,6 +154,14 @@ void visit_columns(Row& row, Visit&& visit) {
   visit("score_ms", row.score_ms);
   visit("compact_ms", row.compact_ms);
   visit("decode_ms", row.decode_ms);
+}
+
+template <class Row, class Visit>
+requires std::is_same_v<std::remove_const_t<Row>, PlanRow>
+void visit_columns(Row& row, Visit&& visit) {
+  visit("group_id", row.group_id);
+  visit("sample_id", row.sample_id);
+  visit("shard", row.shard);
 }
 
 template <class Row, class Visit>

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <chrono>
 #include <map>
+#include <sstream>
+#include <string_view>
 #include <vector>
 
 namespace kvbench {
@@ -36,6 +38,14 @@ std::string changed(const std::string& name, const std::string& before, const st
                      before, now);
 }
 
+// Lines of `more` that `lines` lacks go behind.
+void add_lines(std::string& lines, const std::string& more) {
+  std::istringstream in(more);
+  for (std::string line; std::getline(in, line);) {
+    if (("\n" + lines).find("\n" + line + "\n") == std::string::npos) lines += line + "\n";
+  }
+}
+
 }  // namespace
 
 void write_run(const h5::File& file, const RunInfo& info, const RunState& state) {
@@ -44,6 +54,7 @@ void write_run(const h5::File& file, const RunInfo& info, const RunState& state)
   h5::write_attribute(file, "/", "start_time", state.start_time);
   h5::write_attribute(file, "/", "end_time", state.end_time);
   h5::write_attribute(file, "/", "sessions", state.sessions);
+  h5::write_attribute(file, "/", "merged_from", state.merged_from);
   visit_attributes(info, [&](const char* name, const auto& value, bool) {
     h5::write_attribute(file, "/", name, value);
   });
@@ -60,8 +71,13 @@ void read_run(const h5::File& file, RunInfo& info, RunState& state) {
   state.start_time = h5::read_attribute<std::string>(file, "/", "start_time");
   state.end_time = h5::read_attribute<std::string>(file, "/", "end_time");
   state.sessions = h5::read_attribute<std::string>(file, "/", "sessions");
+  // Files made before runs could be split lack both of these.
+  if (h5::has_attribute(file, "/", "merged_from")) {
+    state.merged_from = h5::read_attribute<std::string>(file, "/", "merged_from");
+  }
   visit_attributes(info, [&](const char* name, auto& value, bool) {
-    if (version < kSchemaVersion && !h5::has_attribute(file, "/", name)) return;
+    const bool may_be_missing = version < kSchemaVersion || std::string_view(name) == "shard";
+    if (may_be_missing && !h5::has_attribute(file, "/", name)) return;
     value = h5::read_attribute<std::decay_t<decltype(value)>>(file, "/", name);
   });
 }
@@ -96,6 +112,15 @@ std::string session_line(const RunInfo& first, const RunInfo& now, int64_t lost_
   }
   if (lost_rows > 0) line += fmt::format(" lost_rows={}", lost_rows);
   return line + "\n";
+}
+
+void add_facts(RunInfo& info, const RunInfo& now) {
+  info.config = now.config;
+  info.shard = now.shard;
+  add_lines(info.data_hashes, now.data_hashes);
+  add_lines(info.file_hashes, now.file_hashes);
+  add_lines(info.plugin_hashes, now.plugin_hashes);
+  add_lines(info.seeds, now.seeds);
 }
 
 std::string utc_now(const char* format) {

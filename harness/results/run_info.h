@@ -21,10 +21,11 @@ struct RunInfo {
   std::string git_commit, model, seeds, device, cpu_name, gpu_name;
   int64_t threads = 0;
   std::string versions;  // one "library version" a line
+  std::string shard;     // "2/4": of a split run; empty = all of it
 };
 
 // Of results/README.md. Files of earlier versions can be read, not extended.
-inline constexpr int64_t kSchemaVersion = 4;
+inline constexpr int64_t kSchemaVersion = 5;
 
 // The state of the file, kept by the store.
 struct RunState {
@@ -33,6 +34,7 @@ struct RunState {
   std::string start_time, end_time;  // UTC, ISO 8601; end_time is empty until complete
   // One line for each process that worked on the file: its start, and what differs from the first.
   std::string sessions;
+  std::string merged_from;  // the files that merge made it of, one a line; empty = a run made it
 };
 
 // Calls visit(attribute name, field, whether it belongs to the identity).
@@ -57,6 +59,7 @@ void visit_attributes(Info& info, Visit&& visit) {
   visit("gpu_name", info.gpu_name, false);
   visit("threads", info.threads, false);
   visit("versions", info.versions, false);
+  visit("shard", info.shard, false);
 }
 
 void write_run(const h5::File& file, const RunInfo& info, const RunState& state);
@@ -74,6 +77,10 @@ std::string identity_difference(const RunInfo& stored, const RunInfo& now);
 // A line of RunState::sessions: `lost_rows` of the file before are run again.
 std::string session_line(const RunInfo& first, const RunInfo& now, int64_t lost_rows,
                          const std::string& time);
+
+// Adds what `now` says of data and files behind what `info` says, and takes its configuration and
+// shard: a file holds the latest ones whole, and all data and files that its rows came from.
+void add_facts(RunInfo& info, const RunInfo& now);
 
 std::string utc_now(const char* format = "%Y-%m-%dT%H:%M:%SZ");
 

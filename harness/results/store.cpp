@@ -5,7 +5,6 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
-#include <sstream>
 #include <tuple>
 
 #include "harness/base/error.h"
@@ -37,23 +36,6 @@ Results read_existing(const fs::path& path) {
   } catch (const std::runtime_error& e) {
     throw_input_error("{}; the file is left as it is: {}", e.what(), kWhatToDo);
   }
-}
-
-// Lines of `more` that `lines` lacks go behind.
-void add_lines(std::string& lines, const std::string& more) {
-  std::istringstream in(more);
-  for (std::string line; std::getline(in, line);) {
-    if (("\n" + lines).find("\n" + line + "\n") == std::string::npos) lines += line + "\n";
-  }
-}
-
-// The file holds the latest configuration whole, and all data and files that its rows came from.
-void add_facts(RunInfo& info, const RunInfo& now) {
-  info.config = now.config;
-  add_lines(info.data_hashes, now.data_hashes);
-  add_lines(info.file_hashes, now.file_hashes);
-  add_lines(info.plugin_hashes, now.plugin_hashes);
-  add_lines(info.seeds, now.seeds);
 }
 
 // A sample that stands where another one stood: the data behind its name have changed.
@@ -106,6 +88,11 @@ ResultsStore::ResultsStore(fs::path path, RunInfo info, const std::vector<Planne
       group_of_.push_back(sample_ids_.size());
     }
     sample_ids_.push_back(group.sample_ids);
+    for (const PlanRow& row : group.of_all_shards) content_.plan.push_back(row);
+    if (!group.of_all_shards.empty()) continue;
+    for (const auto id : group.sample_ids) {
+      content_.plan.push_back({group.cells.at(0).group_id, id});
+    }
   }
   if (fs::exists(path)) {
     extend(info, plan, options);
@@ -158,6 +145,7 @@ void ResultsStore::extend(const RunInfo& now, const std::vector<PlannedGroup>& p
   if (complete() && n_done() == n_planned() && n_failed == 0) return;
   content_.state.sessions += session_line(content_.info, now, existing.lost_rows, utc_now());
   add_facts(content_.info, now);
+  content_.state.merged_from.clear();
   reopen();
 }
 

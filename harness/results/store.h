@@ -28,6 +28,8 @@ struct PlannedGroup {
   std::vector<Cell> cells;
   std::vector<int64_t> sample_ids = {};                         // ascending
   std::function<PlannedSample(int64_t sample_id)> sample = {};  // asked for rows that are there
+  // Of a split run the group's samples of all shards, ascending; empty: sample_ids are all.
+  std::vector<PlanRow> of_all_shards = {};
 };
 
 struct StoreOptions {

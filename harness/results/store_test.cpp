@@ -352,6 +352,7 @@ TEST(Store, ReadsFilesOfSchemaVersion1) {
   ASSERT_EQ(old.rows.size(), 210u);
   EXPECT_EQ(old.rows[0].kv_bytes_end, 0);
   EXPECT_GT(old.rows[0].kv_bytes_allocated, 0);
+  EXPECT_TRUE(std::isnan(old.rows[0].attended_mean));
 }
 
 }  // namespace

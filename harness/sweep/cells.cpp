@@ -91,6 +91,11 @@ std::vector<std::vector<int64_t>> SampleGroup::by_context() const {
   return groups;
 }
 
+int64_t SampleGroup::about_tokens(int64_t i) const {
+  constexpr int64_t kBytesOfToken = 4;
+  return request.length > 0 ? request.length : samples->context_bytes(i) / kBytesOfToken;
+}
+
 uint64_t SampleGroup::seed(const PromptSample& prompt) const {
   return request.seed + std::stoull(prompt.context_id, nullptr, 16);
 }
@@ -192,11 +197,14 @@ void check_windows(const SampleGroup& group, const std::vector<Policy>& policies
   }
 }
 
-PlannedGroup plan_of(const SampleGroup& group, const std::vector<SweepCell>& cells) {
+PlannedGroup plan_of(const SampleGroup& group, const std::vector<SweepCell>& cells,
+                     const std::vector<int64_t>& shards_of, int64_t shard) {
   PlannedGroup plan;
   for (const auto& cell : cells) plan.cells.push_back(cell.row);
   for (int64_t i = 0; i < group.samples->size(); ++i) {
-    plan.sample_ids.push_back(group.samples->id(i));
+    const int64_t id = group.samples->id(i), made_by = shards_of[static_cast<size_t>(i)];
+    plan.of_all_shards.push_back({group.group_id, id, made_by});
+    if (made_by == shard) plan.sample_ids.push_back(id);
   }
   plan.sample = [group](int64_t id) {
     const PromptSample made = group.at(group.index_of(id).value());

@@ -46,6 +46,9 @@ struct SampleGroup {
   std::optional<int64_t> index_of(int64_t sample_id) const;
   // Samples that may share a context stand together, in the order of the first of each.
   std::vector<std::vector<int64_t>> by_context() const;
+  // About how many tokens the context of sample i has, known without making it: as long as asked,
+  // or a quarter of the bytes in the file.
+  int64_t about_tokens(int64_t i) const;
   // Of the scorers that draw: the same for a context whatever stands beside it.
   uint64_t seed(const PromptSample& prompt) const;
 };
@@ -81,8 +84,10 @@ std::vector<SweepCell> cells_of(const SampleGroup& group, const std::vector<Poli
 // Makes samples until one is long enough.
 void check_windows(const SampleGroup& group, const std::vector<Policy>& policies);
 
-// What the results file is asked to hold.
-PlannedGroup plan_of(const SampleGroup& group, const std::vector<SweepCell>& cells);
+// What the results file is asked to hold: the samples of `shard`, of those in which shards_of[i]
+// makes sample i.
+PlannedGroup plan_of(const SampleGroup& group, const std::vector<SweepCell>& cells,
+                     const std::vector<int64_t>& shards_of, int64_t shard);
 
 // "[...]", the texts as a JSON list: the columns `references` and `classes`.
 std::string json_list(const std::vector<std::string>& texts);

@@ -1,6 +1,7 @@
 #include "harness/sweep/context_runner.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "harness/base/error.h"
@@ -39,6 +40,32 @@ class Answering {
   std::vector<Eviction> evictions_;
 };
 
+// `co_await` asks the pool and goes on with the answers. A question that the model refuses is the
+// error of every answer.
+struct Asking {
+  DecodePool& pool;
+  std::vector<GrowingCache> caches;
+  const std::vector<int32_t>& question;
+  GenerateOptions options;
+  std::vector<Generation> answers = {};
+
+  bool await_ready() const { return false; }
+  bool await_suspend(std::coroutine_handle<> work) {
+    try {
+      pool.ask(caches, question, options, [this, work](std::vector<Generation> said) {
+        answers = std::move(said);
+        work.resume();
+      });
+      return true;
+    } catch (const InputError& error) {
+      answers.resize(caches.size());
+      for (auto& answer : answers) answer.error = error.what();
+      return false;
+    }
+  }
+  std::vector<Generation> await_resume() { return std::move(answers); }
+};
+
 std::vector<PolicyAtRatio> at_ratios(const std::vector<const SweepCell*>& cells) {
   std::vector<PolicyAtRatio> policies;
   for (const auto* cell : cells) policies.push_back({cell->policy, cell->ratio});
@@ -66,16 +93,17 @@ std::vector<std::vector<const PromptSample*>> by_context(const std::vector<Promp
 }
 
 ContextRunner::ContextRunner(const Decoder& model, const PromptFormat& format, ResultsStore& store,
-                             bool fidelity)
+                             bool fidelity, Workplace shared, Advance on_rows)
     : model_(model),
       format_(format),
       store_(store),
       fidelity_(fidelity),
+      shared_(shared),
+      on_rows_(std::move(on_rows)),
       full_(parse_policy_text("{name: full, full: true}")) {}
 
-int64_t ContextRunner::run(const SampleGroup& group, const std::vector<SweepCell>& cells,
-                           const std::vector<int64_t>& members) {
-  int64_t n_rows = 0;
+Work ContextRunner::run(const SampleGroup& group, const std::vector<SweepCell>& cells,
+                        std::vector<int64_t> members) {
   std::vector<PromptSample> prompts;
   for (const int64_t i : members) {
     const int64_t id = group.samples->id(i);
@@ -86,16 +114,15 @@ int64_t ContextRunner::run(const SampleGroup& group, const std::vector<SweepCell
     try {
       prompts.push_back(group.at(i));
     } catch (...) {
-      n_rows += fail(cells, id, current_error());
+      fail(group, cells, id, current_error());
     }
   }
-  for (const auto& questions : by_context(prompts)) n_rows += run_context(group, cells, questions);
-  return n_rows;
+  const auto contexts = by_context(prompts);
+  for (const auto& questions : contexts) co_await run_context(group, cells, questions);
 }
 
-int64_t ContextRunner::fail(const std::vector<SweepCell>& cells, int64_t sample_id,
-                            const std::string& error) {
-  int64_t n_rows = 0;
+void ContextRunner::fail(const SampleGroup& group, const std::vector<SweepCell>& cells,
+                         int64_t sample_id, const std::string& error) {
   for (const SweepCell& cell : cells) {
     if (store_.is_done({cell.row.cell_id, sample_id})) continue;
     SampleRow row;
@@ -103,24 +130,66 @@ int64_t ContextRunner::fail(const std::vector<SweepCell>& cells, int64_t sample_
     row.sample_id = sample_id;
     row.error = error;
     store_.append(row, {});
-    ++n_rows;
+    if (on_rows_) on_rows_(1, group.request.name);
   }
-  return n_rows;
 }
 
-int64_t ContextRunner::run_context(const SampleGroup& group, const std::vector<SweepCell>& cells,
-                                   const std::vector<const PromptSample*>& questions) {
-  // A cell takes part when any of its questions is open.
-  std::vector<const SweepCell*> before_answer, after_answer;
-  for (const auto& cell : cells) {
-    const bool any_open =
-        std::any_of(questions.begin(), questions.end(),
-                    [&](const PromptSample* prompt) { return is_open(cell, *prompt); });
-    if (!any_open) continue;
-    (cell.policy->needs_answer() ? after_answer : before_answer).push_back(&cell);
+int64_t ContextRunner::bytes_of(const SweepCell& cell,
+                                const std::vector<const PromptSample*>& questions) const {
+  int64_t longest = 0;
+  for (const PromptSample* prompt : questions) {
+    longest =
+        std::max(longest, std::ssize(prompt->prompt.question) + prompt->sample.max_new_tokens);
   }
-  if (before_answer.empty() && after_answer.empty()) return 0;
+  const auto n_context = std::ssize(questions.front()->prompt.context);
+  const double kept = std::isnan(cell.row.ratio) || cell.policy->is_full() ? 1 : 1 - cell.ratio;
+  const auto context_bytes = static_cast<double>(model_.kv_bytes(n_context));
+  const auto bytes =
+      static_cast<int64_t>(std::ceil(kept * context_bytes)) + model_.kv_bytes(longest);
+  return cell.policy->decode() ? 2 * bytes
+                               : bytes;  // a copy stands in for one that is evicted from
+}
 
+int64_t ContextRunner::bytes_beside(const std::vector<const SweepCell*>& cells,
+                                    int64_t n_tokens) const {
+  const bool any_oracle = std::any_of(cells.begin(), cells.end(), [](const SweepCell* cell) {
+    return cell->policy->needs_answer();
+  });
+  // Oracles and allocators that span layers keep what the prefill read.
+  return model_.kv_bytes(n_tokens) * (1 + (any_oracle ? 1 : 0) + (fidelity_ || any_oracle ? 1 : 0));
+}
+
+Work ContextRunner::run_context(const SampleGroup& group, const std::vector<SweepCell>& cells,
+                                const std::vector<const PromptSample*>& questions) {
+  const auto n_tokens = std::ssize(questions.front()->prompt.context);
+  std::vector<const SweepCell*> wave;
+  int64_t bytes = 0;
+  for (size_t i = 0; i <= cells.size(); ++i) {
+    const SweepCell* cell = i < cells.size() ? &cells[i] : nullptr;
+    // A cell takes part when any of its questions is open.
+    const bool takes_part =
+        cell != nullptr && std::any_of(questions.begin(), questions.end(),
+                                       [&](const PromptSample* q) { return is_open(*cell, *q); });
+    const int64_t more = takes_part ? bytes_of(*cell, questions) : 0;
+    const int64_t beside = bytes_beside(wave, n_tokens);
+    const bool is_whole = cell == nullptr || bytes + more + beside > shared_.room.bytes();
+    if (is_whole && !wave.empty()) {
+      const Room::Share share = co_await shared_.room.take(bytes + beside);
+      co_await run_wave(group, wave, questions);
+      wave.clear();
+      bytes = 0;
+    }
+    if (takes_part) wave.push_back(cell);
+    bytes += more;
+  }
+}
+
+Work ContextRunner::run_wave(const SampleGroup& group, const std::vector<const SweepCell*>& cells,
+                             const std::vector<const PromptSample*>& questions) {
+  std::vector<const SweepCell*> before_answer, after_answer;
+  for (const SweepCell* cell : cells) {
+    (cell->policy->needs_answer() ? after_answer : before_answer).push_back(cell);
+  }
   const PromptSample& first = *questions.front();
   CompressOptions options;
   options.seed = group.seed(first);
@@ -148,10 +217,9 @@ int64_t ContextRunner::run_context(const SampleGroup& group, const std::vector<S
                                                                 : &rider;
 
   std::optional<ObservedContext> observed;
-  int64_t n_rows = 0;
   for (const PromptSample* prompt : questions) {
     FullAnswer full{full_cache, {}, {}};
-    n_rows += answer(*prompt, group.protocol(), cut, full);
+    co_await answer(group, *prompt, cut, full);
     std::vector<const SweepCell*> open;
     for (const auto* cell : after_answer) {
       if (is_open(*cell, *prompt)) open.push_back(cell);
@@ -166,9 +234,9 @@ int64_t ContextRunner::run_context(const SampleGroup& group, const std::vector<S
     } catch (...) {
       seen = all_failed(open.size());
     }
-    n_rows += answer(*prompt, group.protocol(), with_rows(open, std::move(seen), first), full);
+    const auto cut_by_answer = with_rows(open, std::move(seen), first);
+    co_await answer(group, *prompt, cut_by_answer, full);
   }
-  return n_rows;
 }
 
 std::vector<at::Tensor> ContextRunner::importance(const PromptSample& prompt,
@@ -199,8 +267,9 @@ std::vector<ContextRunner::CutCell> ContextRunner::with_rows(
   return cut;
 }
 
-int64_t ContextRunner::answer(const PromptSample& prompt, const Protocol& protocol,
-                              const std::vector<CutCell>& cells, FullAnswer& full) {
+Work ContextRunner::answer(const SampleGroup& group, const PromptSample& prompt,
+                           const std::vector<CutCell>& cells, FullAnswer& full) {
+  const Protocol& protocol = group.protocol();
   std::vector<SampleRow> rows;
   std::vector<const CutCell*> cell_of_row;
   for (const CutCell& cell : cells) {
@@ -223,8 +292,17 @@ int64_t ContextRunner::answer(const PromptSample& prompt, const Protocol& protoc
     full_at = caches.size();
     caches.push_back(full.full->growing());
   }
-  std::vector<int64_t> bytes_at_end(caches.size());
-  const std::vector<Generation> answers = ask(prompt, protocol.stop, caches, bytes_at_end);
+  std::vector<int64_t> bytes_at_end;
+  std::vector<Generation> answers;
+  {
+    const Answering answering(caches);
+    Asking asking{shared_.pool, answering.caches(), prompt.prompt.question,
+                  answer_rules(prompt, protocol.stop)};
+    answers = co_await asking;
+    for (const GrowingCache& growing : answering.caches()) {
+      bytes_at_end.push_back(growing.cache->bytes_allocated());
+    }
+  }
   for (size_t i = 0; i < row_of_cache.size(); ++i) {
     grade_answer(answers[i], protocol.grading, prompt.sample, *row_of_cache[i]);
     row_of_cache[i]->kv_bytes_end = bytes_at_end[i];
@@ -251,31 +329,16 @@ int64_t ContextRunner::answer(const PromptSample& prompt, const Protocol& protoc
     store_.append(row,
                   row.error.empty() ? cell_of_row[i]->cut.keep_counts : std::vector<int32_t>());
   }
-  return static_cast<int64_t>(rows.size());
+  if (on_rows_ && !rows.empty()) on_rows_(std::ssize(rows), group.request.name);
 }
 
-std::vector<Generation> ContextRunner::ask(const PromptSample& prompt, const StopRule& stop,
-                                           const std::vector<GrowingCache>& contexts,
-                                           std::vector<int64_t>& bytes_at_end) const {
+GenerateOptions ContextRunner::answer_rules(const PromptSample& prompt,
+                                            const StopRule& stop) const {
   GenerateOptions options{prompt.sample.max_new_tokens,
                           format_.end_tokens(model_.config(), stop.ends)};
   options.min_new_tokens = stop.first == StopRule::First::kEnds ? 0 : 1;
   options.exclude_early_ends = stop.first == StopRule::First::kExcluded;
-  std::vector<Generation> answers;
-  {
-    const Answering together(contexts);
-    answers = generate(model_, together.caches(), prompt.prompt.question, options);
-    for (size_t i = 0; i < contexts.size(); ++i) {
-      bytes_at_end[i] = together.caches()[i].cache->bytes_allocated();
-    }
-  }
-  for (size_t i = 0; i < contexts.size(); ++i) {
-    if (!answers[i].retry_alone) continue;
-    const Answering alone({contexts[i]});
-    answers[i] = generate(model_, alone.caches(), prompt.prompt.question, options).front();
-    bytes_at_end[i] = alone.caches().front().cache->bytes_allocated();
-  }
-  return answers;
+  return options;
 }
 
 void ContextRunner::measure_fidelity(const PromptSample& prompt, const FullAnswer& full,
@@ -315,6 +378,8 @@ void ContextRunner::grade_answer(const Generation& answer, const Grading& gradin
                                  const Sample& sample, SampleRow& row) const {
   row.generated_tokens = static_cast<int64_t>(answer.tokens.size());
   row.decode_ms = answer.token_ms.empty() ? 0 : answer.token_ms.back();
+  row.attended_mean = answer.attended.mean();
+  row.attended_most = answer.attended.most;
   row.error = answer.error;
   if (!row.error.empty()) return;
   try {

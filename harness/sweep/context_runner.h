@@ -1,40 +1,59 @@
 // All cells of one context: one prefill, every policy's cache cut from it, and each question of
-// that context asked of all caches together.
+// that context asked of all caches together, in a pool where other contexts' caches decode too.
 #pragma once
 
 #include <optional>
 #include <vector>
 
+#include "harness/base/progress.h"
 #include "harness/engine/compress.h"
-#include "harness/engine/decode.h"
+#include "harness/engine/decode_pool.h"
 #include "harness/engine/observed_context.h"
 #include "harness/model/decoder.h"
 #include "harness/results/store.h"
 #include "harness/sweep/cells.h"
+#include "harness/sweep/room.h"
+#include "harness/sweep/work.h"
 
 namespace kvbench {
 
 // Samples with the same context, in the order of their first sample.
 std::vector<std::vector<const PromptSample*>> by_context(const std::vector<PromptSample>& samples);
 
+// What contexts share while they are in work side by side.
+struct Workplace {
+  DecodePool& pool;
+  Room& room;
+};
+
 class ContextRunner {
  public:
-  // With `fidelity` every answer is also compared with the full cache's, step by step.
+  // With `fidelity` every answer is also compared with the full cache's, step by step. `on_rows` is
+  // told of rows as they are appended.
   ContextRunner(const Decoder& model, const PromptFormat& format, ResultsStore& store,
-                bool fidelity);
+                bool fidelity, Workplace shared, Advance on_rows);
 
   // Runs what is not in the store yet of the source's samples `members`, which may share a context,
   // and appends it, sample by sample. A sample that cannot be made is an error row of every cell.
-  // Returns the number of rows.
-  int64_t run(const SampleGroup& group, const std::vector<SweepCell>& cells,
-              const std::vector<int64_t>& members);
+  // The work waits for the pool, and for room: cells whose caches do not fit beside one another are
+  // cut and asked in waves, each from a prefill of its own. What is passed must outlive it.
+  Work run(const SampleGroup& group, const std::vector<SweepCell>& cells,
+           std::vector<int64_t> members);
 
  private:
   // `questions` are samples of one context. Whatever fails ends as the error of the rows that it
-  // belongs to; only the store throws. Returns the number of rows.
-  int64_t run_context(const SampleGroup& group, const std::vector<SweepCell>& cells,
-                      const std::vector<const PromptSample*>& questions);
-  int64_t fail(const std::vector<SweepCell>& cells, int64_t sample_id, const std::string& error);
+  // belongs to; only the store throws.
+  Work run_context(const SampleGroup& group, const std::vector<SweepCell>& cells,
+                   const std::vector<const PromptSample*>& questions);
+  Work run_wave(const SampleGroup& group, const std::vector<const SweepCell*>& cells,
+                const std::vector<const PromptSample*>& questions);
+  void fail(const SampleGroup& group, const std::vector<SweepCell>& cells, int64_t sample_id,
+            const std::string& error);
+
+  // Bytes of keys and values until the last answer of a context's questions: of a cell, and of what
+  // its prefill needs beside the cells.
+  int64_t bytes_of(const SweepCell& cell, const std::vector<const PromptSample*>& questions) const;
+  int64_t bytes_beside(const std::vector<const SweepCell*>& cells, int64_t n_tokens) const;
 
   // The cell's rows of one context: what it was cut to, and what compression alone decides.
   struct CutCell {
@@ -56,12 +75,10 @@ class ContextRunner {
   SampleRow compressed_row(const SweepCell& cell, const CompressedCache& cut,
                            const PromptSample& prompt) const;
   // Asks one question of every cell where it is open, and of the full cache when it is wanted and
-  // has not answered yet; appends the rows and returns their number.
-  int64_t answer(const PromptSample& prompt, const Protocol& protocol,
-                 const std::vector<CutCell>& cells, FullAnswer& full);
-  std::vector<Generation> ask(const PromptSample& prompt, const StopRule& stop,
-                              const std::vector<GrowingCache>& contexts,
-                              std::vector<int64_t>& bytes_at_end) const;
+  // has not answered yet; appends the rows.
+  Work answer(const SampleGroup& group, const PromptSample& prompt,
+              const std::vector<CutCell>& cells, FullAnswer& full);
+  GenerateOptions answer_rules(const PromptSample& prompt, const StopRule& stop) const;
   void grade_answer(const Generation& answer, const Grading& grading, const Sample& sample,
                     SampleRow& row) const;
   // Adds kl_full and top1_full to the rows; rows[i] belongs to caches[i].
@@ -77,6 +94,8 @@ class ContextRunner {
   const PromptFormat& format_;
   ResultsStore& store_;
   bool fidelity_;
+  Workplace shared_;
+  Advance on_rows_;
   Policy full_;  // its cache rides along when its answer is wanted and no cell holds it
 };
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "harness/config/policy_yaml.h"
+#include "harness/engine/generate.h"
 
 namespace kvbench {
 namespace {

@@ -10,7 +10,7 @@
 #include "harness/base/error.h"
 #include "harness/base/hash.h"
 #include "harness/engine/compress.h"
-#include "harness/engine/decode.h"
+#include "harness/engine/generate.h"
 #include "harness/model/prompt.h"
 
 namespace kvbench {
@@ -61,7 +61,8 @@ double percentile(std::vector<double> values, double share) {
 void measure(const Decoder& model, const Policy& policy, double ratio, const LatencyInput& input,
              LatencyRow& row) {
   const PeakMemory peak(model.device());
-  Compressed compressed = compress_context(model, input.context, {{&policy, ratio}}, {.timed = true});
+  Compressed compressed =
+      compress_context(model, input.context, {{&policy, ratio}}, {.timed = true});
   const CompressedCache& cut = compressed.caches[0];
   if (!cut.error.empty()) throw std::runtime_error(cut.error);
   const int64_t bytes_logical = cut.cache->bytes_logical();
@@ -175,14 +176,15 @@ void check_latency(const LatencySpec& spec, const std::vector<Policy>& policies,
   }
 }
 
-void measure_latency(const Decoder& model, const LatencySpec& spec,
+bool measure_latency(const Decoder& model, const LatencySpec& spec,
                      const std::vector<Policy>& policies, const std::vector<double>& ratios,
                      const std::vector<SampleGroup>& groups, const std::string& identity,
-                     ResultsStore& store) {
+                     ResultsStore& store, const std::function<bool()>& stop) {
   const std::vector<LatencyCell> cells = open_cells(spec, policies, ratios, identity, store);
   std::vector<LatencyInput> inputs;
   for (const int64_t length : spec.lengths) inputs.push_back(latency_input(groups, length));
   for (int64_t round = -spec.warmup; round < spec.repeats; ++round) {
+    if (stop && stop()) return false;
     std::vector<LatencyRow> rows;
     for (const LatencyCell& cell : cells) {
       if (round >= 0 && round < cell.n_done) continue;
@@ -198,6 +200,7 @@ void measure_latency(const Decoder& model, const LatencySpec& spec,
     }
     store.add_latency(rows);
   }
+  return true;
 }
 
 bool is_measured(const LatencySpec& spec, const std::vector<Policy>& policies,

@@ -2,6 +2,7 @@
 // peak holds one full layer and the cut ones before it.
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "harness/config/sweep_config.h"
@@ -32,10 +33,11 @@ void check_latency(const LatencySpec& spec, const std::vector<Policy>& policies,
 // in turn, so that a drift of the machine hits all alike; warm-up rounds come first and are not
 // kept. Repeats that the store holds are not measured again. A measurement that fails is a row with
 // its error. `identity` goes into the cell ids. Times are wall times, the device's queue drained.
-void measure_latency(const Decoder& model, const LatencySpec& spec,
+// Returns false when `stop` (empty = never) said so before a round.
+bool measure_latency(const Decoder& model, const LatencySpec& spec,
                      const std::vector<Policy>& policies, const std::vector<double>& ratios,
                      const std::vector<SampleGroup>& groups, const std::string& identity,
-                     ResultsStore& store);
+                     ResultsStore& store, const std::function<bool()>& stop);
 
 // True when the store holds all of it.
 bool is_measured(const LatencySpec& spec, const std::vector<Policy>& policies,

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "harness/base/progress.h"
 #include "harness/config/sweep_config.h"
+#include "harness/sweep/shard.h"
 
 namespace kvbench {
 
@@ -14,6 +16,9 @@ struct SweepOptions {
   bool fresh = false;        // move an existing results file aside and start anew
   bool keep_failed = false;  // rows that failed before are not tried again
   bool dry_run = false;      // check everything, say what would run, write nothing
+  Shard shard = {};          // the part of the sweep that is run, in a file of its own
+  // Asked before each context and each round of measurements; true: end here, in order. Empty = no.
+  std::function<bool()> stop = {};
   StartProgress start_progress = {};
 };
 
@@ -21,6 +26,7 @@ struct SweepResult {
   std::filesystem::path file;
   std::string plan;                // of a dry run: the cells, one a line
   std::vector<std::string> notes;  // what a user should know of what was asked
+  bool stopped = false;            // before all was done: the same request goes on
 };
 
 // Runs what is not in the results file yet. Everything that can be wrong with the request is found

@@ -10,6 +10,7 @@
 
 #include "harness/base/error.h"
 #include "harness/base/hdf5.h"
+#include "harness/results/merge.h"
 #include "harness/results/test_run.h"
 #include "harness/sweep/test_model.h"
 #include "policies/scorer.h"
@@ -218,6 +219,37 @@ TEST_F(SweepTest, RatioZeroIsTheFullCache) {
   }
 }
 
+// Policies that draw while decoding answer the same whatever runs beside them, one row a sample.
+TEST_F(SweepTest, DecodeTimeDrawsRepeat) {
+  const auto held_at = [](const char* preset) {
+    return fmt::format("{{preset: {}, decode: {{when: held, interval: 16, budget: 80}}}}", preset);
+  };
+  const std::string vase = held_at("vase"), random = held_at("random_pp");
+  const std::string task =
+      "[{task: ruler/niah_single_1, lengths: [1024], samples: 2, max_new_tokens: 40}]";
+  const Results first =
+      run(config(task, fmt::format("[{}, {}]", vase, random), "ratios: [0.5, 0.8]"));
+  const Results other =
+      run(config(task, fmt::format("[full, {}, {}]", random, vase), "ratios: [0.5, 0.8]", "b.h5"));
+  ASSERT_EQ(first.rows.size(), 4u);
+  const auto answers = [](const Results& results) {
+    std::map<std::pair<std::string, int64_t>, std::string> all;
+    for (const SampleRow& row : results.rows) {
+      EXPECT_EQ(row.error, "");
+      if (row.policy != "full") all[{row.policy, row.sample_id}] = row.prediction;
+    }
+    return all;
+  };
+  EXPECT_EQ(answers(first), answers(other));
+  for (const SampleRow& row : first.rows) {
+    EXPECT_TRUE(std::isnan(row.ratio));
+    EXPECT_EQ(row.kept_ratio, 1);  // the prefill stays whole
+    // Cut when the context, the question and some tokens made a multiple of 16.
+    EXPECT_LE(row.attended_most, row.context_tokens + row.question_tokens + 16);
+    EXPECT_LT(row.attended_mean, static_cast<double>(row.attended_most));
+  }
+}
+
 TEST_F(SweepTest, ExtendedStepByStepEqualsTheWholeAtOnce) {
   const auto tasks = [](int samples, const char* lengths) {
     return fmt::format(
@@ -244,6 +276,97 @@ TEST_F(SweepTest, ExtendedStepByStepEqualsTheWholeAtOnce) {
     EXPECT_EQ(extended.cells[i].cell_id, whole.cells[i].cell_id);
     EXPECT_EQ(extended.cells[i].mean, whole.cells[i].mean);
   }
+}
+
+// Everything that is split on a configuration with every block, files whose samples share contexts,
+// and policies that fail.
+TEST_F(SweepTest, MergedShardsEqualTheWholeRun) {
+  const std::string policies =
+      "[full, snapkv, oracle_lukv, {name: f, scorer: {name: faulty, layer: 6}, allocator: "
+      "uniform}]";
+  const SweepConfig sweep = config(kManyTasks, policies, kEveryBlock);
+  const Results whole = run(sweep);
+  std::vector<fs::path> files;
+  size_t n_rows = 0;
+  std::set<std::string> seen;  // contexts of a task and mode
+  for (const int64_t index : {3, 1, 2}) {
+    const SweepResult done = run_sweep(sweep, {.shard = {index, 3}});
+    EXPECT_EQ(done.file, folder_ / fmt::format("out.shard-{}-of-3.h5", index));
+    const Results shard = read_results(done.file);
+    EXPECT_TRUE(shard.state.complete);
+    EXPECT_EQ(shard.info.shard, fmt::format("{}/3", index));
+    EXPECT_EQ(shard.latency.empty(), index != 1);
+    EXPECT_GT(shard.rows.size(), 0u);
+    n_rows += shard.rows.size();
+    std::set<std::string> here;
+    for (const auto& row : shard.rows) {
+      if (row.source != "generated") here.insert(row.source + row.compress + row.context_id);
+    }
+    for (const auto& context : here) EXPECT_TRUE(seen.insert(context).second) << context;
+    files.push_back(done.file);
+  }
+  EXPECT_EQ(n_rows, whole.rows.size());
+  const Merged merged = merge_results(folder_ / "merged.h5", files);
+  EXPECT_TRUE(merged.complete);
+  EXPECT_EQ(merged.n_double, 0);
+  EXPECT_GT(merged.n_failed, 0);
+  const Results joined = read_results(folder_ / "merged.h5");
+  EXPECT_EQ(texts_of(joined), texts_of(whole));
+  EXPECT_EQ(joined.info.config, whole.info.config);
+  EXPECT_EQ(joined.info.data_hashes, whole.info.data_hashes);
+  EXPECT_EQ(joined.latency.size(), whole.latency.size());
+  ASSERT_EQ(joined.cells.size(), whole.cells.size());
+  for (size_t i = 0; i < whole.cells.size(); ++i) {
+    EXPECT_EQ(joined.cells[i].cell_id, whole.cells[i].cell_id);
+    EXPECT_EQ(joined.cells[i].n_planned, whole.cells[i].n_planned);
+    EXPECT_EQ(joined.cells[i].max_length, whole.cells[i].max_length);
+    EXPECT_EQ(joined.cells[i].mean == whole.cells[i].mean, whole.cells[i].n > 0);
+  }
+
+  const std::string text = refusal([&] { run_sweep(sweep, {.shard = {1, 11}}); });
+  EXPECT_NE(text.find("at most 10 shards"), std::string::npos) << text;
+}
+
+// Cells whose caches have no room beside one another wait: same rows, more prefills.
+TEST_F(SweepTest, LittleMemoryChangesNothingButTime) {
+  const auto sweep = [&](const char* memory, const char* output) {
+    return config(kManyTasks, fmt::format("[{}]", kSound),
+                  fmt::format("ratios: [0.5, 0.8]\nfidelity: true\nmemory: {}", memory), output);
+  };
+  const Results wide = run(sweep("1GiB", "wide.h5"));
+  ASSERT_TRUE(wide.state.complete);
+  for (const SampleRow& row : wide.rows) EXPECT_EQ(row.error, "") << row.policy;
+  // 1 KiB: each cell alone; 1 MiB: some of a long context's together.
+  for (const char* memory : {"1KiB", "1MiB"}) {
+    fs::remove(folder_ / "narrow.h5");
+    EXPECT_EQ(texts_of(run(sweep(memory, "narrow.h5"))), texts_of(wide)) << memory;
+  }
+}
+
+TEST_F(SweepTest, StoppedInOrderGoesOn) {
+  const SweepConfig sweep =
+      config(kManyTasks, "[full, snapkv]",
+             "ratios: [0.5]\nlatency: {repeats: 2, warmup: 0, lengths: [100], decode_tokens: 2}");
+  const Results whole = run(
+      config(kManyTasks, "[full, snapkv]",
+             "ratios: [0.5]\nlatency: {repeats: 2, warmup: 0, lengths: [100], decode_tokens: 2}",
+             "whole.h5"));
+  // Contexts: two, one of three questions, and two; then two rounds.
+  const std::vector<size_t> rows_after = {0, 2, 4, 10, 12, 14, 14};
+  for (size_t n = 0; n < rows_after.size(); ++n) {
+    size_t asked = 0;
+    // One context more each time: those that are there are asked for, too, and cost nothing.
+    const SweepResult done = run_sweep(sweep, {.stop = [&] { return asked++ == n; }});
+    EXPECT_TRUE(done.stopped);
+    const Results so_far = read_results(done.file);
+    EXPECT_EQ(so_far.rows.size(), rows_after[n]);
+    EXPECT_FALSE(so_far.state.complete);
+  }
+  EXPECT_FALSE(run_sweep(sweep, {.stop = [] { return false; }}).stopped);
+  const Results done = read_results(folder_ / "out.h5");
+  EXPECT_TRUE(done.state.complete);
+  EXPECT_EQ(done.latency.size(), 4u);
+  EXPECT_EQ(texts_of(done), texts_of(whole));
 }
 
 TEST_F(SweepTest, MovedAndGrownFilesAreTheSameData) {

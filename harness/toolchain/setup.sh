@@ -10,6 +10,7 @@
 #   setup.sh python       what `import torch` needs in the private Python, for the operators' test
 #   setup.sh plots        what report --plots and --html draw with
 #   setup.sh browser      a Chromium without windows, for the test of report --html
+#   setup.sh slurm        what the test of configs/slurm starts a Slurm of its own with, when root
 # Every step is skipped when it is done, and can be repeated after it was interrupted. Versions are
 # pinned in versions.env; the system's Python is only used to make the private one.
 set -euo pipefail
@@ -44,7 +45,7 @@ install_packages() {
 
 system_libraries() {
   local packages=(libhdf5-dev libcli11-dev libfmt-dev libyaml-cpp-dev nlohmann-json3-dev
-    libpcre2-dev libicu-dev libssl-dev libgtest-dev libbenchmark-dev pkg-config unzip)
+    libpcre2-dev libicu-dev libssl-dev libgtest-dev libbenchmark-dev librandom123-dev pkg-config unzip)
   command -v dpkg-query >/dev/null || return 0 # not Debian: CMake names what it does not find
   local missing
   mapfile -t missing < <(missing_packages "${packages[@]}")
@@ -198,7 +199,18 @@ browser() {
   install_packages chromium-headless-shell
 }
 
+# Nothing is started: the test runs the programs itself, in a folder of its own.
+slurm() {
+  if PATH=$PATH:/usr/sbin command -v slurmctld slurmd sbatch munged >/dev/null; then return 0; fi
+  [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null ||
+    die "please install for the test of configs/slurm: sudo apt-get install slurm-wlm munge"
+  say "installing slurm-wlm and munge"
+  apt-get update -qq >"$deps/apt.log" 2>&1 || true
+  DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends slurm-wlm munge \
+    >>"$deps/apt.log" 2>&1 || { tail -5 "$deps/apt.log" >&2; die "apt-get failed, see $deps/apt.log"; }
+}
+
 case "${1:-}" in
-  base | cuda | model | chinese | hub | parquet | python | plots | browser) "$@" ;;
-  *) die "usage: setup.sh base, cuda, model NAME, chinese, hub, parquet, python, plots or browser" ;;
+  base | cuda | model | chinese | hub | parquet | python | plots | browser | slurm) "$@" ;;
+  *) die "usage: setup.sh base, cuda, model NAME, chinese, hub, parquet, python, plots, browser or slurm" ;;
 esac

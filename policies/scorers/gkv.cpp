@@ -1,8 +1,10 @@
-// G-KV (microsoft/G-KV): a global score that every token carries from cut to cut, joined at each
-// cut by the attention of the latest queries. policies.md 6.
+// G-KV (microsoft/G-KV@6db3b2e): a global score that every token carries from cut to cut, joined at
+// each cut by the attention of the latest queries, less the redundancy of its key. The defaults are
+// the published recipe (scripts/inference.sh); its R-KV, SnapKV and H2O modes are parameters.
 #include <ATen/ATen.h>
 
 #include "policies/attention_sums.h"
+#include "policies/key_redundancy.h"
 #include "policies/scorer.h"
 
 namespace kvbench {
@@ -22,42 +24,52 @@ class Gkv : public Scorer {
     p.choice("group_reduce", group_reduce_,
              {{"max", GroupReduce::kMax}, {"mean", GroupReduce::kMean}},
              "reduction of a query's attention over its GQA group");
-    p.get("kernel", kernel_, "width of a max pooling of the ranking, odd; 1 = none, the paper's 5");
-    p.get("redundancy", redundancy_, "rank down keys that resemble others (as R-KV does)");
-    p.get("mix", mix_, "with redundancy: mix * F - (1 - mix) * similarity");
+    p.get("normalize", normalize_, "divide f, and the redundancy, by their maximum over a head");
+    p.get("shift", shift_, "gamma of the shift indicator, f + gamma * std of f; 0 = none");
+    p.get("initial_sums", initial_sums_,
+          "F begins with the column sums of the whole prompt's attention (H2O)");
+    p.get("kernel", kernel_, "width of a max pooling of the ranking, odd; 1 = none");
+    p.get("redundancy", redundancy_, "rank down keys that resemble others");
+    p.get("mix", mix_, "with redundancy: mix * F - (1 - mix) * redundancy");
+    p.choice("similarity", similarity_,
+             {{"triton", Redundancy::kTriton}, {"raw", Redundancy::kRaw}},
+             "the redundancy's form: G-KV's default, or the one of R-KV's code");
     p.require_range("window", static_cast<double>(window_), 1, 1 << 20);
     p.require_range("alpha", alpha_, 0, 1);
+    p.require_range("shift", shift_, 0, 1e6);
     p.require_range("kernel", static_cast<double>(kernel_), 1, 1 << 20);
     p.require(kernel_ % 2 == 1, "kernel", "expected an odd width");
     p.require_range("mix", mix_, 0, 1);
   }
 
-  // Local score of the tokens before the window, divided by its maximum over them, per head:
-  // f = mean over the window's queries of the group's maximum of A. New tokens begin with f.
+  // With F = before and f the local score, for the tokens before the window. New ones begin with f.
   at::Tensor carry(const LayerView& layer, const at::Tensor& before) const override {
-    const int64_t n_heads = layer.n_kv_heads(), n_tokens = layer.n_tokens();
-    if (n_tokens <= window_) return before;  // the window votes for nothing
-    const int64_t window = std::min(window_, layer.queries.size(1));
-    const at::Tensor weights =
-        window_attention(layer, window).unflatten(0, {n_heads, -1});  // [H, G, window, n]
-    const at::Tensor votes =
-        (group_reduce_ == GroupReduce::kMax ? weights.amax(1) : weights.mean(1)).mean(1);
-    at::Tensor global = votes.narrow(1, 0, n_tokens - window_);
-    global = global / global.amax(1, /*keepdim=*/true);
-    if (!before.defined()) return global;
-    at::Tensor known = global.narrow(1, 0, before.size(1));
+    if (layer.n_tokens() <= window_) return before;  // the window votes for nothing
+    at::Tensor global = local_score(layer);
+    // Cut right after its prefill, whose queries are all there.
+    const bool is_first = !before.defined() && layer.queries.size(1) == layer.n_tokens();
+    const at::Tensor earlier = is_first ? begin(layer) : before;
+    if (!earlier.defined() || alpha_ == 0) return global;
+    const int64_t n_known = std::min(earlier.size(1), global.size(1));
+    const at::Tensor faded = earlier.narrow(1, 0, n_known) * alpha_;
+    at::Tensor known = global.narrow(1, 0, n_known);
     switch (combine_) {
       case Combine::kMax:
-        known.copy_(at::max(before * alpha_, known));
+        known.copy_(at::max(faded, known));
         break;
       case Combine::kMean:
-        known.copy_(before * alpha_ + known * (1 - alpha_));
+        known.copy_(faded + known * (1 - alpha_));
         break;
       case Combine::kSum:
-        known.add_(before, alpha_);
+        known.add_(faded);
         break;
     }
     return global;
+  }
+
+  // gkv/model/modeling_llama.py:140-151. All T tokens have a sum, those of the window too.
+  at::Tensor begin(const LayerView& layer) const override {
+    return initial_sums_ ? prompt_sums(layer) : at::Tensor();
   }
 
   at::Tensor rank(const LayerView& layer, const at::Tensor& carried) const override {
@@ -66,8 +78,8 @@ class Gkv : public Scorer {
         kernel_ == 1 ? carried
                      : at::max_pool1d(carried.unsqueeze(0), kernel_, 1, kernel_ / 2).squeeze(0);
     if (redundancy_) {
-      at::Tensor alike = similarity(layer.keys).narrow(1, 0, ranked.size(1));
-      alike = alike / alike.amax(1, /*keepdim=*/true);  // on the scale of F, as the authors' code
+      at::Tensor alike = key_redundancy(layer.keys, similarity_).narrow(1, 0, ranked.size(1));
+      if (normalize_) alike = alike / alike.amax(1, /*keepdim=*/true);
       ranked = ranked * mix_ - alike * (1 - mix_);
     }
     at::Tensor scores = at::empty({layer.n_kv_heads(), layer.n_tokens()}, carried.options());
@@ -85,31 +97,44 @@ class Gkv : public Scorer {
   }
 
  private:
-  // How much a key resembles the others, [H, T]: softmax over the tokens of the mean of its row in
-  // the cosine matrix, the diagonal and each row's last entry above 0.5 set to 0.
-  static at::Tensor similarity(const at::Tensor& keys) {
-    constexpr int64_t kBlock = 256;  // rows at a time: no T x T matrix
-    constexpr double kAlike = 0.5;
-    const int64_t n_heads = keys.size(0), n_tokens = keys.size(1);
-    const at::Tensor all = keys.to(at::kFloat);
-    const at::Tensor unit = all / (all.norm(2, {-1}, /*keepdim=*/true) + 1e-8);
-    const at::Tensor column = at::arange(n_tokens, all.options().dtype(at::kLong));
-    at::Tensor means = at::empty({n_heads, n_tokens}, all.options());
-    for (int64_t first = 0; first < n_tokens; first += kBlock) {
-      const int64_t n = std::min(kBlock, n_tokens - first);
-      at::Tensor cosines = at::bmm(unit.narrow(1, first, n), unit.transpose(1, 2));  // [H, n, T]
-      cosines.narrow(2, first, n).diagonal(0, 1, 2).zero_();
-      // Where nothing is alike, entry 0 goes: the maximum of no index is 0 in R-KV's code.
-      const at::Tensor last = (cosines.gt(kAlike) * column).amax(-1, /*keepdim=*/true);
-      cosines.scatter_(-1, last, 0);
-      means.narrow(1, first, n).copy_(cosines.mean(-1));
-    }
-    return means.softmax(-1);
+  // Attention of the latest queries to the tokens before the window, float32 [H, n - window]: mean
+  // over the queries of the maximum (or mean) over the group.
+  at::Tensor local_score(const LayerView& layer) const {
+    const int64_t n_ranked = layer.n_tokens() - window_;
+    const int64_t window = std::min(window_, layer.queries.size(1));
+    const at::Tensor votes =
+        of_group(window_attention(layer, window), layer.n_kv_heads()).narrow(2, 0, n_ranked);
+    at::Tensor local = votes.mean(1);
+    if (shift_ > 0 && window > 1) local.add_(votes.std(1), shift_);
+    return normalize_ ? local / local.amax(1, /*keepdim=*/true) : local;
   }
 
-  int64_t window_ = 8, kernel_ = 1;
-  double alpha_ = 0.8, mix_ = 0.1;
-  bool redundancy_ = false;
+  // Weights [Hq, n, T] reduced to [H, n, T].
+  at::Tensor of_group(const at::Tensor& weights, int64_t n_heads) const {
+    const at::Tensor grouped = weights.unflatten(0, {n_heads, -1});
+    return group_reduce_ == GroupReduce::kMax ? grouped.amax(1) : grouped.mean(1);
+  }
+
+  // Column sums of the causal attention of all Q = T queries, by blocks of them.
+  at::Tensor prompt_sums(const LayerView& layer) const {
+    constexpr int64_t kBlock = 128;
+    const int64_t n_tokens = layer.n_tokens(), n_heads = layer.n_kv_heads();
+    at::Tensor sums = at::zeros({n_heads, n_tokens}, layer.keys.options().dtype(at::kFloat));
+    for (int64_t first = 0; first < n_tokens; first += kBlock) {
+      const int64_t n = std::min(kBlock, n_tokens - first);
+      LayerView block = layer;
+      block.keys = layer.keys.narrow(1, 0, first + n);
+      block.queries = layer.queries.narrow(1, first, n);
+      const at::Tensor weights = attention_with_window(block, n);
+      sums.narrow(1, 0, first + n).add_(of_group(weights, n_heads).sum(1));
+    }
+    return sums;
+  }
+
+  int64_t window_ = 16, kernel_ = 1;
+  double alpha_ = 0.8, mix_ = 0.5, shift_ = 0;
+  bool normalize_ = true, initial_sums_ = false, redundancy_ = true;
+  Redundancy similarity_ = Redundancy::kTriton;
   Combine combine_ = Combine::kMax;
   GroupReduce group_reduce_ = GroupReduce::kMax;
 };

@@ -19,6 +19,11 @@ TEST(RandomScorer, SeedAndLayerDecide) {
   layer.index = 1;
   EXPECT_FALSE(at::equal(first, per_layer->score(layer)));
   EXPECT_TRUE(at::equal(same, one_draw->score(layer)));
+  EXPECT_FALSE(at::equal(first[0], first[1]));
+  layer.index = 0;
+  layer.step = 1;
+  EXPECT_FALSE(at::equal(first, per_layer->score(layer)));
+  EXPECT_TRUE(at::equal(same, one_draw->score(layer)));
   layer.seed = 6;
   EXPECT_FALSE(at::equal(same, one_draw->score(layer)));
 }

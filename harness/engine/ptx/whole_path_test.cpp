@@ -9,11 +9,12 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <functional>
 #include <set>
 
 #include "harness/config/policy_yaml.h"
 #include "harness/engine/compress.h"
-#include "harness/engine/decode.h"
+#include "harness/engine/decode_pool.h"
 #include "harness/engine/test_profile.h"
 #include "harness/engine/tiny_model.h"
 #include "kernels/host_torch.h"
@@ -222,6 +223,40 @@ TEST_F(WholePath, LaunchesOfAStepDoNotGrow) {
   constexpr uint64_t kAround = 20;  // tokens and positions, angles, the last norm and the head
   EXPECT_LE(five.launches, 12 * n_layers + kAround);
   RecordProperty("launches_of_a_step", std::to_string(five.launches));
+}
+
+// Tokens are chosen and fed where the keys lie; only to look at them the host waits.
+TEST_F(WholePath, AStepWaitsForNothing) {
+  const Policy policy(parse_policy_text("{scorer: keydiff, allocator: ada}"));
+  const std::vector<PolicyAtRatio> asked(3, {&policy, 0.5});
+  const auto answer = [&](int64_t look_every, const std::function<void(DecodePool&)>& steps) {
+    const Compressed compressed =
+        compress_context(tiny_model(), some_tokens(kTokens), asked, {});
+    std::vector<GrowingCache> caches;
+    for (const auto& cut : compressed.caches) caches.push_back(cut.growing());
+    std::vector<int32_t> said;
+    DecodePool pool(tiny_model());
+    GenerateOptions options{12, {}};
+    options.look_every = look_every;
+    pool.ask(caches, {5, 6, 7}, options,
+             [&](const std::vector<Generation>& answers) { said = answers[1].tokens; });
+    steps(pool);
+    while (pool.is_busy()) pool.step();
+    return said;
+  };
+  const auto want = answer(1, [](DecodePool&) {});
+  const auto said = answer(6, [](DecodePool& pool) {
+    runs_kernels = true;
+    pool.step();  // the first one moves the caches together
+    const Work work = count_work([&] {
+      for (int i = 0; i < 4; ++i) pool.step();
+    });
+    EXPECT_EQ(work.waits, 0u);
+    const Work look = count_work([&] { pool.step(); });
+    EXPECT_EQ(look.waits, 1u);
+  });
+  EXPECT_EQ(want.size(), 12u);
+  EXPECT_EQ(said, want);
 }
 
 // The host learns what a context's policies keep at once, however many there are; an allocator that

@@ -1,5 +1,5 @@
-// What ends one sequence of a batch and what ends all of them.
-#include "harness/engine/decode.h"
+// Greedy answers of a batch: what ends one sequence of it and what does not end the others.
+#include "harness/engine/generate.h"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
@@ -38,39 +38,48 @@ TEST(Generate, NaNEndsItsOwnSequence) {
     EXPECT_EQ(answers[1].error,
               question.empty() ? "the logits of step 1 are NaN" : "the logits of step 0 are NaN");
     EXPECT_EQ(answers[1].tokens.size(), question.empty() ? 1u : 0u);
-    EXPECT_FALSE(answers[1].retry_alone);
     EXPECT_EQ(answers[0].error, "");
     EXPECT_EQ(answers[0].tokens, said_alone(11, question));
     EXPECT_EQ(answers[2].tokens, said_alone(37, question));
   }
 }
 
-// An eviction that knows of no layer throws in the middle of the pass of all.
-TEST(Generate, AFailingPassEndsAllAndEachCanBeAskedAlone) {
+// An eviction that knows of no layer throws in the middle of the pass of all: it ends alone.
+TEST(Generate, AFailingPassIsTriedInHalves) {
   const Policy evicting(parse_policy_text("{preset: keydiff, decode: {when: overflow}}"));
   Eviction ignorant(evicting, *evicting.decode());
-  const CompressedCache sound = context(11), broken = context(29);
-  GrowingCache failing = broken.growing();
-  failing.eviction = &ignorant;
-  const std::vector<int32_t> question = {5, 6, 7};
-  auto answers = generate(tiny_model(), {sound.growing(), failing}, question, {8, {}});
-  for (const auto& answer : answers) {
-    EXPECT_NE(answer.error, "");
-    EXPECT_TRUE(answer.retry_alone);
+  for (const std::vector<int32_t>& question : {std::vector<int32_t>{}, {5, 6, 7}}) {
+    const CompressedCache first = context(11), broken = context(29), last = context(37);
+    GrowingCache failing = broken.growing();
+    failing.eviction = &ignorant;
+    const auto answers =
+        generate(tiny_model(), {first.growing(), failing, last.growing()}, question, {8, {}});
+    EXPECT_NE(answers[1].error, "");
+    EXPECT_EQ(answers[1].tokens.size(), question.empty() ? 1u : 0u);  // what was said until then
+    EXPECT_EQ(answers[0].error, "");
+    EXPECT_EQ(answers[0].tokens, said_alone(11, question));
+    EXPECT_EQ(answers[2].tokens, said_alone(37, question));
   }
-  sound.cache->rewind();
-  EXPECT_EQ(generate(tiny_model(), {sound.growing()}, question, {8, {}})[0].tokens,
-            said_alone(11, question));
-  broken.cache->rewind();
-  answers = generate(tiny_model(), {failing}, question, {8, {}});
-  EXPECT_NE(answers[0].error, "");
-  EXPECT_FALSE(answers[0].retry_alone);  // it was
-  // In the middle of the answer: what was said so far is there.
-  sound.cache->rewind();
-  broken.cache->rewind();
-  answers = generate(tiny_model(), {sound.growing(), failing}, {}, {8, {}});
-  EXPECT_EQ(answers[0].tokens.size(), 1u);
-  EXPECT_NE(answers[0].error, "");
+}
+
+// A device is asked seldom; what a sequence said behind its end is not heard.
+TEST(Generate, AnswersDoNotDependOnHowOftenTheHostLooks) {
+  const auto with = [](int64_t look_every) {
+    const CompressedCache first = context(11), second = context(29);
+    const auto free = said_alone(11, {5, 6, 7});
+    GenerateOptions options{13, {free[3]}};
+    options.look_every = look_every;
+    std::vector<std::vector<int32_t>> said;
+    for (const auto& answer :
+         generate(tiny_model(), {first.growing(), second.growing()}, {5, 6, 7}, options)) {
+      EXPECT_EQ(answer.error, "");
+      said.push_back(answer.tokens);
+    }
+    return said;
+  };
+  const auto every_step = with(1);
+  EXPECT_LT(every_step[0].size(), 13u);
+  for (const int64_t look_every : {2, 5, 8, 100}) EXPECT_EQ(with(look_every), every_step);
 }
 
 TEST(Generate, AQuestionThatDoesNotFitIsTheCallersError) {

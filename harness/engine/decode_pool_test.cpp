@@ -1,0 +1,124 @@
+// Sequences of several questions that join and leave one batch.
+#include "harness/engine/decode_pool.h"
+
+#include <gtest/gtest.h>
+
+#include "harness/base/error.h"
+#include "harness/config/policy_yaml.h"
+#include "harness/engine/compress.h"
+#include "harness/engine/tiny_model.h"
+
+namespace kvbench {
+namespace {
+
+struct Question {
+  int64_t context;
+  std::vector<int32_t> tokens;
+  int64_t max_new_tokens;
+};
+
+const std::vector<Question> kQuestions = {
+    {7, {5, 6, 7}, 9}, {11, {8, 9}, 3}, {13, {}, 12}, {17, {5}, 1}, {19, {4, 4, 4, 4, 4}, 20}};
+
+// Three policies' caches of a context.
+std::vector<CompressedCache> caches_of(int64_t context) {
+  static const Policy full(parse_policy_text("full")), keydiff(parse_policy_text("keydiff")),
+      evicting(parse_policy_text("{preset: keydiff, decode: {when: overflow}}"));
+  std::vector<int32_t> tokens;
+  for (int64_t i = 0; i < 40 + context; ++i) {
+    tokens.push_back(static_cast<int32_t>((i * context + 3) % 96));
+  }
+  return compress_context(tiny_model(), tokens, {{&full, 0}, {&keydiff, 0.6}, {&evicting, 0.6}}, {})
+      .caches;
+}
+
+std::vector<GrowingCache> growing(const std::vector<CompressedCache>& caches) {
+  std::vector<GrowingCache> all;
+  for (const auto& cache : caches) all.push_back(cache.growing());
+  return all;
+}
+
+std::vector<std::vector<int32_t>> texts(const std::vector<Generation>& answers) {
+  std::vector<std::vector<int32_t>> said;
+  for (const auto& answer : answers) {
+    EXPECT_EQ(answer.error, "");
+    said.push_back(answer.tokens);
+  }
+  return said;
+}
+
+TEST(DecodePool, AnswersAreThoseOfEachAlone) {
+  std::vector<std::vector<std::vector<int32_t>>> alone;
+  for (const Question& question : kQuestions) {
+    const auto caches = caches_of(question.context);
+    auto& said = alone.emplace_back();
+    for (const auto& cache : caches) {
+      said.push_back(texts(generate(tiny_model(), {cache.growing()}, question.tokens,
+                                    {question.max_new_tokens, {}}))[0]);
+    }
+  }
+  for (const int64_t steps_between : {0, 1, 4, 30}) {
+    DecodePool pool(tiny_model());
+    std::vector<std::vector<CompressedCache>> caches;
+    for (const Question& question : kQuestions) caches.push_back(caches_of(question.context));
+    std::vector<std::vector<std::vector<int32_t>>> said(kQuestions.size());
+    for (size_t q = 0; q < kQuestions.size(); ++q) {
+      pool.ask(growing(caches[q]), kQuestions[q].tokens, {kQuestions[q].max_new_tokens, {}},
+               [&, q](const std::vector<Generation>& answers) { said[q] = texts(answers); });
+      for (int64_t i = 0; i < steps_between; ++i) pool.step();
+    }
+    while (pool.is_busy()) pool.step();
+    EXPECT_EQ(said, alone) << steps_between;
+    EXPECT_EQ(pool.n_running(), 0);
+  }
+}
+
+TEST(DecodePool, TheNextQuestionMayBeAskedByTheAnswerToTheLast) {
+  const auto caches = caches_of(7);
+  const std::vector<GrowingCache> full = {caches[0].growing()};
+  DecodePool pool(tiny_model());
+  std::vector<std::vector<int32_t>> said;
+  DecodePool::Done again = [&](const std::vector<Generation>& answers) {
+    said.push_back(texts(answers)[0]);
+    full[0].cache->rewind();
+    if (said.size() < 3) pool.ask(full, {5, 6, 7}, {6, {}}, again);
+  };
+  pool.ask(full, {5, 6, 7}, {6, {}}, again);
+  while (pool.is_busy()) pool.step();
+  ASSERT_EQ(said.size(), 3u);
+  EXPECT_EQ(said[1], said[0]);
+  EXPECT_EQ(said[2], said[0]);
+}
+
+TEST(DecodePool, AQuestionThatDoesNotFitLeavesTheOthers) {
+  const auto first = caches_of(7), second = caches_of(11);
+  DecodePool pool(tiny_model());
+  std::vector<std::vector<int32_t>> said;
+  pool.ask(growing(first), {5, 6}, {6, {}},
+           [&](const std::vector<Generation>& answers) { said = texts(answers); });
+  const auto fail = [](const std::vector<Generation>&) { FAIL(); };
+  EXPECT_THROW(pool.ask(growing(second), {1 << 20}, {6, {}}, fail), InputError);
+  while (pool.is_busy()) pool.step();
+  const auto again = caches_of(7);
+  EXPECT_EQ(said, texts(generate(tiny_model(), growing(again), {5, 6}, {6, {}})));
+}
+
+// What has ended while others of its question go on does not keep the batch's buffers.
+TEST(DecodePool, EndedCachesLeaveTheBuffersOfTheBatch) {
+  const auto first = caches_of(7), second = caches_of(11);
+  DecodePool pool(tiny_model());
+  const auto nothing = [](const std::vector<Generation>&) {};
+  const auto said = texts(generate(tiny_model(), {caches_of(7)[0].growing()}, {5, 6}, {9, {}}))[0];
+  pool.ask(growing(first), {5, 6}, {30, {said[2]}}, nothing);
+  for (int i = 0; i < 9; ++i) pool.step();
+  ASSERT_LT(pool.n_running(), 3);
+  ASSERT_GT(pool.n_running(), 0);
+  pool.ask(growing(second), {5, 6}, {30, {}}, nothing);
+  pool.step();
+  const KvCache::Layer& ended = first[0].cache->layer(0);
+  EXPECT_EQ(ended.n_rows(), ended.keys.size(0));
+  while (pool.is_busy()) pool.step();
+}
+
+}  // namespace
+}  // namespace kvbench
