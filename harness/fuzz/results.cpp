@@ -5,6 +5,7 @@
 #include "harness/base/files.h"
 #include "harness/fuzz/files.h"
 #include "harness/fuzz/target.h"
+#include "harness/report/page_data.h"
 #include "harness/report/report.h"
 #include "harness/results/results_file.h"
 #include "harness/results/store.h"
@@ -24,6 +25,7 @@ void make_reports(const std::filesystem::path& folder) {
   for (const char* table : {"", "samples", "latency", "power"}) {
     report({folder / "run.h5"}, {.table = table});
   }
+  page_data({folder / "run.h5"}, false);
   report({folder / "run.h5"}, {.table = "certify", .promise = Promise{.risk = 0.05}});
   try {
     report({folder / "run.h5"}, {.table = "paired", .against = "full"});

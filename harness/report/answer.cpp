@@ -99,16 +99,9 @@ std::string with_full(const std::vector<const Choice*>& choices, const Choice& f
   const auto good = std::find_if(choices.begin(), choices.end(), is_good);
   if (good != choices.end()) {
     const Choice& best = **good;
-    const std::string rest =
-        fmt::format("{} {} {}{}", evidence(best), level, cost(best, full), rivals(best, block));
-    if (best.n_compared >= kFewestContexts) {
-      return fmt::format("{}. It loses at most {:.1f} points, within the {} allowed here. {}",
-                         name(best), std::max(0.0, -best.difference.low), kMargin, rest);
-    }
-    return fmt::format(
-        "cannot tell yet: on {} contexts a loss of more than {} points is not excluded, which "
-        "takes {} without any loss. So far {}",
-        best.n_compared, kMargin, kFewestContexts, rest);
+    return fmt::format("{}. It loses at most {:.1f} points, within the {} allowed here. {} {} {}{}",
+                       name(best), std::max(0.0, -best.difference.low), kMargin, evidence(best),
+                       level, cost(best, full), rivals(best, block));
   }
   const auto nearness = [](const Choice* choice) {
     const double difference = choice->difference.mean;  // nan: no sample in common
@@ -121,7 +114,7 @@ std::string with_full(const std::vector<const Choice*>& choices, const Choice& f
   return fmt::format("{} {} Nearest: {} {}",
                      all_bad ? fmt::format("none. Every choice loses more than {} points.", kMargin)
                              : fmt::format("cannot tell. No choice is shown to lose at most {} "
-                                           "points; more samples narrow the intervals.",
+                                           "points (--power says how many samples would tell).",
                                            kMargin),
                      level, evidence(nearest), cost(nearest, full));
 }

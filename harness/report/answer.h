@@ -13,19 +13,13 @@ constexpr const char* kQuestion = "Which policy, at which budget, and what does 
 // Losing at most this many points (of 100) to the full cache counts as losing nothing that matters.
 constexpr double kMargin = 5;
 
-// The bootstrap's interval of samples that all came out alike has no width, however few they are.
-// So many contexts without a loss are needed before losing all points on one context in twenty,
-// five on average, is excluded at 95 %: 0.95^59 < 0.05.
-constexpr int64_t kFewestContexts = 59;
-
 // The answer for one block, one paragraph. Recommended is what removes most of the cache among the
 // choices whose difference to the full cache has its whole 95 % interval above -kMargin; of several
 // the one with the best score, and which of the others at that ratio cannot be told from it sample
-// by sample. "cannot tell" where that rests on fewer than kFewestContexts contexts, where no choice
-// is shown to be that good and not all are shown to lose more, and where the full cache itself
-// scores at most kMargin. Without a full cache the paragraph names the best policy of each ratio.
-// Every verdict stands beside its evidence: score and difference with their intervals, bytes, TPOT
-// where it was measured, n.
+// by sample. "cannot tell" where no choice is shown to be that good and not all are shown to lose
+// more, and where the full cache itself scores at most kMargin. Without a full cache the paragraph
+// names the best policy of each ratio. Every verdict stands beside its evidence: score and
+// difference with their intervals (results/intervals.h), bytes, TPOT where it was measured, n.
 std::string answer(const Choices& choices);
 
 }  // namespace kvbench

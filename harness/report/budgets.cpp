@@ -26,7 +26,12 @@ std::map<std::string, HeadBudgets> head_budgets(const Results& results) {
     if (keep_counts[i].empty() || !(entries > 0)) continue;
     HeadBudgets& budget = budgets[row.cell_id];
     if (budget.kept.empty()) {
-      const auto dims = h5::dims(file, "/budgets/" + row.cell_id);
+      const std::string name = "/budgets/" + row.cell_id;
+      const auto dims = h5::dims(file, name);
+      const HeadBudgets& first = budgets.begin()->second;
+      if (!first.kept.empty() && (dims[1] != first.n_layers || dims[2] != first.n_kv_heads)) {
+        file.fail(name, "has other layers and heads than the file's other budgets");
+      }
       budget = {dims[1], dims[2], std::vector<double>(keep_counts[i].size())};
     }
     for (size_t head = 0; head < budget.kept.size(); ++head) {

@@ -17,7 +17,7 @@ struct HeadBudgets {
 };
 
 // Of every cell that has a graded row, by cell_id: means over its rows. Files of earlier schemas
-// give none.
+// give none. Throws std::runtime_error with path and reason when the file's budgets cannot be read.
 std::map<std::string, HeadBudgets> head_budgets(const Results& results);
 
 // The mean of several of the same shape, each weighing the same; `all` is not empty.

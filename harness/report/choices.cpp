@@ -3,12 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
-#include <map>
-#include <tuple>
 #include <utility>
 
 #include "harness/report/latency_table.h"
-#include "harness/report/paired.h"
 #include "harness/report/summary.h"
 
 namespace kvbench {
@@ -22,25 +19,12 @@ int64_t count(const TableRow& row, const std::string& column) {
   return std::llround(row.number(column));
 }
 
-// The differences to `full` over all tasks of the block.
-std::map<Key, std::pair<Interval, int64_t>> differences_to(const std::string& full,
-                                                           const Block& block) {
-  std::map<Key, std::pair<Interval, int64_t>> differences;
-  const Table table = paired_table({block}, full);
-  const std::string together = block.tasks.size() > 1 ? "average" : block.tasks[0];
-  for (const TableRow& row : rows_of(table)) {
-    if (row.text("task") != together) continue;
-    differences[key_of(row)] = {
-        {row.number("difference"), row.number("ci_low"), row.number("ci_high")},
-        count(row, "n_contexts")};
-  }
-  return differences;
-}
-
 // Sets the times of `choice` from the measurements of its policy on the block's model.
 void measure(Choice& choice, const Key& key, const Block& block, const RunInfo& run,
              const std::vector<TableRow>& latency) {
-  const auto distance = [&](int64_t tokens) { return std::abs(tokens - block.length); };
+  const auto distance = [&](int64_t tokens) {
+    return std::abs(static_cast<double>(tokens) - static_cast<double>(block.length));
+  };
   for (const TableRow& row : latency) {
     const int64_t tokens = count(row, "context_tokens");
     if (key_of(row) != key || row.text("model_hash") != run.model_hash ||
@@ -69,8 +53,6 @@ std::vector<Choices> choices_of(const Joined& joined, const std::vector<Block>& 
     const auto is_full_cell = [](const Measured* measured) { return is_full(measured->cell); };
     const auto full = std::find_if(block.cells.begin(), block.cells.end(), is_full_cell);
     const std::string full_name = full == block.cells.end() ? "" : (*full)->cell.policy;
-    const auto differences = full_name.empty() ? std::map<Key, std::pair<Interval, int64_t>>()
-                                               : differences_to(full_name, block);
     const Table summary = summary_table({block});
     for (const TableRow& row : rows_of(summary)) {
       if (row.text("task") != "average") continue;
@@ -80,14 +62,13 @@ std::vector<Choices> choices_of(const Joined& joined, const std::vector<Block>& 
       choice.kept_ratio = row.number("kept_ratio");
       choice.removed = std::isnan(choice.ratio) ? 1 - choice.kept_ratio : choice.ratio;
       choice.score = {row.number("score"), row.number("ci_low"), row.number("ci_high")};
+      choice.difference = {row.number("vs_full"), row.number("vs_full_low"),
+                           row.number("vs_full_high")};
       choice.kv_bytes = row.number("kv_bytes_allocated");
       choice.n = count(row, "n");
       choice.n_contexts = count(row, "n_contexts");
       choice.n_errors = count(row, "n_errors");
       const Key key = key_of(row);
-      if (const auto found = differences.find(key); found != differences.end()) {
-        std::tie(choice.difference, choice.n_compared) = found->second;
-      }
       measure(choice, key, block, joined.runs[block.cells[0]->run], latency);
       if (choice.policy == full_name) {
         choices.full = choice;

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "harness/report/blocks.h"
-#include "harness/results/stats.h"
+#include "harness/results/intervals.h"
 
 namespace kvbench {
 
@@ -17,8 +17,7 @@ struct Choice {
   double ratio = NAN;    // as asked for; nan: the policy has a budget of its own
   double removed = NAN;  // the ratio, or of such a policy what it really removed
   Interval score{NAN, NAN, NAN};
-  Interval difference{NAN, NAN, NAN};  // to the full cache, sample by sample (paired.h)
-  int64_t n_compared = 0;              // contexts that the difference is over
+  Interval difference{NAN, NAN, NAN};  // to the full cache, sample by sample (summary.h)
   double kept_ratio = NAN, kv_bytes = NAN;
   int64_t n = 0, n_contexts = 0, n_errors = 0;  // sums over the tasks
   // Medians of the isolated measurements of this policy, ratio, model and dtype at the context

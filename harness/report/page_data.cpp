@@ -9,6 +9,7 @@
 #include <set>
 #include <utility>
 
+#include "harness/base/error.h"
 #include "harness/report/answer.h"
 #include "harness/report/budgets.h"
 #include "harness/report/cell_table.h"
@@ -162,7 +163,11 @@ std::string page_data(const std::vector<std::filesystem::path>& files, bool regr
   std::map<std::string, HeadBudgets> budgets;
   for (const auto& file : files) {
     names.push_back(file.stem().string());
-    budgets.merge(head_budgets(read_results(file)));
+    try {
+      budgets.merge(head_budgets(read_results(file)));
+    } catch (const std::runtime_error& e) {
+      throw_input_error("{}", e.what());
+    }
   }
   for (const Choices& each : choices) answers.push_back(answer(each));
   Json page = {{"title", fmt::format("kvbench: {}", fmt::join(names, ", "))},

@@ -133,6 +133,8 @@ std::vector<std::vector<int32_t>> read_keep_counts(const Results& results) {
     const auto it = std::find_if(found.rbegin(), found.rend(), [&](const auto& candidate) {
       return candidate.first.empty() == row.error.empty();
     });
+    // Of a damaged row the error's beginning may say another thing than its whole text.
+    if (it == found.rend()) file.fail("/samples", "a row's error is damaged");
     all.push_back(it->second);
   }
   return all;
