@@ -19,14 +19,6 @@ namespace {
 // Outputs whose weights stay in the cache while all rows pass.
 constexpr int64_t kGroup = 32;
 
-// GCC 12 would load a vector again for every product that it is in, and then wait for loads.
-inline Vec in_register(Vec v) {
-#ifdef __AVX512F__
-  asm("" : "+v"(v));
-#endif
-  return v;
-}
-
 // One step of a vector's sum. Inputs are prepared as `Input`, padded with zeros to whole steps.
 template <class E>
 struct FloatSteps {

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "kernels/test_device.h"
+#include "kernels/test_threads.h"
 
 namespace kvbench {
 namespace {
@@ -53,6 +53,7 @@ void expect_reference(const Shape& shape, DType dtype, const Variant& variant, u
   KVB_RUN(window_scores, op);
   // Logits of sums in float, of size up to 10, and exp of their differences.
   expect_near(out.read(), want, 2e-5, 1e-9);
+  expect_same_with_any_threads(out, [&] { window_scores_cpu(op); });
 }
 
 // Tokens below and above a tile and a segment, windows that fill vectors and tiles and do not, all
