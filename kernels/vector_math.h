@@ -45,20 +45,19 @@ inline Vec exp_bounded(Vec x) {
   p = p * r + 1.6666665459e-1F;
   p = p * r + 5.0000001201e-1F;
   p = p * r * r + r + 1.0F;
-  const Ints exponent = (n + 127) << 23;
-  Vec power;
-  std::memcpy(&power, &exponent, sizeof power);
-  return p * power;
+  // 2^n times it: no exponent of a float's runs over here.
+  Ints bits;
+  std::memcpy(&bits, &p, sizeof bits);
+  bits += n << 23;
+  std::memcpy(&p, &bits, sizeof p);
+  return p;
 }
 
-// The same for any x <= 0: 0 below kLowestExponent, and a NaN stays one (it has no integer part, so
-// the bound takes its place meanwhile).
+// The same for any x <= 0: 0 below kLowestExponent, and a NaN stays one, whatever its integer part.
 inline Vec exp_nonpositive(Vec x) {
-  const Vec lowest = Vec{} + kLowestExponent;
-  const Vec bounded = x > lowest ? x : lowest;
-  // Adds 0, what is missing to a number below the bound (the sum is negative then), or the NaN.
-  const Vec result = exp_bounded(bounded) + (x - bounded);
-  return result < 0.0F ? Vec{} : result;
+  const auto counts_for_nothing = x < kLowestExponent;
+  const Vec result = exp_bounded(counts_for_nothing ? Vec{} : x);
+  return counts_for_nothing ? Vec{} : result;
 }
 
 }  // namespace kvbench
