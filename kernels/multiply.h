@@ -24,9 +24,17 @@ struct FloatProduct {
   using Storage = float;
   using Element = float;
   static constexpr int64_t kSize = 1;  // stored numbers of an element
+  static Vec load(const float* columns) { return Float32::load_lanes(columns); }
   static Vec add(Vec sum, Vec columns, const float* row, int64_t k) {
     return sum + columns * row[k];
   }
+};
+
+// Columns are stored as E, and converted for every block of rows.
+template <class E>
+struct ConvertingProduct : FloatProduct {
+  using Element = typename E::Storage;
+  static Vec load(const Element* columns) { return E::load_lanes(columns); }
 };
 
 #ifdef __AVX512BF16__
@@ -35,6 +43,11 @@ struct PairProduct {
   using Storage = uint16_t;
   using Element = uint32_t;
   static constexpr int64_t kSize = 2;
+  static Vec load(const uint32_t* columns) {
+    Vec v;
+    std::memcpy(&v, columns, sizeof v);
+    return v;
+  }
   static Vec add(Vec sum, Vec columns, const uint16_t* row, int64_t k) {
     int pair;
     std::memcpy(&pair, row + kSize * k, sizeof pair);
@@ -58,9 +71,7 @@ void multiply_columns(const typename P::Storage* a, int64_t a_stride, int64_t ro
     for (int64_t r = 0; r < R; ++r) row[r] = a + std::min(r0 + r, rows - 1) * a_stride;
     for (int64_t k = 0; k < n; ++k) {
       for (int64_t v = 0; v < V; ++v) {
-        Vec columns;
-        std::memcpy(&columns, b + k * b_stride + v * kLanes, sizeof columns);
-        columns = in_register(columns);
+        const Vec columns = in_register(P::load(b + k * b_stride + v * kLanes));
         for (int64_t r = 0; r < R; ++r) acc[r][v] = P::add(acc[r][v], columns, row[r], k);
       }
     }
