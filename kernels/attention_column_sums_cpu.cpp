@@ -5,6 +5,7 @@
 // computed once more.
 #include <algorithm>
 #include <limits>
+#include <memory>
 #include <type_traits>
 #include <vector>
 
@@ -16,16 +17,34 @@
 namespace kvbench {
 namespace {
 
-constexpr int64_t kBlock = 64;     // queries of each query head
-constexpr int64_t kTile = 64;      // keys that are multiplied at a time
-constexpr int64_t kSegment = 256;  // keys
+constexpr int64_t kBlock = 64;                   // queries of each query head
+constexpr int64_t kSegment = 64;                 // keys
+constexpr int64_t kPanel = kBlockVecs * kLanes;  // rows whose logits stay in the nearest cache
 constexpr int64_t kKeptBytes = 16 << 20;
 
 int64_t padded(int64_t n) { return (n + kLanes - 1) / kLanes * kLanes; }
 
-template <class E>
+// Numbers of 32 bits whose vectors lie in one line of the caches each.
+template <class T>
+class Lines {
+ public:
+  explicit Lines(int64_t n)
+      : lines_(std::make_unique_for_overwrite<Line[]>((n + kOfLine - 1) / kOfLine)) {}
+  T* data() const { return lines_.get()->numbers; }
+
+ private:
+  static constexpr int64_t kOfLine = 64 / sizeof(T);
+  struct alignas(64) Line {
+    T numbers[kOfLine];
+  };
+  std::unique_ptr<Line[]> lines_;
+};
+
+template <class E, class Product>
 class ColumnSums {
   using Storage = typename E::Storage;
+  using Element = typename Product::Element;
+  static constexpr bool kConverts = !std::is_same_v<Storage, typename Product::Storage>;
 
  public:
   explicit ColumnSums(const AttentionColumnSums& op)
@@ -34,7 +53,7 @@ class ColumnSums {
         rows_(padded(group_ * std::min(kBlock, op.n_queries))),
         n_segments_((op.n_tokens + kSegment - 1) / kSegment),
         n_kept_(std::min(n_segments_, kKeptBytes / (kSegment * rows_ * 4))),
-        queries_(op.head_dim * rows_),
+        queries_(op.head_dim / Product::kSize * rows_),
         kept_(n_kept_ * kSegment * rows_),
         largest_(n_segments_ * rows_),
         shares_(n_segments_ * rows_) {}
@@ -59,76 +78,96 @@ class ColumnSums {
     n_segments_ = (block.position + block.n + kSegment - 1) / kSegment;  // that they see
 #pragma omp parallel if (n_segments_ > 1)
     {
-      std::vector<float> keys(kTile * op_.head_dim), weights;
+      Worker worker{
+          Lines<float>(kConverts ? kSegment * op_.head_dim : 0), Lines<float>(kSegment * kPanel),
+          Lines<float>(n_kept_ < n_segments_ ? kSegment * rows_ : 0), Lines<float>(rows_)};
 #pragma omp for schedule(dynamic)
-      for (int64_t s = 0; s < n_segments_; ++s) weigh(block, s, keys, weights_of(s, weights));
+      for (int64_t s = 0; s < n_segments_; ++s) weigh(block, s, shares_.data() + s * rows_, worker);
 #pragma omp single
       share_out(block.n);
 #pragma omp for schedule(dynamic)
       for (int64_t s = 0; s < n_segments_; ++s) {
-        float* of_segment = weights_of(s, weights);
-        if (s >= n_kept_) weigh(block, s, keys, of_segment);
-        sum_up(block, s, of_segment);
+        if (s >= n_kept_) weigh(block, s, worker.totals.data(), worker);
+        sum_up(block, s, weights_of(s, worker));
       }
     }
   }
 
-  // Scaled, [d, rows]: those of one query head after the other, then zeros up to whole vectors.
+  // Of a thread.
+  struct Worker {
+    Lines<float> keys;             // [keys, d] where they are converted
+    Lines<float> logits;           // of a panel
+    Lines<float> weights, totals;  // of a segment that is not kept, where they are made again
+  };
+
+  // [elements of d, rows]: those of one query head after the other, then zeros up to whole vectors.
   void load_queries(const Block& block) {
-    std::fill(queries_.begin(), queries_.end(), 0.0F);
+    std::fill_n(queries_.data(), op_.head_dim / Product::kSize * rows_, Element{});
     for (int64_t g = 0; g < group_; ++g) {
       for (int64_t i = 0; i < block.n; ++i) {
         const auto* query = static_cast<const Storage*>(op_.queries.data) +
                             (block.head * group_ + g) * op_.queries.head_stride +
                             (block.first + i) * op_.queries.row_stride;
-        for (int64_t c = 0; c < op_.head_dim; ++c) {
-          queries_[c * rows_ + g * block.n + i] = E::load(query + c) * op_.scale;
+        for (int64_t c = 0; c < op_.head_dim / Product::kSize; ++c) {
+          Element& element = queries_.data()[c * rows_ + g * block.n + i];
+          if constexpr (kConverts) {
+            element = E::load(query + c);
+          } else {
+            std::memcpy(&element, query + Product::kSize * c, sizeof element);
+          }
         }
       }
     }
   }
 
-  float* weights_of(int64_t segment, std::vector<float>& own) {
-    if (segment < n_kept_) return kept_.data() + segment * kSegment * rows_;
-    own.resize(kSegment * rows_);
-    return own.data();
+  float* weights_of(int64_t segment, Worker& worker) {
+    return segment < n_kept_ ? kept_.data() + segment * kSegment * rows_ : worker.weights.data();
   }
 
   // Weights [keys, rows] of a segment, the largest logit and the sum of weights of each row.
-  void weigh(const Block& block, int64_t segment, std::vector<float>& keys, float* weights) {
+  void weigh(const Block& block, int64_t segment, float* totals, Worker& worker) {
     const int64_t first = segment * kSegment;
     const int64_t n = std::min(kSegment, block.position + block.n - first);
     const auto* rows = static_cast<const Storage*>(op_.keys.data) +
                        block.head * op_.keys.head_stride + first * op_.keys.row_stride;
-    for (int64_t t = 0; t < n; t += kTile) {
-      const int64_t count = std::min(kTile, n - t);
-      const Storage* from = rows + t * op_.keys.row_stride;
-      if constexpr (std::is_same_v<Storage, float>) {
-        multiply<false>(from, op_.keys.row_stride, count, queries_.data(), rows_, op_.head_dim,
-                        rows_, weights + t * rows_, rows_);
-      } else {
-        load_keys(from, count, keys.data());
-        multiply<false>(keys.data(), op_.head_dim, count, queries_.data(), rows_, op_.head_dim,
-                        rows_, weights + t * rows_, rows_);
+    const typename Product::Storage* keys;
+    int64_t stride = op_.keys.row_stride;
+    if constexpr (kConverts) {
+      load_keys(rows, n, worker.keys.data());
+      keys = worker.keys.data(), stride = op_.head_dim;
+    } else {
+      keys = rows;
+    }
+    float* logits = worker.logits.data();
+    for (int64_t r0 = 0; r0 < rows_; r0 += kPanel) {
+      const int64_t width = std::min(kPanel, rows_ - r0);
+      multiply<false, Product>(keys, stride, n, queries_.data() + r0, rows_,
+                               op_.head_dim / Product::kSize, width, logits, kPanel);
+      mask(block, first, n, r0, width, logits);
+      for (int64_t r = 0; r < width; r += kLanes) {
+        const int64_t of_rows = segment * rows_ + r0 + r;
+        weigh_lanes(logits + r, n, weights_of(segment, worker) + r0 + r, largest_.data() + of_rows,
+                    totals + r0 + r);
       }
     }
-    mask(block, first, n, weights);
-    for (int64_t r = 0; r < rows_; r += kLanes) {
-      // No row's maximum is infinite, which the difference of a masked one with it would not bear.
-      Vec largest = Vec{} - std::numeric_limits<float>::max(), total = {};
-      for (int64_t t = 0; t < n; ++t) {
-        const Vec logit = Float32::load_lanes(weights + t * rows_ + r);
-        largest = logit > largest ? logit : largest;
-      }
-      for (int64_t t = 0; t < n; ++t) {
-        float* at = weights + t * rows_ + r;
-        const Vec weight = exp_nonpositive(Float32::load_lanes(at) - largest);
-        Float32::store_lanes(weight, at);
-        total += weight;
-      }
-      Float32::store_lanes(largest, largest_.data() + segment * rows_ + r);
-      Float32::store_lanes(total, shares_.data() + segment * rows_ + r);
+  }
+
+  // Logits [n, kPanel] of as many rows as a vector has lanes become weights [n, rows].
+  void weigh_lanes(float* logits, int64_t n, float* weights, float* largest_of, float* total_of) {
+    // No row's maximum is infinite, which the difference of a masked one with it would not bear.
+    Vec largest = Vec{} - std::numeric_limits<float>::max(), total = {};
+    for (int64_t t = 0; t < n; ++t) {
+      const Vec logit = Float32::load_lanes(logits + t * kPanel) * op_.scale;
+      Float32::store_lanes(logit, logits + t * kPanel);
+      largest = logit > largest ? logit : largest;
     }
+    for (int64_t t = 0; t < n; ++t) {
+      const Vec weight = exp_nonpositive(Float32::load_lanes(logits + t * kPanel) - largest);
+      Float32::store_lanes(weight, weights + t * rows_);
+      total += weight;
+    }
+    Float32::store_lanes(largest, largest_of);
+    Float32::store_lanes(total, total_of);
   }
 
   void load_keys(const Storage* rows, int64_t count, float* keys) const {
@@ -141,13 +180,15 @@ class ColumnSums {
     }
   }
 
-  // Tokens do not see later ones.
-  void mask(const Block& block, int64_t first, int64_t n, float* logits) const {
+  // Tokens do not see later ones. Logits [n, kPanel] of the rows from r0 on.
+  void mask(const Block& block, int64_t first, int64_t n, int64_t r0, int64_t width,
+            float* logits) const {
     for (int64_t t = std::max<int64_t>(0, block.position - first); t < n; ++t) {
       const int64_t n_before = first + t - block.position;  // queries of earlier tokens
-      for (int64_t g = 0; g < group_; ++g) {
-        float* of_head = logits + t * rows_ + g * block.n;
-        std::fill(of_head, of_head + n_before, -std::numeric_limits<float>::infinity());
+      for (int64_t r = 0; r < std::min(width, group_ * block.n - r0); ++r) {
+        if ((r0 + r) % block.n < n_before) {
+          logits[t * kPanel + r] = -std::numeric_limits<float>::infinity();
+        }
       }
     }
   }
@@ -204,13 +245,22 @@ class ColumnSums {
 
   const AttentionColumnSums& op_;
   int64_t group_, rows_, n_segments_, n_kept_;
-  std::vector<float> queries_, kept_, largest_, shares_;
+  Lines<Element> queries_;
+  Lines<float> kept_, largest_, shares_;
 };
 
 }  // namespace
 
 void attention_column_sums_cpu(const AttentionColumnSums& op) {
-  with_element(op.dtype, [&](auto element) { ColumnSums<decltype(element)>(op).run(); });
+  with_element(op.dtype, [&](auto element) {
+    using E = decltype(element);
+#ifdef __AVX512BF16__
+    if constexpr (std::is_same_v<E, BFloat16>) {
+      if (op.head_dim % PairProduct::kSize == 0) return ColumnSums<E, PairProduct>(op).run();
+    }
+#endif
+    ColumnSums<E, FloatProduct>(op).run();
+  });
 }
 
 }  // namespace kvbench

@@ -1,24 +1,10 @@
-// Two passes over the keys: one finds each query's largest logit and the sum of its weights, one
-// sums the weights for each key. Both compute the logits, tile by tile, and store none.
+// Both passes compute the logits, tile by tile, and store none.
 #include <cfloat>
 
-#include "kernels/attention_column_sums.h"
-#include "kernels/cuda_common.cuh"
-#include "kernels/logit_tiles.cuh"
+#include "kernels/column_sums.cuh"
 
 namespace kvbench {
 namespace {
-
-// The operator with sizes as kernels count.
-struct Passes {
-  HeadRows queries, keys;  // [Hq, Q, d], [H, T, d]
-  int n_heads, n_kv_heads, n_queries, n_tokens, head_dim, n_columns;
-  float scale, factor;  // that of the logits makes weights powers of two
-  bool of_heads;
-  float* out;
-  float2* stats;     // [Hq, Q]: the largest logit, and one over the sum of weights
-  float2* partials;  // [Hq, splits, Q]: the same of some keys, and the sum itself
-};
 
 constexpr int kThreads = kTileThreads, kKeys = kTileKeys;
 constexpr int64_t kSplitKeys = 256;  // fewer keys are not split,
@@ -32,7 +18,8 @@ __device__ float2 merged(float2 a, float2 b) {
 
 // grid [tiles of queries, splits of the keys, Hq]
 template <class Tile>
-__global__ void __launch_bounds__(kThreads, 4) stats_kernel(const Passes op, int keys_of_split) {
+__global__ void __launch_bounds__(kThreads, 4)
+    stats_kernel(const ColumnPasses op, int keys_of_split) {
   using T = typename Tile::Element;
   __shared__ typename Tile::Shared shared;
   const int head = blockIdx.z, kv_head = head / (op.n_heads / op.n_kv_heads);
@@ -81,7 +68,8 @@ __global__ void __launch_bounds__(kThreads, 4) stats_kernel(const Passes op, int
 }
 
 // A thread for every query of every head.
-__global__ void __launch_bounds__(kThreads) merge_stats_kernel(const Passes op, int n_splits) {
+__global__ void __launch_bounds__(kThreads)
+    merge_stats_kernel(const ColumnPasses op, int n_splits) {
   const int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (i >= int64_t{op.n_heads} * op.n_queries) return;
   const float2* partials =
@@ -93,67 +81,21 @@ __global__ void __launch_bounds__(kThreads) merge_stats_kernel(const Passes op, 
 
 // grid [tiles of keys, H]
 template <class Tile>
-__global__ void __launch_bounds__(kThreads, 4) sums_kernel(const Passes op) {
-  using T = typename Tile::Element;
-  constexpr int kSums = kThreads / Tile::kLanesOfRow;  // threads of a key
-  __shared__ union {
-    typename Tile::Shared tile;
-    float sums[kSums][kKeys];
-  } shared;
+__global__ void __launch_bounds__(kThreads, 4) sums_kernel(const ColumnPasses op) {
+  __shared__ typename ColumnTile<Tile>::Shared shared;
   const int group = op.n_heads / op.n_kv_heads, kv_head = blockIdx.y, t0 = blockIdx.x * kKeys;
-  const int n_before = op.n_tokens - op.n_queries;  // tokens without a query
-  const TileRows<T> keys(op.keys, kv_head, t0, op.n_tokens);
-  float sums[Tile::kKeys] = {};
+  const TileRows<typename Tile::Element> keys(op.keys, kv_head, t0, op.n_tokens);
+  ColumnTile<Tile> tile;
   for (int head = kv_head * group; head < (kv_head + 1) * group; ++head) {
-    const float2* stats = op.stats + int64_t{head} * op.n_queries;
-    // Earlier queries see none of these keys.
-    for (int first = max(0, t0 - n_before) / Tile::kQueries * Tile::kQueries; first < op.n_queries;
-         first += Tile::kQueries) {
-      Tile tile;
-      tile.multiply(TileRows<T>(op.queries, head, first, op.n_queries), keys, op.head_dim,
-                    shared.tile);
-#pragma unroll
-      for (int r = 0; r < Tile::kRows; ++r) {
-        const int i = first + Tile::row(r);
-        if (i >= op.n_queries) continue;
-        const float2 stat = stats[i];
-#pragma unroll
-        for (int k = 0; k < Tile::kKeys; ++k) {
-          if (t0 + Tile::key(k) > n_before + i) continue;
-          sums[k] += exp2f(tile.logits[r][k] * op.scale - stat.x) * stat.y;
-        }
-      }
-    }
+    tile.add(op, head, keys, t0, shared);
     if (!op.of_heads && head % group != group - 1) continue;
-#pragma unroll
-    for (int k = 0; k < Tile::kKeys; ++k) {
-      shared.sums[threadIdx.x / Tile::kLanesOfRow][Tile::key(k)] = sums[k];
-      sums[k] = 0;
-    }
-    __syncthreads();
+    const float sum = tile.take(op, shared);
     const int t = t0 + threadIdx.x;
     if (threadIdx.x < kKeys && t < op.n_columns) {
-      float sum = 0;
-      for (int i = 0; i < kSums; ++i) sum += shared.sums[i][threadIdx.x];
-      op.out[int64_t{op.of_heads ? head : kv_head} * op.n_columns + t] = sum * op.factor;
+      op.out[int64_t{op.of_heads ? head : kv_head} * op.n_columns + t] = sum;
     }
     __syncthreads();  // the tiles may come
   }
-}
-
-// Calls f with the kind of tile: low ones for few queries where that saves work.
-template <class F>
-void with_tile(const AttentionColumnSums& op, F f) {
-  switch (op.dtype) {
-    case DType::kBFloat16:
-      return f(TensorTile<__nv_bfloat16>());
-    case DType::kFloat16:
-      return f(TensorTile<__half>());
-    case DType::kFloat32:
-      break;
-  }
-  if (op.n_queries <= FloatTile<4>::kQueries) return f(FloatTile<4>());
-  f(FloatTile<8>());
 }
 
 int64_t query_tiles(const AttentionColumnSums& op) {
@@ -168,36 +110,6 @@ int64_t splits(const AttentionColumnSums& op) {
   return min((kBlocks + blocks - 1) / blocks, (op.n_tokens + kSplitKeys - 1) / kSplitKeys);
 }
 
-template <class Tile>
-void launch(const AttentionColumnSums& op, CudaStream stream) {
-  const int64_t n_stats = op.n_heads * op.n_queries, n_splits = splits(op);
-  auto* stats = static_cast<float2*>(op.workspace);
-  const Passes passes = {.queries = op.queries,
-                         .keys = op.keys,
-                         .n_heads = static_cast<int>(op.n_heads),
-                         .n_kv_heads = static_cast<int>(op.n_kv_heads),
-                         .n_queries = static_cast<int>(op.n_queries),
-                         .n_tokens = static_cast<int>(op.n_tokens),
-                         .head_dim = static_cast<int>(op.head_dim),
-                         .n_columns = static_cast<int>(op.n_columns),
-                         .scale = op.scale * 1.4426950408889634F,  // log2(e)
-                         .factor = op.of_heads ? op.factor
-                                               : op.factor * static_cast<float>(op.n_kv_heads) /
-                                                     static_cast<float>(op.n_heads),
-                         .of_heads = op.of_heads,
-                         .out = op.out,
-                         .stats = stats,
-                         .partials = stats + n_stats};
-  const auto keys_of_split =
-      static_cast<int>(((op.n_tokens + n_splits - 1) / n_splits + kKeys - 1) / kKeys * kKeys);
-  const dim3 stats_grid(query_tiles(op), n_splits, op.n_heads);
-  stats_kernel<Tile><<<stats_grid, kThreads, 0, stream>>>(passes, keys_of_split);
-  merge_stats_kernel<<<(n_stats + kThreads - 1) / kThreads, kThreads, 0, stream>>>(
-      passes, static_cast<int>(n_splits));
-  const dim3 sums_grid((op.n_columns + kKeys - 1) / kKeys, op.n_kv_heads);
-  sums_kernel<Tile><<<sums_grid, kThreads, 0, stream>>>(passes);
-}
-
 // Packs of 16 bytes are whole and aligned.
 bool has_packs(const HeadRows& rows, const AttentionColumnSums& op) {
   const int64_t bytes = element_bytes(op.dtype);
@@ -206,17 +118,53 @@ bool has_packs(const HeadRows& rows, const AttentionColumnSums& op) {
 
 }  // namespace
 
+ColumnPasses launch_column_stats(const AttentionColumnSums& op, CudaStream stream) {
+  const int64_t n_stats = op.n_heads * op.n_queries, n_splits = splits(op);
+  auto* stats = static_cast<float2*>(op.workspace);
+  const ColumnPasses passes = {.queries = op.queries,
+                               .keys = op.keys,
+                               .n_heads = static_cast<int>(op.n_heads),
+                               .n_kv_heads = static_cast<int>(op.n_kv_heads),
+                               .n_queries = static_cast<int>(op.n_queries),
+                               .n_tokens = static_cast<int>(op.n_tokens),
+                               .head_dim = static_cast<int>(op.head_dim),
+                               .n_columns = static_cast<int>(op.n_columns),
+                               .scale = op.scale * 1.4426950408889634F,  // log2(e)
+                               .factor = op.of_heads
+                                             ? op.factor
+                                             : op.factor * static_cast<float>(op.n_kv_heads) /
+                                                   static_cast<float>(op.n_heads),
+                               .of_heads = op.of_heads,
+                               .out = op.out,
+                               .stats = stats,
+                               .partials = stats + n_stats};
+  const auto keys_of_split =
+      static_cast<int>(((op.n_tokens + n_splits - 1) / n_splits + kKeys - 1) / kKeys * kKeys);
+  const dim3 grid(query_tiles(op), n_splits, op.n_heads);
+  with_tile(op, [&](auto tile) {
+    stats_kernel<decltype(tile)><<<grid, kThreads, 0, stream>>>(passes, keys_of_split);
+  });
+  merge_stats_kernel<<<(n_stats + kThreads - 1) / kThreads, kThreads, 0, stream>>>(
+      passes, static_cast<int>(n_splits));
+  return passes;
+}
+
+bool has_column_sums(const AttentionColumnSums& op) {
+  return op.n_heads % op.n_kv_heads == 0 && op.n_heads <= 65535 && op.n_queries > 0 &&
+         op.n_queries <= op.n_tokens && op.n_columns > 0 && op.n_columns <= op.n_tokens &&
+         has_packs(op.queries, op) && has_packs(op.keys, op);
+}
+
 size_t attention_column_sums_workspace_bytes(const AttentionColumnSums& op) {
   return op.n_heads * op.n_queries * (splits(op) + 1) * sizeof(float2);
 }
 
 CudaStatus attention_column_sums_cuda(const AttentionColumnSums& op, CudaStream stream) {
-  if (op.n_heads % op.n_kv_heads != 0 || op.n_heads > 65535 || op.n_queries <= 0 ||
-      op.n_queries > op.n_tokens || op.n_columns <= 0 || op.n_columns > op.n_tokens ||
-      !has_packs(op.queries, op) || !has_packs(op.keys, op)) {
-    return cudaErrorInvalidValue;
-  }
-  with_tile(op, [&](auto tile) { launch<decltype(tile)>(op, stream); });
+  if (!has_column_sums(op)) return cudaErrorInvalidValue;
+  const ColumnPasses passes = launch_column_stats(op, stream);
+  const dim3 grid((op.n_columns + kKeys - 1) / kKeys, op.n_kv_heads);
+  with_tile(op,
+            [&](auto tile) { sums_kernel<decltype(tile)><<<grid, kThreads, 0, stream>>>(passes); });
   return cudaGetLastError();
 }
 

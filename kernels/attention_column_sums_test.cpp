@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "kernels/test_device.h"
+#include "kernels/test_threads.h"
 
 namespace kvbench {
 namespace {
@@ -47,6 +47,7 @@ void run(const Shape& shape, DType dtype, bool side_by_side, const std::vector<f
   op.workspace = workspace.data();
   KVB_RUN(attention_column_sums, op);
   got = out.read();
+  expect_same_with_any_threads(out, [&] { attention_column_sums_cpu(op); });
 }
 
 // All tokens ask, some, or one; tiles, blocks and segments that are full and that are not; groups
@@ -72,6 +73,28 @@ TEST(AttentionColumnSums, EqualTheReference) {
       ++seed;
     }
   }
+}
+
+// Rows of an odd size are no pairs; a device takes none that are not whole packs.
+TEST(AttentionColumnSums, OfAnOddHeadDim) {
+  if (kTestsCuda) GTEST_SKIP() << "rows are whole packs";
+  for (const DType dtype : kDTypes) {
+    const Shape shape = {2, 3, 9, 150, 7};
+    std::vector<float> got, want;
+    run(shape, dtype, false, random_values(2 * 3 * 9 * 7, 3, dtype, 2),
+        random_values(2 * 150 * 7, 4, dtype), got, want);
+    expect_near(got, want, 2e-5, 1e-9);
+  }
+}
+
+// More weights than a CPU keeps between its passes.
+TEST(AttentionColumnSums, OfManyTokens) {
+  if (kTestsCuda) GTEST_SKIP() << "nothing is kept";
+  const Shape shape = {1, 8, 64, 8500, 8};
+  std::vector<float> got, want;
+  run(shape, DType::kFloat32, false, random_values(8 * 64 * 8, 11), random_values(8500 * 8, 12),
+      got, want);
+  expect_near(got, want, 2e-5, 1e-9);
 }
 
 // Every query gives away a weight of 1, here times the factor.

@@ -1,5 +1,5 @@
-// Decode and question-block attention over the ragged cache. GB/s counts every cached key and value
-// once.
+// Decode and question-block attention over the ragged cache, beside a plain read of as many bytes.
+// GB/s counts every cached key and value once.
 //   build/kernels_bench --benchmark_filter=cache_attention
 #include "kernels/bench_data.h"
 #include "kernels/cache_attention.h"
@@ -45,12 +45,30 @@ void cache_attention(benchmark::State& state, DType dtype) {
   set_gflops(state, static_cast<double>(4 * kGroup * m * n_rows * kHeadDim));
 }
 
+void plain_read_of_caches(benchmark::State& state) {
+  constexpr int64_t kRowsOfHundred = 3 * 310;  // of 100 tokens of the context, as above
+  const auto rows = bench_values(state.range(0) * kRowsOfHundred / 100 * 2 * 64, DType::kBFloat16);
+  const auto bytes = static_cast<int64_t>(rows.size());
+  for (auto _ : state) benchmark::DoNotOptimize(plain_read(rows.data(), bytes));
+  set_bytes(state, bytes);
+}
+
 void shapes(benchmark::internal::Benchmark* bench) {
-  bench->ArgNames({"context", "new"})->Args({1024, 1})->Args({4096, 1})->Args({1024, 40});
+  bench->ArgNames({"context", "new"})
+      ->Args({1024, 1})
+      ->Args({4096, 1})
+      ->Args({1024, 40})
+      ->Args({32768, 1});
   bench->Unit(benchmark::kMicrosecond)->UseRealTime();
 }
 BENCHMARK_CAPTURE(cache_attention, bfloat16, DType::kBFloat16)->Apply(shapes);
 BENCHMARK_CAPTURE(cache_attention, float32, DType::kFloat32)->Apply(shapes);
+
+BENCHMARK(plain_read_of_caches)
+    ->ArgName("context")
+    ->Arg(32768)
+    ->Unit(benchmark::kMicrosecond)
+    ->UseRealTime();
 
 }  // namespace
 }  // namespace kvbench

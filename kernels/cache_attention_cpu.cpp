@@ -3,6 +3,7 @@
 // query group. Long heads are cut into splits of a fixed number of rows, so that two threads share
 // one long head and the result is the same for any number of threads.
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <type_traits>
@@ -34,21 +35,32 @@ struct Partial {
 
 int64_t padded(int64_t head_dim) { return (head_dim + kLanes - 1) / kLanes * kLanes; }
 
-// scores[r][j] = query_r . key_j for R rows: keys stay as they lie in memory.
+// scores[r][j] = query_r . key_j for R rows: keys stay as they lie in memory. A block of rows and
+// keys has as many sums as a vector has lanes. Scores behind the last key are anything.
 template <class E, int64_t R>
 void dot_rows(const float* queries, const typename E::Storage* keys, int64_t count, int64_t d,
               float* scores) {
-  for (int64_t j = 0; j < count; ++j) {
-    Vec acc[R] = {};
-    for (int64_t c = 0; c < d; c += kLanes) {
-      const Vec key = E::load_lanes(keys + j * d + c);
-      for (int64_t r = 0; r < R; ++r) acc[r] += key * Float32::load_lanes(queries + r * d + c);
+  constexpr int64_t kKeys = kLanes / static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(R)));
+  for (int64_t j0 = 0; j0 < count; j0 += kKeys) {
+    Vec acc[kLanes] = {};
+    for (int64_t j = 0; j < kKeys; ++j) {
+      const typename E::Storage* key = keys + std::min(j0 + j, count - 1) * d;
+      for (int64_t c = 0; c < d; c += kLanes) {
+        const Vec x = in_register(E::load_lanes(key + c));
+        for (int64_t r = 0; r < R; ++r) {
+          acc[r * kKeys + j] += x * Float32::load_lanes(queries + r * d + c);
+        }
+      }
     }
-    for (int64_t r = 0; r < R; ++r) scores[r * kTile + j] = horizontal_sum(acc[r]);
+    const Vec sums = sums_of(acc);
+    const auto* sum = reinterpret_cast<const char*>(&sums);
+    for (int64_t r = 0; r < R; ++r) {
+      std::memcpy(scores + r * kTile + j0, sum + r * kKeys * sizeof(float), kKeys * sizeof(float));
+    }
   }
 }
 
-template <class E, int64_t R = kBlockRows>
+template <class E, int64_t R = 4>
 void scores_by_dot(const float* queries, int64_t rows, const typename E::Storage* keys,
                    int64_t count, int64_t d, float* scores) {
   for (; rows >= R; rows -= R, queries += R * d, scores += R * kTile) {
@@ -87,8 +99,13 @@ class UnitWorker {
       const int64_t count = std::min(kTile, unit.end_key - j0);
       score_tile(keys + j0 * d, count);
       softmax_tile(j0, count, first_seen, partial);
-      multiply<true>(scores_.data(), kTile, rows_, float_tile(values + j0 * d, count, values_),
-                     padded_, count, padded_, partial.sum.data(), padded_);
+      if (rows_ <= kDotRows && d_ == padded_) {
+        multiply<true, ConvertingProduct<E>>(scores_.data(), kTile, rows_, values + j0 * d, d,
+                                             count, d, partial.sum.data(), d);
+      } else {
+        multiply<true>(scores_.data(), kTile, rows_, float_tile(values + j0 * d, count, values_),
+                       padded_, count, padded_, partial.sum.data(), padded_);
+      }
     }
   }
 

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "kernels/cache_append_torch.h"
+#include "kernels/cache_cut_torch.h"
 #include "kernels/cache_gather_torch.h"
 
 namespace kvbench {
@@ -21,6 +22,33 @@ TEST(CacheRows, GatherThenAppend) {
                at::tensor({3, 4}, at::kLong).view({1, 2}));
   EXPECT_TRUE(at::equal(out.select(1, 0), at::tensor({0.F, 8.F, 100.F, 12.F, 14.F, 16.F, 200.F})));
   EXPECT_EQ(out_values[6][1].item<float>(), 202);
+}
+
+// Head 0 keeps its rows 1 and 4 of 5, head 1 all of its 2.
+TEST(CacheRows, CutWhereTheyLie) {
+  auto keys = at::arange(8, at::kFloat).view({8, 1}), values = keys + 100;
+  auto lengths = at::tensor({5, 2}, at::kLong);
+  const auto starts = at::tensor({0, 6}, at::kLong), offsets = at::tensor({0, 2, 4}, at::kInt);
+  const auto before =
+      cache_cut(at::tensor({1, 4, 0, 1}, at::kInt), offsets, starts, keys, values, lengths);
+  EXPECT_TRUE(at::equal(before, at::tensor({4, 1, 0, 1}, at::kInt)));
+  EXPECT_TRUE(at::equal(lengths, at::tensor({2, 2}, at::kLong)));
+  EXPECT_TRUE(at::equal(keys.flatten(), at::tensor({4.F, 1.F, 2.F, 3.F, 4.F, 5.F, 6.F, 7.F})));
+  EXPECT_TRUE(at::equal(values, keys + 100));
+}
+
+TEST(CacheRows, CutRefusesWhatDoesNotFit) {
+  auto keys = at::zeros({8, 4}), values = at::zeros({8, 4}), halves = values.to(at::kHalf);
+  auto lengths = at::tensor({5, 2}, at::kLong), ints = lengths.to(at::kInt);
+  const auto starts = at::tensor({0, 6}, at::kLong), offsets = at::tensor({0, 2, 4}, at::kInt);
+  const auto positions = at::tensor({1, 4, 0, 1}, at::kInt);
+  EXPECT_NO_THROW(cache_cut(positions, offsets, starts, keys, values, lengths));
+  EXPECT_THROW(cache_cut(positions, offsets, starts, keys, halves, lengths), c10::Error);
+  EXPECT_THROW(cache_cut(positions, offsets, starts, keys, values, ints), c10::Error);
+  EXPECT_THROW(cache_cut(positions, offsets + 1, starts, keys, values, lengths), c10::Error);
+  EXPECT_THROW(cache_cut(positions, offsets, starts + 1, keys, values, lengths), c10::Error);
+  EXPECT_THROW(cache_cut(positions.flip(0), offsets, starts, keys, values, lengths), c10::Error);
+  EXPECT_THROW(cache_cut(positions - 1, offsets, starts, keys, values, lengths), c10::Error);
 }
 
 // Views of a larger tensor are read where they lie or copied first, whichever their rows allow.

@@ -20,66 +20,64 @@ constexpr int64_t kTokens = 64;  // of a block
 constexpr int64_t kTile = 64;    // keys at a time
 constexpr float kNegInf = -std::numeric_limits<float>::infinity();
 
-// How rows of elements become the items of a product: kPerItem elements along the summed dimension.
+// How an element type is multiplied: rows of stored numbers with columns of elements, of kSize
+// numbers that follow each other along the summed dimension.
 template <class E>
-struct InFloats {
-  using Storage = typename E::Storage;
-  using Products = FloatProducts;
-  static constexpr int64_t kPerItem = 1;
-  static float item(const Storage* first, const Storage*) { return E::load(first); }
-  static void put_weights(Vec weights, int64_t j, float* row) {
-    Float32::store_lanes(weights, row + j);
+struct InFloats : FloatProduct {
+  static float number(const typename E::Storage* x) { return E::load(x); }
+  static float element(const typename E::Storage* first, const typename E::Storage*) {
+    return E::load(first);
   }
+  static void put_weights(Vec weights, float* row) { Float32::store_lanes(weights, row); }
 };
 
 #ifdef __AVX512BF16__
-struct InPairs {
-  using Storage = uint16_t;
-  using Products = PairProducts;
-  static constexpr int64_t kPerItem = 2;
-  static uint32_t item(const Storage* first, const Storage* second) {
+struct InPairs : PairProduct {
+  static uint16_t number(const uint16_t* x) { return *x; }
+  static uint32_t element(const uint16_t* first, const uint16_t* second) {
     return static_cast<uint32_t>(*second) << 16 | *first;
   }
-  static void put_weights(Vec weights, int64_t j, uint32_t* row) {
+  static void put_weights(Vec weights, uint16_t* row) {
     const __m256bh rounded = _mm512_cvtneps_pbh(reinterpret_cast<__m512>(weights));
-    std::memcpy(row + j / 2, &rounded, sizeof rounded);
+    std::memcpy(row, &rounded, sizeof rounded);
   }
 };
 template <class E>
-using Layout = std::conditional_t<std::is_same_v<E, BFloat16>, InPairs, InFloats<E>>;
+using Product = std::conditional_t<std::is_same_v<E, BFloat16>, InPairs, InFloats<E>>;
 #else
 template <class E>
-using Layout = InFloats<E>;
+using Product = InFloats<E>;
 #endif
 
 int64_t whole(int64_t n, int64_t step) { return (n + step - 1) / step; }
 
-// Keys and values as the products take them, tile by tile of each KV head: keys [row items][kTile],
-// values [kTile items][padded head size]; zeros behind the last token and element.
+// Keys and values as the products take them, tile by tile of each KV head: keys [elements of a
+// row][kTile], values [elements of kTile tokens][padded head size]; zeros behind the last token and
+// number.
 template <class E>
 class Tiles {
-  using L = Layout<E>;
+  using P = Product<E>;
   using Storage = typename E::Storage;
-  using Item = typename L::Products::Item;
+  using Element = typename P::Element;
 
  public:
   explicit Tiles(const CausalAttention& op)
       : op_(op),
         n_tiles_(whole(op.n_tokens, kTile)),
-        row_items_(whole(op.head_dim, L::kPerItem)),
+        row_elements_(whole(op.head_dim, P::kSize)),
         padded_(whole(op.head_dim, kLanes) * kLanes),
-        keys_(new Item[size() * row_items_ * kTile]),
-        values_(new Item[size() * kTokensItems * padded_]) {}
+        keys_(new Element[size() * row_elements_ * kTile]),
+        values_(new Element[size() * kTileElements * padded_]) {}
 
-  static constexpr int64_t kTokensItems = kTile / L::kPerItem;
+  static constexpr int64_t kTileElements = kTile / P::kSize;
   int64_t size() const { return op_.n_kv_heads * n_tiles_; }
-  int64_t row_items() const { return row_items_; }
+  int64_t row_elements() const { return row_elements_; }
   int64_t padded() const { return padded_; }
-  const Item* keys(int64_t head, int64_t tile) const {
-    return keys_.get() + (head * n_tiles_ + tile) * row_items_ * kTile;
+  const Element* keys(int64_t head, int64_t tile) const {
+    return keys_.get() + (head * n_tiles_ + tile) * row_elements_ * kTile;
   }
-  const Item* values(int64_t head, int64_t tile) const {
-    return values_.get() + (head * n_tiles_ + tile) * kTokensItems * padded_;
+  const Element* values(int64_t head, int64_t tile) const {
+    return values_.get() + (head * n_tiles_ + tile) * kTileElements * padded_;
   }
 
   void fill(int64_t x) {
@@ -89,45 +87,44 @@ class Tiles {
       return static_cast<const Storage*>(of) + (head * op_.n_tokens + first + j) * d;
     };
     constexpr Storage kZero = 0;
-    Item* keys = keys_.get() + x * row_items_ * kTile;
-    std::fill_n(keys, row_items_ * kTile, Item(0));
+    Element* keys = keys_.get() + x * row_elements_ * kTile;
+    std::fill_n(keys, row_elements_ * kTile, Element(0));
     for (int64_t j = 0; j < count; ++j) {
       const Storage* key = row(op_.keys, j);
-      for (int64_t c = 0; c < row_items_; ++c) {
-        const int64_t last = (c + 1) * L::kPerItem - 1;
-        keys[c * kTile + j] = L::item(key + c * L::kPerItem, last < d ? key + last : &kZero);
+      for (int64_t c = 0; c < row_elements_; ++c) {
+        const int64_t last = (c + 1) * P::kSize - 1;
+        keys[c * kTile + j] = P::element(key + c * P::kSize, last < d ? key + last : &kZero);
       }
     }
-    Item* values = values_.get() + x * kTokensItems * padded_;
-    std::fill_n(values, kTokensItems * padded_, Item(0));
-    for (int64_t j = 0; j < count; j += L::kPerItem) {
-      const int64_t last = j + L::kPerItem - 1;
+    Element* values = values_.get() + x * kTileElements * padded_;
+    std::fill_n(values, kTileElements * padded_, Element(0));
+    for (int64_t j = 0; j < count; j += P::kSize) {
+      const int64_t last = j + P::kSize - 1;
       for (int64_t c = 0; c < d; ++c) {
-        values[j / L::kPerItem * padded_ + c] =
-            L::item(row(op_.values, j) + c, last < count ? row(op_.values, last) + c : &kZero);
+        values[j / P::kSize * padded_ + c] =
+            P::element(row(op_.values, j) + c, last < count ? row(op_.values, last) + c : &kZero);
       }
     }
   }
 
  private:
   const CausalAttention& op_;
-  int64_t n_tiles_, row_items_, padded_;
-  std::unique_ptr<Item[]> keys_, values_;
+  int64_t n_tiles_, row_elements_, padded_;
+  std::unique_ptr<Element[]> keys_, values_;
 };
 
 // One thread's work on a block of a query head's tokens.
 template <class E>
 class Block {
-  using L = Layout<E>;
-  using Products = typename L::Products;
+  using P = Product<E>;
   using Storage = typename E::Storage;
-  using Item = typename Products::Item;
+  using Number = typename P::Storage;
 
  public:
   Block(const CausalAttention& op, const Tiles<E>& tiles)
       : op_(op),
         tiles_(tiles),
-        queries_(kTokens * tiles.row_items()),
+        queries_(kTokens * tiles.row_elements() * P::kSize),
         weights_(kTokens * kTile),
         scores_(kTokens * kTile),
         sums_(kTokens * tiles.padded()),
@@ -137,34 +134,30 @@ class Block {
   void run(int64_t head, int64_t block) {
     const int64_t first = block * kTokens, rows = std::min(kTokens, op_.n_tokens - first);
     const int64_t kv_head = head / (op_.n_heads / op_.n_kv_heads);
-    const int64_t items = tiles_.row_items(), padded = tiles_.padded();
+    const int64_t elements = tiles_.row_elements(), padded = tiles_.padded();
     load_queries(head, first, rows);
     std::fill(sums_.begin(), sums_.end(), 0.0F);
     std::fill(largest_.begin(), largest_.end(), kNegInf);
     std::fill(total_.begin(), total_.end(), 0.0F);
     const int64_t first_seen = op_.window > 0 ? std::max<int64_t>(0, first + 1 - op_.window) : 0;
     for (int64_t t = first_seen / kTile; t <= (first + rows - 1) / kTile; ++t) {
-      multiply<false, Products>(queries_.data(), items, rows, tiles_.keys(kv_head, t), kTile, items,
-                                kTile, scores_.data(), kTile);
+      multiply<false, P>(queries_.data(), elements * P::kSize, rows, tiles_.keys(kv_head, t), kTile,
+                         elements, kTile, scores_.data(), kTile);
       for (int64_t r = 0; r < rows; ++r) weigh(r, first + r, t * kTile);
-      multiply<true, Products>(weights_.data(), kTile, rows, tiles_.values(kv_head, t), padded,
-                               Tiles<E>::kTokensItems, padded, sums_.data(), padded);
+      multiply<true, P>(weights_.data(), kTile, rows, tiles_.values(kv_head, t), padded,
+                        Tiles<E>::kTileElements, padded, sums_.data(), padded);
     }
     write(head, first, rows);
   }
 
  private:
+  // What is behind the last number of a row stays 0.
   void load_queries(int64_t head, int64_t first, int64_t rows) {
-    constexpr Storage kZero = 0;
-    const int64_t d = op_.head_dim;
     for (int64_t r = 0; r < rows; ++r) {
       const auto* query = static_cast<const Storage*>(op_.query) + head * op_.query_head_stride +
                           (first + r) * op_.query_token_stride;
-      for (int64_t c = 0; c < tiles_.row_items(); ++c) {
-        const int64_t last = (c + 1) * L::kPerItem - 1;
-        queries_[r * tiles_.row_items() + c] =
-            L::item(query + c * L::kPerItem, last < d ? query + last : &kZero);
-      }
+      Number* row = queries_.data() + r * tiles_.row_elements() * P::kSize;
+      for (int64_t c = 0; c < op_.head_dim; ++c) row[c] = P::number(query + c);
     }
   }
 
@@ -182,9 +175,9 @@ class Block {
     }
     const float before = largest_[r];
     const float largest = std::max(before, horizontal_max(most));
-    Item* weights = weights_.data() + r * kTile;
+    Number* weights = weights_.data() + r * kTile;
     if (largest == kNegInf) {  // nothing in sight yet
-      std::fill_n(weights, kTile / L::kPerItem, Item(0));
+      std::fill_n(weights, kTile, Number(0));
       return;
     }
     if (largest != before && before != kNegInf) {
@@ -199,7 +192,7 @@ class Block {
     Vec total = {};
     for (int64_t j = 0; j < kTile; j += kLanes) {
       const Vec weight = exp_nonpositive((Float32::load_lanes(scores + j) - largest) * op_.scale);
-      L::put_weights(weight, j, weights);
+      P::put_weights(weight, weights + j);
       total += weight;
     }
     total_[r] += horizontal_sum(total);
@@ -216,7 +209,7 @@ class Block {
 
   const CausalAttention& op_;
   const Tiles<E>& tiles_;
-  std::vector<Item> queries_, weights_;
+  std::vector<Number> queries_, weights_;
   std::vector<float> scores_, sums_, largest_, total_;
 };
 

@@ -23,6 +23,14 @@ using Vec = float __attribute__((vector_size(4 * kLanes)));
 using Bits16 = uint16_t __attribute__((vector_size(2 * kLanes)));
 using Bits32 = uint32_t __attribute__((vector_size(4 * kLanes)));
 
+// GCC 12 would load a vector again for every product that it is in, and then wait for loads.
+inline Vec in_register(Vec v) {
+#ifdef __AVX512F__
+  asm("" : "+v"(v));
+#endif
+  return v;
+}
+
 struct Float32 {
   using Storage = float;
   static float load(const Storage* p) { return *p; }

@@ -19,14 +19,6 @@ namespace {
 // Outputs whose weights stay in the cache while all rows pass.
 constexpr int64_t kGroup = 32;
 
-// GCC 12 would load a vector again for every product that it is in, and then wait for loads.
-inline Vec in_register(Vec v) {
-#ifdef __AVX512F__
-  asm("" : "+v"(v));
-#endif
-  return v;
-}
-
 // One step of a vector's sum. Inputs are prepared as `Input`, padded with zeros to whole steps.
 template <class E>
 struct FloatSteps {
@@ -62,32 +54,6 @@ using Steps = std::conditional_t<std::is_same_v<E, BFloat16>, PairSteps, FloatSt
 template <class E>
 using Steps = FloatSteps<E>;
 #endif
-
-// Lane i of the result: the sum of a's lanes i and i ^ kDistance where bit kDistance of i is 0,
-// of b's where it is 1.
-template <int64_t kDistance, size_t... kLane>
-Vec add_halves(Vec a, Vec b, std::index_sequence<kLane...>) {
-  constexpr auto from = [](int64_t lane, int64_t other) {
-    return (lane & kDistance) == 0 ? other : kLanes + other;
-  };
-  return __builtin_shufflevector(a, b, from(kLane, kLane)...) +
-         __builtin_shufflevector(a, b, from(kLane, kLane ^ kDistance)...);
-}
-
-// sums[i] := the sum of vectors[i]'s lanes, for kLanes vectors: additions as in horizontal_sum.
-template <int64_t kCount = kLanes>
-Vec sums_of(const Vec* vectors) {
-  if constexpr (kCount == 1) {
-    return vectors[0];
-  } else {
-    Vec halves[kCount / 2];
-    for (int64_t i = 0; i < kCount / 2; ++i) {
-      halves[i] = add_halves<kCount / 2>(vectors[i], vectors[i + kCount / 2],
-                                         std::make_index_sequence<kLanes>());
-    }
-    return sums_of<kCount / 2>(halves);
-  }
-}
 
 template <class E>
 class Multiplier {

@@ -36,6 +36,32 @@ float horizontal_max(Vec v) {
   }
 }
 
+// Lane i of the result: the sum of a's lanes i and i ^ kDistance where bit kDistance of i is 0,
+// of b's where it is 1.
+template <int64_t kDistance, size_t... kLane>
+Vec add_halves(Vec a, Vec b, std::index_sequence<kLane...>) {
+  constexpr auto from = [](int64_t lane, int64_t other) {
+    return (lane & kDistance) == 0 ? other : kLanes + other;
+  };
+  return __builtin_shufflevector(a, b, from(kLane, kLane)...) +
+         __builtin_shufflevector(a, b, from(kLane, kLane ^ kDistance)...);
+}
+
+// sums[i] := the sum of vectors[i]'s lanes, for kLanes vectors: additions as in horizontal_sum.
+template <int64_t kCount = kLanes>
+Vec sums_of(const Vec* vectors) {
+  if constexpr (kCount == 1) {
+    return vectors[0];
+  } else {
+    Vec halves[kCount / 2];
+    for (int64_t i = 0; i < kCount / 2; ++i) {
+      halves[i] = add_halves<kCount / 2>(vectors[i], vectors[i + kCount / 2],
+                                         std::make_index_sequence<kLanes>());
+    }
+    return sums_of<kCount / 2>(halves);
+  }
+}
+
 // Beside a softmax's largest weight of 1, exp of less counts for nothing in float32, and products
 // with it would be denormal numbers, which are slow.
 inline constexpr float kLowestExponent = -64;
@@ -56,20 +82,19 @@ inline Vec exp_bounded(Vec x) {
   p = p * r + 1.6666665459e-1F;
   p = p * r + 5.0000001201e-1F;
   p = p * r * r + r + 1.0F;
-  const Ints exponent = (n + 127) << 23;
-  Vec power;
-  std::memcpy(&power, &exponent, sizeof power);
-  return p * power;
+  // 2^n times it: no exponent of a float's runs over here.
+  Ints bits;
+  std::memcpy(&bits, &p, sizeof bits);
+  bits += n << 23;
+  std::memcpy(&p, &bits, sizeof p);
+  return p;
 }
 
-// The same for any x <= 0: 0 below kLowestExponent, and a NaN stays one (it has no integer part, so
-// the bound takes its place meanwhile).
+// The same for any x <= 0: 0 below kLowestExponent, and a NaN stays one, whatever its integer part.
 inline Vec exp_nonpositive(Vec x) {
-  const Vec lowest = Vec{} + kLowestExponent;
-  const Vec bounded = x > lowest ? x : lowest;
-  // Adds 0, what is missing to a number below the bound (the sum is negative then), or the NaN.
-  const Vec result = exp_bounded(bounded) + (x - bounded);
-  return result < 0.0F ? Vec{} : result;
+  const auto counts_for_nothing = x < kLowestExponent;
+  const Vec result = exp_bounded(counts_for_nothing ? Vec{} : x);
+  return counts_for_nothing ? Vec{} : result;
 }
 
 }  // namespace kvbench
