@@ -103,12 +103,27 @@ struct Span {
   std::string text() const { return fmt::format("{:.1f} to {:.1f}", least, most); }
 };
 
+// How many percentages are as they should be.
+struct Tally {
+  int n = 0, n_within = 0, n_above = 0;
+
+  void add(double percent) {
+    ++n;
+    n_within += percent >= 93 && percent <= 97 ? 1 : 0;
+    n_above += percent > 97 ? 1 : 0;
+  }
+  std::string text() const {
+    return fmt::format("{} of {} hold 93 to 97 %, {} more, {} less", n_within, n, n_above,
+                       n - n_within - n_above);
+  }
+};
+
 void print_coverage(int runs) {
   fmt::print(
       "| scores of the two policies | contexts | score, % held | difference, % held | "
       "bootstrap: score | bootstrap: difference |\n| --- | ---: | ---: | ---: | ---: | ---: |\n");
   Random random(1);
-  int n_cells = 0, n_within = 0, n_above = 0;
+  Tally all, several;  // several questions a context, of at least 20 contexts
   for (const Scoring& scoring : kScorings) {
     for (const int n : {10, 20, 50, 100}) {
       Span score, difference, old_score, old_difference;
@@ -131,9 +146,8 @@ void print_coverage(int runs) {
           for (const int i : {0, 1}) {
             const double percent = 100.0 * counts[i] / runs;
             (i == 0 ? score : difference).add(percent);
-            ++n_cells;
-            n_within += percent >= 93 && percent <= 97 ? 1 : 0;
-            n_above += percent > 97 ? 1 : 0;
+            all.add(percent);
+            if (questions > 1 && n >= 20) several.add(percent);
           }
           old_score.add(100.0 * counts[2] / few);
           old_difference.add(100.0 * counts[3] / few);
@@ -143,8 +157,8 @@ void print_coverage(int runs) {
                  difference.text(), old_score.text(), old_difference.text());
     }
   }
-  fmt::print("\nOf {} cells {} hold 93 to 97 %, {} more, {} less.\n", n_cells, n_within, n_above,
-             n_cells - n_within - n_above);
+  fmt::print("\nOf all cells {}. Of those with 20 contexts and more and several questions {}.\n",
+             all.text(), several.text());
 }
 
 // Averages over tasks, and contexts with unequal numbers of questions.
