@@ -172,9 +172,9 @@ Work ContextRunner::run_context(const SampleGroup& group, const std::vector<Swee
                                        [&](const PromptSample* q) { return is_open(*cell, *q); });
     const int64_t more = takes_part ? bytes_of(*cell, questions) : 0;
     const int64_t beside = bytes_beside(wave, n_tokens);
-    const bool is_whole = cell == nullptr || bytes + more + beside > shared_.room.bytes();
+    const bool is_whole = cell == nullptr || bytes + more + beside > shared_.space.bytes();
     if (is_whole && !wave.empty()) {
-      const Room::Share share = co_await shared_.room.take(bytes + beside);
+      const CacheSpace::Share share = co_await shared_.space.take(bytes + beside);
       co_await run_wave(group, wave, questions);
       wave.clear();
       bytes = 0;

@@ -12,7 +12,7 @@
 #include "harness/model/decoder.h"
 #include "harness/results/store.h"
 #include "harness/sweep/cells.h"
-#include "harness/sweep/room.h"
+#include "harness/sweep/cache_space.h"
 #include "harness/sweep/work.h"
 
 namespace kvbench {
@@ -23,7 +23,7 @@ std::vector<std::vector<const PromptSample*>> by_context(const std::vector<Promp
 // What contexts share while they are in work side by side.
 struct Workplace {
   DecodePool& pool;
-  Room& room;
+  CacheSpace& space;
 };
 
 class ContextRunner {

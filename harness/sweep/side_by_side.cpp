@@ -10,10 +10,10 @@ constexpr int64_t kEnoughOfCpu = 16, kEnoughOfGpu = 64;
 }  // namespace
 
 SideBySide::SideBySide(const Decoder& model, int64_t memory)
-    : enough_(model.device().is_cpu() ? kEnoughOfCpu : kEnoughOfGpu), pool_(model), room_(memory) {}
+    : enough_(model.device().is_cpu() ? kEnoughOfCpu : kEnoughOfGpu), pool_(model), space_(memory) {}
 
 void SideBySide::start(Work work) {
-  while (room_.is_awaited() || pool_.n_running() >= enough_) step();
+  while (space_.is_awaited() || pool_.n_running() >= enough_) step();
   in_work_.push_back(std::move(work));
   in_work_.back().start();
   std::erase_if(in_work_, [](const Work& each) { return each.is_done(); });
@@ -25,7 +25,7 @@ void SideBySide::finish() {
 
 void SideBySide::step() {
   pool_.step();
-  room_.admit();
+  space_.admit();
   std::erase_if(in_work_, [](const Work& each) { return each.is_done(); });
 }
 

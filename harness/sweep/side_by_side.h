@@ -14,7 +14,7 @@ class SideBySide {
   // `memory`: bytes for the keys and values of all contexts together.
   SideBySide(const Decoder& model, int64_t memory);
 
-  Workplace shared() { return {pool_, room_}; }
+  Workplace shared() { return {pool_, space_}; }
 
   // Starts it as soon as it is its turn. Throws what any work threw.
   void start(Work work);
@@ -26,7 +26,7 @@ class SideBySide {
 
   int64_t enough_;  // sequences
   DecodePool pool_;
-  Room room_;
+  CacheSpace space_;
   std::list<Work> in_work_;
 };
 

@@ -1,4 +1,4 @@
-// Coroutines, and their wait for room.
+// Coroutines, and their wait for space.
 #include "harness/sweep/work.h"
 
 #include <gtest/gtest.h>
@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "harness/sweep/room.h"
+#include "harness/sweep/cache_space.h"
 
 namespace kvbench {
 namespace {
@@ -36,46 +36,46 @@ TEST(Work, StartsWhenItIsAwaited) {
   EXPECT_EQ(said, (std::vector<std::string>{"first", "second"}));
 }
 
-Work hold(Room& room, int64_t bytes, std::coroutine_handle<>& going_on, int& n_held) {
+Work hold(CacheSpace& space, int64_t bytes, std::coroutine_handle<>& going_on, int& n_held) {
   struct Pause {
     std::coroutine_handle<>& going_on;
     bool await_ready() const { return false; }
     void await_suspend(std::coroutine_handle<> work) { going_on = work; }
     void await_resume() const {}
   };
-  const Room::Share share = co_await room.take(bytes);
+  const CacheSpace::Share share = co_await space.take(bytes);
   ++n_held;
   co_await Pause{going_on};
   --n_held;
 }
 
-TEST(Room, FirstComeFirstServed) {
-  Room room(10);
+TEST(CacheSpace, FirstComeFirstServed) {
+  CacheSpace space(10);
   int n_held = 0;
   std::coroutine_handle<> first_on, second_on, third_on, large_on;
-  Work first = hold(room, 6, first_on, n_held), second = hold(room, 6, second_on, n_held),
-       third = hold(room, 4, third_on, n_held), large = hold(room, 99, large_on, n_held);
+  Work first = hold(space, 6, first_on, n_held), second = hold(space, 6, second_on, n_held),
+       third = hold(space, 4, third_on, n_held), large = hold(space, 99, large_on, n_held);
   first.start();
   second.start();
   third.start();  // would fit, but the second was there before
   large.start();
   EXPECT_EQ(n_held, 1);
-  room.admit();
+  space.admit();
   EXPECT_EQ(n_held, 1);
   first_on.resume();
   EXPECT_TRUE(first.is_done());
   EXPECT_EQ(n_held, 0);
-  room.admit();
+  space.admit();
   EXPECT_EQ(n_held, 2);
   second_on.resume();
-  room.admit();
+  space.admit();
   EXPECT_EQ(n_held, 1);
   third_on.resume();
-  room.admit();  // more than there is, but nothing else is taken
+  space.admit();  // more than there is, but nothing else is taken
   EXPECT_EQ(n_held, 1);
   large_on.resume();
   EXPECT_TRUE(large.is_done());
-  EXPECT_FALSE(room.is_awaited());
+  EXPECT_FALSE(space.is_awaited());
 }
 
 Work outer(bool& was_caught) {
@@ -95,7 +95,7 @@ TEST(Work, ExceptionsGoToWhoAwaits) {
   EXPECT_THROW(work.is_done(), std::runtime_error);
 }
 
-TEST(Room, FreeMemoryIsWhatAProcessCouldTake) {
+TEST(CacheSpace, FreeMemoryIsWhatAProcessCouldTake) {
   EXPECT_GT(free_memory(c10::kCPU), int64_t{1} << 20);
   EXPECT_LT(free_memory(c10::kCPU), int64_t{1} << 50);
 }

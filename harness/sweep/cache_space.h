@@ -10,38 +10,38 @@
 
 namespace kvbench {
 
-class Room {
+class CacheSpace {
  public:
-  explicit Room(int64_t bytes) : bytes_(bytes) {}
-  Room(const Room&) = delete;
+  explicit CacheSpace(int64_t bytes) : bytes_(bytes) {}
+  CacheSpace(const CacheSpace&) = delete;
 
   // Bytes that are given back when it goes.
   class Share {
    public:
-    Share(Room& room, int64_t bytes) : room_(&room), bytes_(bytes) {}
+    Share(CacheSpace& space, int64_t bytes) : space_(&space), bytes_(bytes) {}
     Share(Share&& other) noexcept
-        : room_(std::exchange(other.room_, nullptr)), bytes_(other.bytes_) {}
+        : space_(std::exchange(other.space_, nullptr)), bytes_(other.bytes_) {}
     Share& operator=(Share&&) = delete;
     ~Share() {
-      if (room_ != nullptr) room_->taken_ -= bytes_;
+      if (space_ != nullptr) space_->taken_ -= bytes_;
     }
 
    private:
-    Room* room_;
+    CacheSpace* space_;
     int64_t bytes_;
   };
 
-  // `co_await room.take(bytes)` waits until there is room, first come, first served; nobody waits
+  // `co_await space.take(bytes)` waits until there is room, first come, first served; nobody waits
   // where nothing is taken, however much it is.
   auto take(int64_t bytes) {
     struct Taking {
-      Room& room;
+      CacheSpace& space;
       int64_t bytes;
-      bool await_ready() const { return room.waiting_.empty() && room.has(bytes); }
-      void await_suspend(std::coroutine_handle<> work) { room.waiting_.push_back({bytes, work}); }
+      bool await_ready() const { return space.waiting_.empty() && space.has(bytes); }
+      void await_suspend(std::coroutine_handle<> work) { space.waiting_.push_back({bytes, work}); }
       Share await_resume() {
-        room.taken_ += bytes;
-        return {room, bytes};
+        space.taken_ += bytes;
+        return {space, bytes};
       }
     };
     return Taking{*this, bytes};

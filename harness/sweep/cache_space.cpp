@@ -1,4 +1,4 @@
-#include "harness/sweep/room.h"
+#include "harness/sweep/cache_space.h"
 
 #include <c10/core/CachingDeviceAllocator.h>
 
@@ -35,7 +35,7 @@ int64_t free_of_host() {
 
 }  // namespace
 
-void Room::admit() {
+void CacheSpace::admit() {
   while (!waiting_.empty() && has(waiting_.front().bytes)) {
     const Waiting next = waiting_.front();
     waiting_.pop_front();
