@@ -26,6 +26,11 @@ Id access_properties() {
   return properties;
 }
 
+// A file that a full disk kept from being closed stays open inside HDF5, whose clean-up at exit
+// then crashes the program after it has said what was wrong. Files are closed where they are used,
+// so that nothing is left to that clean-up. Before the first call of HDF5, or it is too late.
+[[maybe_unused]] const herr_t without_clean_up = H5dont_atexit();
+
 Id open(const std::filesystem::path& path, Mode mode) {
   H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
   const Id access = access_properties();
