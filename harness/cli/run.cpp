@@ -45,8 +45,11 @@ void add_run(CLI::App& app) {
                  "move an existing results file aside, start anew");
   verb->add_flag("--keep-failed", options->sweep.keep_failed,
                  "leave rows that failed as they are; else a rerun tries them again");
-  verb->add_flag("--dry-run", options->sweep.dry_run,
-                 "check everything, list the cells, write nothing");
+  auto* dry_run = verb->add_flag("--dry-run", options->sweep.dry_run,
+                                 "check everything, list cells, tokens and bytes, write nothing");
+  verb->add_flag("--calibrate", options->sweep.calibrate,
+                 "with --dry-run: load the model, time two short contexts, tell the hours")
+      ->needs(dry_run);
   verb->callback([options] {
     SweepConfig config = load_sweep(options->config, options->sets);
     if (!options->output.empty()) config.output = options->output;

@@ -9,22 +9,21 @@
 namespace kvbench {
 namespace {
 
-constexpr int kStopSignals[] = {SIGINT, SIGTERM, SIGUSR1};
-
 volatile std::sig_atomic_t came = 0;
 
-void set_all(void (*handler)(int)) {
+void handle(int signal, void (*handler)(int)) {
   struct sigaction action {};
   action.sa_handler = handler;
   action.sa_flags = SA_RESTART;
-  for (const int signal : kStopSignals) sigaction(signal, &action, nullptr);
+  sigaction(signal, &action, nullptr);
 }
 
 extern "C" void note_signal(int signal) {
   came = signal;
-  set_all(SIG_DFL);
+  if (signal != SIGINT) return;  // a batch system may send the same one to us and to our parent
+  handle(SIGINT, SIG_DFL);
   constexpr std::string_view kText =
-      "\nkvbench: ending in order after the context in work; once more ends at once\n";
+      "\nkvbench: ends after the context in work; Ctrl-C once more ends it at once\n";
   (void)!write(STDERR_FILENO, kText.data(), kText.size());
 }
 
@@ -32,7 +31,7 @@ extern "C" void note_signal(int signal) {
 
 bool stop_was_asked() {
   static const bool taken_over = [] {
-    set_all(note_signal);
+    for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) handle(signal, note_signal);
     return true;
   }();
   return taken_over && came != 0;

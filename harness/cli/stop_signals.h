@@ -15,7 +15,7 @@ struct StoppedBySignal : std::runtime_error {
 };
 
 // Whether SIGINT, SIGTERM or SIGUSR1 came since the first call, which takes them over: before it
-// they end the process at once, and so does the second one that comes.
+// they end the process at once, and so does a second SIGINT.
 bool stop_was_asked();
 
 // Throws StoppedBySignal naming the signal that came, and `then`.

@@ -55,7 +55,8 @@ class Process {
     close(err_);
   }
 
-  void kill() const { ::kill(child_, SIGKILL); }
+  void send(int signal) const { ::kill(child_, signal); }
+  void kill() const { send(SIGKILL); }
 
   bool running() const {
     siginfo_t info{};

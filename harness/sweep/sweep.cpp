@@ -2,7 +2,6 @@
 
 #include <ATen/Parallel.h>
 
-#include <algorithm>
 #include <map>
 #include <utility>
 
@@ -13,8 +12,10 @@
 #include "harness/results/store.h"
 #include "harness/sweep/cells.h"
 #include "harness/sweep/context_runner.h"
+#include "harness/sweep/cost.h"
 #include "harness/sweep/describe_run.h"
 #include "harness/sweep/latency.h"
+#include "harness/sweep/plan.h"
 #include "harness/sweep/side_by_side.h"
 #include "policies/plugins.h"
 
@@ -33,81 +34,6 @@ std::vector<Policy> make_policies(const SweepConfig& config) {
     }
   }
   return policies;
-}
-
-// What runs: samples, and the cells that each of them serves.
-struct Plan {
-  struct Group {
-    SampleGroup samples;
-    std::vector<SweepCell> cells;
-    std::vector<std::vector<int64_t>> contexts = {};  // this shard's: samples that may share one
-    std::vector<int64_t> shards_of = {};              // which shard makes each sample
-    int64_t n_samples = 0;                            // this shard's
-  };
-  std::vector<Group> groups;
-
-  std::vector<SampleGroup> sample_groups() const {
-    std::vector<SampleGroup> all;
-    for (const auto& group : groups) all.push_back(group.samples);
-    return all;
-  }
-
-  std::string text() const {
-    std::string text;
-    for (const auto& group : groups) {
-      for (const auto& [row, policy, ratio] : group.cells) {
-        text += fmt::format("{}  {} length {} compress {}  {} at {}  {} samples\n", row.cell_id,
-                            row.task, row.max_length, row.compress, row.policy, row.ratio,
-                            group.n_samples);
-      }
-    }
-    return text;
-  }
-};
-
-// Gives every context to a shard; the groups keep those of `shard`. Throws InputError for more
-// shards than contexts.
-void split(std::vector<Plan::Group>& groups, const Shard& shard) {
-  std::vector<int64_t> lengths;
-  for (auto& group : groups) {
-    group.contexts = group.samples.by_context();
-    group.shards_of.resize(static_cast<size_t>(group.samples.samples->size()));
-    for (const auto& members : group.contexts) {
-      lengths.push_back(group.samples.about_tokens(members.front()));
-    }
-  }
-  if (shard.count > std::ssize(lengths)) {
-    throw_input_error("--shard: {}, expected at most {} shards: as many contexts are in the sweep",
-                      shard.text(), lengths.size());
-  }
-  const auto shards = balanced_shards(lengths, std::max<int64_t>(shard.count, 1));
-  auto made_by = shards.begin();
-  for (auto& group : groups) {
-    for (const auto& members : group.contexts) {
-      for (const auto i : members) group.shards_of[static_cast<size_t>(i)] = *made_by;
-      ++made_by;
-    }
-    std::erase_if(group.contexts, [&](const auto& members) {
-      return group.shards_of[static_cast<size_t>(members.front())] != shard.index;
-    });
-    group.n_samples = std::count(group.shards_of.begin(), group.shards_of.end(), shard.index);
-  }
-}
-
-Plan make_plan(const SweepConfig& config, const std::vector<Policy>& policies,
-               const PromptFormat& format, const ModelConfig& model, const std::string& identity,
-               const Shard& shard) {
-  Plan plan;
-  for (auto& samples : open_groups(config, format, model, identity)) {
-    check_windows(samples, policies);
-    auto cells = cells_of(samples, policies, config.ratios);
-    plan.groups.push_back({std::move(samples), std::move(cells)});
-  }
-  split(plan.groups, shard);
-  if (config.latency) {
-    check_latency(*config.latency, policies, plan.sample_groups(), model, format.n_around());
-  }
-  return plan;
 }
 
 SweepResult stopped(SweepResult result) {
@@ -132,7 +58,8 @@ SweepResult run_sweep(const SweepConfig& config, const SweepOptions& options) {
                     [&] { return info.model_hash; });
   }
   const std::string identity = identity_text(info);
-  const Plan plan = make_plan(config, policies, format, opened.config, identity, options.shard);
+  const SweepPlan plan =
+      make_plan(config, policies, format, opened.config, identity, options.shard);
   check_weights(opened);
   SweepResult result{output, {}, {}};
   for (const auto& policy : policies) {
@@ -142,7 +69,12 @@ SweepResult run_sweep(const SweepConfig& config, const SweepOptions& options) {
         policy.name()));
   }
   if (options.dry_run) {
-    result.plan = plan.text();
+    const SweepCost cost = cost_of(plan, opened);
+    result.plan = plan.text() + cost_text(cost);
+    if (options.calibrate) {
+      const Decoder model(config.model.path, opened.dtype, opened.device, options.start_progress);
+      result.plan += calibration_text(calibrate(model, plan, cost), plan);
+    }
     return result;
   }
 

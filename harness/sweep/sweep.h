@@ -16,6 +16,7 @@ struct SweepOptions {
   bool fresh = false;        // move an existing results file aside and start anew
   bool keep_failed = false;  // rows that failed before are not tried again
   bool dry_run = false;      // check everything, say what would run, write nothing
+  bool calibrate = false;    // with dry_run: time a piece of it on the real model
   Shard shard = {};          // the part of the sweep that is run, in a file of its own
   // Asked before each context and each round of measurements; true: end here, in order. Empty = no.
   std::function<bool()> stop = {};
@@ -24,7 +25,7 @@ struct SweepOptions {
 
 struct SweepResult {
   std::filesystem::path file;
-  std::string plan;                // of a dry run: the cells, one a line
+  std::string plan;                // of a dry run: the cells, one a line, and what they cost
   std::vector<std::string> notes;  // what a user should know of what was asked
   bool stopped = false;            // before all was done: the same request goes on
 };

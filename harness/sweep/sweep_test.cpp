@@ -460,5 +460,28 @@ TEST_F(SweepTest, ADryRunWritesNothing) {
   EXPECT_FALSE(fs::exists(folder_ / "deep"));
 }
 
+TEST_F(SweepTest, ADryRunTellsWhatItCosts) {
+  const SweepConfig sweep =
+      config("[{task: ruler/niah_single_1, lengths: [1024], samples: 4, max_new_tokens: 4}]",
+             "[full, snapkv, {preset: keydiff, name: chunked, prefill: {chunk: 256}}]");
+  const auto expect = [](const std::string& text, const std::vector<std::string>& parts) {
+    for (const auto& part : parts) EXPECT_NE(text.find(part), std::string::npos) << text;
+  };
+  // A token's keys and values take 8 layers x 2 heads x 16 x 2 x 4 bytes; two cells keep half.
+  const std::string all = run_sweep(sweep, {.dry_run = true}).plan;
+  expect(all, {"4 contexts, 12 answers", "about 8192 to prefill (the longest context: 1024)",
+               "at most 48 of answers", "4 MiB of caches"});
+  EXPECT_EQ(all.find("hours"), std::string::npos);
+  const std::string shard = run_sweep(sweep, {.dry_run = true, .shard = {2, 4}}).plan;
+  expect(shard, {"1 contexts, 3 answers", "about 2048 to prefill"});
+  const std::string timed = run_sweep(sweep, {.dry_run = true, .calibrate = true}).plan;
+  expect(timed, {"time: about ", "contexts of 256 and 1024 tokens"});
+  // Its hours are those of the run, within what a busy machine makes of them.
+  const double hours = std::stod(timed.substr(timed.find("time: about ") + 12));
+  EXPECT_GT(hours, 0);
+  EXPECT_LT(hours, 0.1);
+  EXPECT_FALSE(fs::exists(folder_ / "out.h5"));
+}
+
 }  // namespace
 }  // namespace kvbench
