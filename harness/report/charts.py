@@ -93,7 +93,8 @@ def looks(all_styles, legend):
                 "scale": {"domain": [style["policy"] for style in all_styles],
                           "range": [style[key] for style in all_styles]},
                 "legend": {"symbolSize": 60, "symbolOpacity": 1} if legend else None}
-    return {"color": channel("colour"), "shape": channel("shape"), "strokeDash": channel("dash")}
+    return {"color": channel("colour"), "shape": channel("shape"),
+            "strokeDash": {**channel("dash"), "legend": None}}  # it would dash the symbols' edges
 
 
 # Policies of one ratio stand side by side, the best on the left, so that none hides another.
@@ -163,7 +164,8 @@ def pareto_chart(all_styles, legend=False):
     front = {"transform": [{"filter": "datum.front"}],
              "mark": {"type": "line", "color": "#999999", "interpolate": "step-after"},
              "encoding": {"x": encoding["x"], "y": encoding["y"], "order": {"field": "tpot_ms"}}}
-    ratios = {"mark": {"type": "text", "dx": 8, "align": "left", "fontSize": 10},
+    ratios = {"transform": [{"filter": "datum.front"}],  # more would cover each other
+              "mark": {"type": "text", "dx": 8, "align": "left", "fontSize": 10},
               "encoding": {"x": encoding["x"], "y": encoding["y"], "text": {"field": "ratio"}}}
     return chart("choices", {"block": 0, "hidden": []},
                  ["datum.block == block && isValid(datum.tpot_ms) && isValid(datum.score)", SHOWN],

@@ -181,7 +181,7 @@ async function addCharts() {
   await addChart("bytes", "Score against bytes", { scores });
   if (choices.some((row) => row.tpot_ms !== null)) {
     await addChart("tpot",
-      "Score against TPOT; the grey line joins what no other beats in both; numbers are ratios",
+      "Score against TPOT; the grey line joins what no other beats in both, with their ratios",
       { choices });
   }
   if (Object.keys(DATA.lengths).length > 0) {
