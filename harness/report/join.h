@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "harness/results/intervals.h"
 #include "harness/results/results_file.h"
 #include "harness/results/rows.h"
-#include "harness/results/intervals.h"
 
 namespace kvbench {
 

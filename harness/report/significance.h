@@ -9,7 +9,8 @@ namespace kvbench {
 // it (context_parts of results/intervals.h). Were the two policies alike, each context's part could
 // as well have the other sign (Fisher 1935): p is the share of all choices of signs with a sum as
 // far from 0 or farther. Up to 14 parts that are not 0 all choices are tried; else 19999 of a fixed
-// seed, p = (1 + farther) / 20000 (Phipson and Smyth 2010). 1 where every part is 0; nan where one is not a number.
+// seed, p = (1 + farther) / 20000 (Phipson and Smyth 2010). 1 where every part is 0; nan where one
+// is not a number.
 double sign_flip_p(const std::vector<double>& parts);
 
 // Holm's (1979) adjusted p-values: below 0.05 are those whose family of all `p` has a false one
