@@ -148,7 +148,8 @@ Interval score_interval(const Estimate& estimate) {
   const double k = squared_t_over_n(estimate, p * (1 - p));
   const double centre = (p + k / 2) / (1 + k);
   const double half = std::sqrt(k * p * (1 - p) + k * k / 4) / (1 + k);
-  return {estimate.mean, 100 * (centre - half), 100 * (centre + half)};
+  return {estimate.mean, 100 * std::max(0.0, centre - half),  // rounding
+          100 * std::min(1.0, centre + half)};
 }
 
 Interval difference_interval(const Estimate& estimate) {
