@@ -40,12 +40,13 @@ TEST(Store, EverythingIsThereFromTheStart) {
   const auto store = open(path);
   const h5::File file(path, h5::Mode::kRead);  // beside the writer
   EXPECT_EQ(h5::list(file),
-            (std::vector<std::string>{"budgets", "cells", "latency", "samples", "texts"}));
+            (std::vector<std::string>{"budgets", "cells", "latency", "plan", "samples", "texts"}));
   EXPECT_EQ(h5::dims(file, "/budgets/c1"), (std::vector<int64_t>{2, 2, 3}));
   EXPECT_EQ(h5::read_array<int32_t>(file, "/budgets/c1").values, std::vector<int32_t>(12, -1));
   EXPECT_EQ(h5::dims(file, "/samples"), std::vector<int64_t>{0});
   EXPECT_EQ(AppendTable::capacity(file, "/samples"), 4);
   EXPECT_EQ(h5::dims(file, "/cells"), std::vector<int64_t>{2});
+  EXPECT_EQ(h5::dims(file, "/plan"), std::vector<int64_t>{2});
   EXPECT_EQ(h5::read_attribute<int64_t>(file, "/", "complete"), 0);
   EXPECT_EQ(h5::read_attribute<int64_t>(file, "/", "threads"), 2);
 }
