@@ -125,6 +125,7 @@ TEST_F(KillTest, AMergeLeavesAllOrNothing) {
     EXPECT_FALSE(fs::exists(folder_ / "out.h5"));
   }
   EXPECT_GT(at, 0);
+  std::cout << at << " write calls of a merge\n";
   expect_finished(folder_ / "out.h5");
   EXPECT_EQ(killed_at_write(folder_ / "", merge, 0).status, -SIGKILL);
   expect_finished(folder_ / "out.h5");  // the earlier one
