@@ -20,7 +20,7 @@ struct Generation {
 
 struct GenerateOptions {
   int64_t max_new_tokens = 0;
-  std::vector<int64_t> end_tokens;  // empty = never stop early
+  std::vector<int64_t> end_tokens = {};  // empty = never stop early
   // An end token stops a sequence that has said this many tokens before it. 1 is kvpress's rule
   // (ruler.md 7), 0 that of the benchmarks' own code.
   int64_t min_new_tokens = 1;

@@ -10,6 +10,7 @@
 #include "harness/engine/compress.h"
 #include "harness/engine/decode.h"
 #include "harness/engine/test_profile.h"
+#include "harness/engine/generate.h"
 #include "harness/engine/tiny_model.h"
 #include "policies/allocator.h"
 

@@ -55,7 +55,7 @@ struct SampleRow {
   double kept_tokens = NAN;  // mean per KV head
   double kept_ratio = NAN;   // kept share of the entries that existed
   int64_t kv_bytes_full = 0, kv_bytes_logical = 0, kv_bytes_allocated = 0;
-  int64_t kv_bytes_end = 0;    // buffers when the answer was there
+  int64_t kv_bytes_end = 0;    // entries in use when the answer was there
   double attended_mean = NAN;  // entries of a KV head that a pass attended to, mean over all
   int64_t attended_most = 0;   // the largest of them; 0 = no pass
   double kl_full = NAN, top1_full = NAN;  // nan where not measured

@@ -300,7 +300,7 @@ Work ContextRunner::answer(const SampleGroup& group, const PromptSample& prompt,
                   answer_rules(prompt, protocol.stop)};
     answers = co_await asking;
     for (const GrowingCache& growing : answering.caches()) {
-      bytes_at_end.push_back(growing.cache->bytes_allocated());
+      bytes_at_end.push_back(growing.cache->bytes_logical());
     }
   }
   for (size_t i = 0; i < row_of_cache.size(); ++i) {

@@ -11,8 +11,8 @@
 #include "harness/engine/observed_context.h"
 #include "harness/model/decoder.h"
 #include "harness/results/store.h"
-#include "harness/sweep/cells.h"
 #include "harness/sweep/cache_space.h"
+#include "harness/sweep/cells.h"
 #include "harness/sweep/work.h"
 
 namespace kvbench {

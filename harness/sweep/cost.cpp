@@ -6,7 +6,7 @@
 
 #include "harness/base/error.h"
 #include "harness/engine/compress.h"
-#include "harness/engine/decode.h"
+#include "harness/engine/generate.h"
 #include "harness/engine/stopwatch.h"
 #include "harness/results/layout.h"
 #include "harness/results/results_file.h"
@@ -69,7 +69,8 @@ Timed time_context(const Decoder& model, const SweepPlan& plan, int64_t tokens) 
     if (cut.cache != nullptr) caches.push_back(cut.growing());
   }
   if (caches.empty()) return timed;
-  const auto answers = generate(model, caches, input.question, {kSteps + 1, {}});
+  const auto answers =
+      generate(model, caches, input.question, {.max_new_tokens = kSteps + 1, .look_every = 1});
   const auto& at_ms = answers.front().token_ms;
   if (!answers.front().error.empty()) throw std::runtime_error(answers.front().error);
   timed.question_ms = at_ms.front();

@@ -68,7 +68,8 @@ void measure(const Decoder& model, const Policy& policy, double ratio, const Lat
   const int64_t bytes_logical = cut.cache->bytes_logical();
   const int64_t bytes_allocated = cut.cache->bytes_allocated();
   // One token more than decode steps: the first comes out of the question's own pass.
-  const auto answer = generate(model, {cut.growing()}, input.question, {row.decode_tokens + 1, {}});
+  const auto answer = generate(model, {cut.growing()}, input.question,
+                               {.max_new_tokens = row.decode_tokens + 1, .look_every = 1});
   if (!answer[0].error.empty()) throw std::runtime_error(answer[0].error);
   row.prefill_ms = cut.prefill_ms;
   row.score_ms = cut.score_ms;

@@ -10,7 +10,9 @@ constexpr int64_t kEnoughOfCpu = 16, kEnoughOfGpu = 64;
 }  // namespace
 
 SideBySide::SideBySide(const Decoder& model, int64_t memory)
-    : enough_(model.device().is_cpu() ? kEnoughOfCpu : kEnoughOfGpu), pool_(model), space_(memory) {}
+    : enough_(model.device().is_cpu() ? kEnoughOfCpu : kEnoughOfGpu),
+      pool_(model),
+      space_(memory) {}
 
 void SideBySide::start(Work work) {
   while (space_.is_awaited() || pool_.n_running() >= enough_) step();
