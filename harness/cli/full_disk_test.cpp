@@ -18,7 +18,7 @@ class FullDiskTest : public testing::Test {
  protected:
   void SetUp() override {
     fs::create_directory(disk_);
-    if (mount("none", disk_.c_str(), "tmpfs", 0, "size=4m") != 0) {
+    if (mount("none", disk_.c_str(), "tmpfs", 0, "size=8m") != 0) {
       GTEST_SKIP() << "no file system can be mounted here";
     }
   }
@@ -40,7 +40,7 @@ class FullDiskTest : public testing::Test {
     EXPECT_NE(outcome.err.find("No space left on device"), std::string::npos) << outcome.err;
   }
 
-  Folder folder_{12};
+  Folder folder_{60};
   fs::path disk_ = folder_ / "disk", file_ = disk_ / "out.h5";
 };
 
@@ -58,7 +58,7 @@ TEST_F(FullDiskTest, NothingIsLostAndTheRunGoesOn) {
   fill(0);
   expect_no_room(running.wait());
   const Rows so_far = rows_of(file_);
-  EXPECT_EQ(so_far.size(), 36u);
+  EXPECT_EQ(so_far.size(), 180u);
   EXPECT_FALSE(read_results(file_).state.complete);
   expect_no_room(run());
   EXPECT_EQ(rows_of(file_), so_far);

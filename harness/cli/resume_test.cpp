@@ -16,7 +16,8 @@ using namespace test_process;
 using Words = std::vector<std::string>;
 
 constexpr int64_t kLayers = 30, kHeads = 3;  // of the model
-constexpr size_t kSamples = 3, kCells = 3;
+// More samples than are in work at once.
+constexpr size_t kSamples = 10, kCells = 3;
 
 // The shortest length that the task fits in, and short answers, to keep it quick.
 std::string sweep_text() {
@@ -95,7 +96,7 @@ TEST_F(ResumeTest, EndsWithTheRowsOfAnUninterruptedRun) {
   ASSERT_EQ(expected.size(), kSamples * kCells);
   EXPECT_TRUE(read_results(folder_ / "a.h5").state.complete);
 
-  // Killed before the first sample is done, while the second is in work, and then the third.
+  // Killed before the first sample is done, and twice while others are in work.
   size_t n_before = 0;
   for (const size_t n_rows : {size_t{0}, size_t{1}, kCells + 1}) {
     SCOPED_TRACE(n_rows);
@@ -129,7 +130,7 @@ TEST_F(ResumeTest, EndsWithTheRowsOfAnUninterruptedRun) {
   // that are there.
   Results part = read_results(folder_ / "a.h5");
   std::erase_if(part.rows, [&](const SampleRow& row) {
-    return row.cell_id != part.cells[static_cast<size_t>(row.sample_id)].cell_id;
+    return row.cell_id != part.cells[static_cast<size_t>(row.sample_id) % kCells].cell_id;
   });
   ASSERT_EQ(part.rows.size(), kSamples);
   part.state.complete = false;

@@ -49,7 +49,7 @@ TEST(ShardRun, MergeNamesWhatIsMissingAndEqualsTheWholeRun) {
 }
 
 TEST(ShardRun, EndsInOrderWhenAsked) {
-  const Folder folder(40);
+  const Folder folder(150);
   const auto here = folder / "";
   size_t before = 0;
   for (const auto& [signal, name] : std::vector<std::pair<int, std::string>>{

@@ -165,10 +165,11 @@ TEST(Sweep, IncludeAndSet) {
   const auto error = [](const std::string& set) {
     return error_of([&] { load_sweep("a.yaml", {set}); });
   };
-  EXPECT_EQ(error("latncy.repeats=2"),
-            "--set latncy.repeats=2: unknown key \"latncy\" in the sweep; did you mean latency? "
-            "(known: chat_template, compress, device, fidelity, latency, model, name, output, "
-            "plugins, policies, ratios, tasks, threads)");
+  EXPECT_EQ(
+      error("latncy.repeats=2"),
+      "--set latncy.repeats=2: unknown key \"latncy\" in the sweep; did you mean latency? "
+      "(known: chat_template, compress, device, fidelity, latency, memory, model, name, output, "
+      "plugins, policies, ratios, tasks, threads)");
   EXPECT_EQ(error("tasks.0.sample=2"),
             "--set tasks.0.sample=2: unknown key \"sample\" in the task; did you mean samples? "
             "(known: answer_prefix, bos, data, file, folder, lengths, max_length, max_new_tokens, "
@@ -187,10 +188,11 @@ TEST(Sweep, ChatTemplateMayBeLeftToTheFolder) {
 }
 
 TEST(Sweep, UnknownNames) {
-  EXPECT_EQ(error_with("pluins: [a.so]"),
-            "a.yaml:6: unknown key \"pluins\" in the sweep; did you mean plugins? (known: "
-            "chat_template, compress, device, fidelity, latency, model, name, output, plugins, "
-            "policies, ratios, tasks, threads)");
+  EXPECT_EQ(
+      error_with("pluins: [a.so]"),
+      "a.yaml:6: unknown key \"pluins\" in the sweep; did you mean plugins? (known: "
+      "chat_template, compress, device, fidelity, latency, memory, model, name, output, plugins, "
+      "policies, ratios, tasks, threads)");
   EXPECT_EQ(error_with("plugins: a.so"),
             "a.yaml:6: plugins: expected a list of files, got \"a.so\"");
   const std::string misspelt = error_with("model: smollm2-135m-instrct");
