@@ -80,7 +80,7 @@ class ResumeTest : public testing::Test {
   void kill_at(const std::string& name, size_t n_rows) {
     Process process(folder_ / "", {"run", "sweep.yaml", "--output", name});
     while (process.running()) {
-      if (fs::exists(folder_ / name) && read_results(folder_ / name).rows.size() >= n_rows) break;
+      if (fs::exists(folder_ / name) && test_run::rows_by_now(folder_ / name) >= n_rows) break;
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
     process.kill();

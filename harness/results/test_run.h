@@ -152,4 +152,15 @@ class Folder {
   std::filesystem::path path_;
 };
 
+// Rows of a results file whose run goes on: none where the file is not there yet, or where this
+// look at it met a write.
+inline size_t rows_by_now(const std::filesystem::path& file) {
+  if (!std::filesystem::exists(file)) return 0;
+  try {
+    return read_results(file).rows.size();
+  } catch (const std::runtime_error&) {
+    return 0;
+  }
+}
+
 }  // namespace kvbench::test_run
