@@ -21,12 +21,10 @@ void check(const at::Tensor& query, const at::Tensor& keys, const at::Tensor& va
                   values.scalar_type() == keys.scalar_type() && values.device() == keys.device(),
               "values: expected contiguous ", keys.scalar_type(), " ", keys.sizes(), ", got ",
               values.scalar_type(), " ", values.sizes());
-  TORCH_CHECK(
-      query.dim() == 3 && query.size(0) > 0 && query.size(0) % keys.size(0) == 0 &&
-          query.size(1) == keys.size(1) && query.size(2) == keys.size(2) && query.stride(2) == 1 &&
-          query.scalar_type() == keys.scalar_type() && query.device() == keys.device(),
-      "query: expected ", keys.scalar_type(), " [heads, ", keys.size(1), ", ", keys.size(2),
-      "], heads a multiple of ", keys.size(0), ", got ", query.scalar_type(), " ", query.sizes());
+  check_queries(query, keys);
+  TORCH_CHECK(query.size(0) > 0 && query.size(1) == keys.size(1) && query.stride(2) == 1,
+              "queries: expected rows of ", keys.size(2), " side by side for ", keys.size(1),
+              " tokens, got ", query.sizes());
   TORCH_CHECK(window >= 0, "window: expected at least 0, got ", window);
 }
 

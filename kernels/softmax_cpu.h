@@ -18,8 +18,7 @@ inline void softmax_row(float* x, int64_t width) {
     const Vec v = Float32::load_lanes(x + j);
     largest = v > largest ? v : largest;
   }
-  float top = largest[0];
-  for (int64_t i = 1; i < kLanes; ++i) top = std::max(top, largest[i]);
+  const float top = horizontal_max(largest);
   Vec total = {};
   for (int64_t j = 0; j < width; j += kLanes) {
     const Vec weight = exp_nonpositive(Float32::load_lanes(x + j) - top);

@@ -49,4 +49,11 @@ void raise_window(at::Tensor& scores, int64_t window) {
   scores.narrow(1, n_ranked, window).copy_(top + hairs * top.abs().clamp_min(1));
 }
 
+at::Tensor with_raised_window(const at::Tensor& ranked, int64_t n_tokens, int64_t window) {
+  at::Tensor scores = at::empty({ranked.size(0), n_tokens}, ranked.options());
+  scores.narrow(1, 0, ranked.size(1)).copy_(ranked);
+  raise_window(scores, window);
+  return scores;
+}
+
 }  // namespace kvbench

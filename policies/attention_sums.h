@@ -29,4 +29,8 @@ at::Tensor attention_column_sums(const LayerView& layer);
 // T.
 void raise_window(at::Tensor& scores, int64_t window);
 
+// Scores [H, n_tokens] of which `ranked` [H, n] has the first, and whose last `window` are raised
+// above them; n_tokens - window <= n <= n_tokens.
+at::Tensor with_raised_window(const at::Tensor& ranked, int64_t n_tokens, int64_t window);
+
 }  // namespace kvbench

@@ -9,7 +9,6 @@
 #include "harness/base/error.h"
 
 namespace kvbench {
-
 namespace {
 
 // A forward pass, given whom it tells of its queries.

@@ -104,10 +104,10 @@ void DecodePool::join(Part part) {
     parts_.push_back(std::move(part));
     return;
   }
-  if (!at->unseen.empty()) look(*at);
+  look(*at);
   leave_shared_buffers(*at);
   leave_shared_buffers(part);
-  at->ids = at->rows.empty() ? part.ids : at::cat({at->ids, part.ids});
+  at->ids = at::cat({at->ids, part.ids});
   std::move(part.rows.begin(), part.rows.end(), std::back_inserter(at->rows));
   at->batch.reset();
 }

@@ -131,12 +131,8 @@ int64_t Decoder::weight_bytes() const {
   return sum;
 }
 
-int64_t Decoder::kv_bytes(int64_t n_tokens) const {
-  int64_t rows = 0;
-  for (const auto& layer : layers_) {
-    rows += layer.is_budgeted ? n_tokens : std::min(n_tokens, layer.window - 1);
-  }
-  return 2 * rows * config_.n_kv_heads * config_.head_dim *
+int64_t Decoder::kv_bytes(int64_t n_tokens, int64_t n_kept) const {
+  return 2 * config_.n_cached(n_tokens, n_kept) * config_.head_dim *
          static_cast<int64_t>(c10::elementSize(dtype_));
 }
 
@@ -185,16 +181,13 @@ at::Tensor Decoder::mlp(const Layer& layer, const at::Tensor& hidden) const {
   return out;
 }
 
-at::Tensor Decoder::frequencies_at(const at::Tensor& positions) const {
-  return inverse_frequencies(config_, /*local=*/false, positions);
-}
-
 // tokens [S, m] and their positions [S, m] -> logits float32 [S, vocab] or [S, m, vocab].
 at::Tensor Decoder::forward(const at::Tensor& tokens, const at::Tensor& positions, int64_t end,
                             const Attend& attend, Logits logits) const {
   const RopeAngles angles =
       angles_ ? angles_->at(positions, end)
-              : rope_angles(positions, frequencies_at(positions), rope_attention_factor(config_));
+              : rope_angles(positions, inverse_frequencies(config_, /*local=*/false, positions),
+                            rope_attention_factor(config_));
   const RopeAngles local_angles = local_angles_ ? local_angles_->at(positions, end) : RopeAngles();
   at::Tensor hidden = at::embedding(embedding_, tokens);
   if (config_.embedding_scale != 1) {
@@ -247,7 +240,8 @@ at::Tensor Decoder::prefill(const std::vector<int32_t>& tokens, const Observer& 
   check_tokens(ids);
   const at::Tensor positions =
       at::arange(n_tokens, at::TensorOptions(at::kLong).device(device_)).unsqueeze(0);
-  const at::Tensor frequencies = frequencies_at(positions).view({-1}).to(device_);
+  const at::Tensor frequencies =
+      inverse_frequencies(config_, /*local=*/false, n_tokens).to(device_);
   const int64_t n_budgeted = config_.n_budgeted_layers();
   const auto attend = [&](int64_t l, Projections p) {
     LayerView view;

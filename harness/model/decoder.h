@@ -42,7 +42,9 @@ class Decoder {
   int64_t weight_bytes() const;
   // Keys and values of `n_tokens` tokens in every layer and KV head, nothing removed; of a layer
   // that is not budgeted those that the next token sees.
-  int64_t kv_bytes(int64_t n_tokens) const;
+  int64_t kv_bytes(int64_t n_tokens) const { return kv_bytes(n_tokens, n_tokens); }
+  // The same with n_kept tokens in every budgeted layer.
+  int64_t kv_bytes(int64_t n_tokens, int64_t n_kept) const;
 
   // Called after each layer's attention, in order, for those not budgeted too (LayerView::window);
   // the view is gone afterwards, so a layer's full keys and values live no longer than the observer
@@ -90,8 +92,6 @@ class Decoder {
   Linear load_linear(const Weights& weights, const std::vector<std::string>& names,
                      const std::vector<int64_t>& out_sizes, int64_t in, bool has_bias) const;
   Layer load_layer(const Weights& weights, int64_t index, int64_t cache_slot) const;
-  // Of RoPE: [d / 2], or of each sequence [S, d / 2] where dynamic scaling makes them differ.
-  at::Tensor frequencies_at(const at::Tensor& positions) const;
   void check_room(int64_t end) const;
   void check_tokens(const at::Tensor& tokens) const;
   // Appends to the batch's caches, which have room.

@@ -221,6 +221,14 @@ int64_t ModelConfig::n_budgeted_layers() const {
   return windowed_throughout() ? n_layers : std::count(windows.begin(), windows.end(), 0);
 }
 
+int64_t ModelConfig::n_cached(int64_t n_tokens, int64_t n_kept) const {
+  int64_t rows = 0;
+  for (int64_t l = 0; l < n_layers; ++l) {
+    rows += is_budgeted(l) ? n_kept : std::min(n_tokens, windows[l] - 1);
+  }
+  return rows * n_kv_heads;
+}
+
 std::vector<int64_t> ModelConfig::cache_slots() const {
   std::vector<int64_t> slots;
   const bool all = windowed_throughout();

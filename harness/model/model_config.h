@@ -63,6 +63,9 @@ struct ModelConfig {
   bool windowed_throughout() const;
   bool is_budgeted(int64_t l) const { return windows[l] == 0 || windowed_throughout(); }
   int64_t n_budgeted_layers() const;
+  // Keys (as many values) that all layers and KV heads hold of n_tokens tokens: n_kept in a
+  // budgeted layer, in another those that the next token sees.
+  int64_t n_cached(int64_t n_tokens, int64_t n_kept) const;
   // Where the cache holds layer l: the budgeted ones first, then the others.
   std::vector<int64_t> cache_slots() const;
   // Tokens that a prompt with its answer may have, and what sets that limit, as text.

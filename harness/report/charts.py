@@ -5,7 +5,10 @@ draws it: `params` are set by the page's controls, or are fixed by `fixed()` for
 Nothing is computed here but where a point stands.
 """
 
+import argparse
 import collections
+import json
+import pathlib
 import zlib
 
 # Okabe and Ito's colours that stand out on white, and one of Tol's; black is the full cache.
@@ -27,6 +30,17 @@ AXES = {
     "bytes": {"field": "mebibytes", "title": "KV cache allocated, MiB per sequence",
               "type": "quantitative"},
 }
+
+
+def read_page(description):
+    """The path of --output, the data of the one argument with what the axes show, and its styles."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--output", type=pathlib.Path, required=True)
+    parser.add_argument("data", type=pathlib.Path, help="as page_data.h says")
+    options = parser.parse_args()
+    page = json.loads(options.data.read_text())
+    prepare(page)
+    return options.output, page, styles(page)
 
 
 def prepare(page):

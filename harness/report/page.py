@@ -5,7 +5,6 @@
 The page holds its data, its script, Vega-Lite's and its style: it asks no network for anything.
 """
 
-import argparse
 import json
 import pathlib
 import string
@@ -17,13 +16,7 @@ HERE = pathlib.Path(__file__).parent / "page"
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=pathlib.Path, required=True)
-    parser.add_argument("data", type=pathlib.Path, help="as page_data.h says")
-    options = parser.parse_args()
-    page = json.loads(options.data.read_text())
-    charts.prepare(page)
-    styles = charts.styles(page)
+    output, page, styles = charts.read_page(__doc__.splitlines()[0])
     page["styles"] = styles
     page["lengths"] = charts.lengths_of(page["scores"])
     page["charts"] = {
@@ -43,8 +36,8 @@ def main():
         library=vl_convert.javascript_bundle().replace("</script", "<\\/script"),
         script=(HERE / "page.js").read_text(),
     )
-    options.output.write_text(html)
-    print(options.output)
+    output.write_text(html)
+    print(output)
 
 
 if __name__ == "__main__":

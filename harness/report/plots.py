@@ -7,9 +7,6 @@ and against bytes; score against TPOT where it was measured; score against lengt
 where there are several lengths; the budgets of policies that spread them over layers and heads.
 """
 
-import argparse
-import json
-import pathlib
 import re
 
 import charts
@@ -17,17 +14,11 @@ import figures
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=pathlib.Path, required=True)
-    parser.add_argument("data", type=pathlib.Path, help="as page_data.h says")
-    options = parser.parse_args()
-    page = json.loads(options.data.read_text())
-    charts.prepare(page)
-    styles = charts.styles(page)
+    output, page, styles = charts.read_page(__doc__.splitlines()[0])
 
     def save(spec, *name):
         stem = re.sub(r"[^A-Za-z0-9.-]+", "_", "_".join(str(part) for part in name))
-        figures.save(spec, options.output / stem)
+        figures.save(spec, output / stem)
 
     scores = [row for row in page["scores"] if row["score"] is not None]
     parts = {}

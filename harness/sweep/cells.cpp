@@ -141,6 +141,11 @@ std::vector<SampleGroup> open_groups(const SweepConfig& config, const PromptForm
   return groups;
 }
 
+int64_t SweepCell::most_kept(int64_t n_tokens) const {
+  const double kept = std::isnan(row.ratio) ? 1 : 1 - row.ratio;
+  return static_cast<int64_t>(std::ceil(kept * static_cast<double>(n_tokens)));
+}
+
 std::vector<double> ratios_of(const Policy& policy, const std::vector<double>& ratios) {
   if (policy.is_full()) return {0};
   if (policy.ignores_ratio()) return {std::numeric_limits<double>::quiet_NaN()};

@@ -58,6 +58,10 @@ struct SweepCell {
   Cell row;
   const Policy* policy = nullptr;
   double ratio = 0;  // what the policy is told; row.ratio is nan where it does not listen
+
+  // Tokens of a context that it keeps on average of a KV head, all at most where its budget is its
+  // own.
+  int64_t most_kept(int64_t n_tokens) const;
 };
 
 // Opens the source of every group. With compress: prompt the question belongs to the context that

@@ -142,12 +142,10 @@ int64_t ContextRunner::bytes_of(const SweepCell& cell,
         std::max(longest, std::ssize(prompt->prompt.question) + prompt->sample.max_new_tokens);
   }
   const auto n_context = std::ssize(questions.front()->prompt.context);
-  const double kept = std::isnan(cell.row.ratio) || cell.policy->is_full() ? 1 : 1 - cell.ratio;
-  const auto context_bytes = static_cast<double>(model_.kv_bytes(n_context));
-  const auto bytes =
-      static_cast<int64_t>(std::ceil(kept * context_bytes)) + model_.kv_bytes(longest);
-  return cell.policy->decode() ? 2 * bytes
-                               : bytes;  // a copy stands in for one that is evicted from
+  const int64_t bytes =
+      model_.kv_bytes(n_context, cell.most_kept(n_context)) + model_.kv_bytes(longest, longest);
+  // A copy stands in for one that is evicted from.
+  return cell.policy->decode() ? 2 * bytes : bytes;
 }
 
 int64_t ContextRunner::bytes_beside(const std::vector<const SweepCell*>& cells,

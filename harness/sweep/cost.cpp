@@ -30,20 +30,6 @@ int64_t weight_bytes(const OpenModel& model) {
   return model.config.stored_dtype.empty() ? bytes : bytes / stored * loaded;
 }
 
-// Keys and values of a context of which `ratio` is removed where policies may.
-double cache_bytes(const OpenModel& model, int64_t tokens, double ratio) {
-  const ModelConfig& config = model.config;
-  const double kept = 1 - (std::isnan(ratio) ? 0 : ratio);  // a budget of its own: at most all
-  double entries = 0;
-  for (int64_t l = 0; l < config.n_layers; ++l) {
-    const int64_t window = config.windows[static_cast<size_t>(l)];
-    entries += config.is_budgeted(l) ? kept * static_cast<double>(tokens)
-                                     : static_cast<double>(std::min(tokens, window - 1));
-  }
-  return 2 * entries * static_cast<double>(config.n_kv_heads * config.head_dim) *
-         static_cast<double>(c10::elementSize(model.dtype));
-}
-
 // What one prefill serves: the cells without those that wait for an answer.
 std::vector<PolicyAtRatio> timed_cells(const SweepPlan& plan) {
   std::vector<PolicyAtRatio> cells;
@@ -109,12 +95,14 @@ SweepCost cost_of(const SweepPlan& plan, const OpenModel& model) {
     cost.question_tokens += n_answers * std::ssize(first.prompt.question);
     cost.answer_tokens += n_answers * first.sample.max_new_tokens;
     cost.longest_context = std::max(cost.longest_context, longest);
-    double caches = 0;
+    int64_t n_cached = 0;
     for (const auto& cell : group.cells) {
-      caches += cache_bytes(model, longest, cell.row.ratio);
+      n_cached += model.config.n_cached(longest, cell.most_kept(longest));
       rows.emplace_back().Cell::operator=(cell.row);
     }
-    cost.cache_bytes = std::max(cost.cache_bytes, static_cast<int64_t>(caches));
+    cost.cache_bytes =
+        std::max(cost.cache_bytes, 2 * n_cached * model.config.head_dim *
+                                       static_cast<int64_t>(c10::elementSize(model.dtype)));
   }
   const auto row_bytes = Layout::of<SampleRow>(initial_widths(rows)).row_bytes();
   const int64_t counts = model.config.n_budgeted_layers() * model.config.n_kv_heads;

@@ -202,12 +202,8 @@ browser() {
 # Nothing is started: the test runs the programs itself, in a folder of its own.
 slurm() {
   if PATH=$PATH:/usr/sbin command -v slurmctld slurmd sbatch munged >/dev/null; then return 0; fi
-  [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null ||
-    die "please install for the test of configs/slurm: sudo apt-get install slurm-wlm munge"
-  say "installing slurm-wlm and munge"
-  apt-get update -qq >"$deps/apt.log" 2>&1 || true
-  DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends slurm-wlm munge \
-    >>"$deps/apt.log" 2>&1 || { tail -5 "$deps/apt.log" >&2; die "apt-get failed, see $deps/apt.log"; }
+  command -v apt-get >/dev/null || die "please install Slurm and munge"
+  install_packages slurm-wlm munge
 }
 
 case "${1:-}" in

@@ -82,10 +82,7 @@ class Gkv : public Scorer {
       if (normalize_) alike = alike / alike.amax(1, /*keepdim=*/true);
       ranked = ranked * mix_ - alike * (1 - mix_);
     }
-    at::Tensor scores = at::empty({layer.n_kv_heads(), layer.n_tokens()}, carried.options());
-    scores.narrow(1, 0, ranked.size(1)).copy_(ranked);
-    raise_window(scores, window_);
-    return scores;
+    return with_raised_window(ranked, layer.n_tokens(), window_);
   }
 
   at::Tensor score(const LayerView& layer) const override { return rank(layer, carry(layer, {})); }

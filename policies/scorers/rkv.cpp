@@ -38,10 +38,7 @@ class Rkv : public Scorer {
     const at::Tensor pooled =
         at::max_pool1d(votes.unsqueeze(0), kernel_, 1, kernel_ / 2).squeeze(0);
     const at::Tensor alike = key_redundancy(layer.keys, Redundancy::kRaw).narrow(1, 0, n_ranked);
-    at::Tensor scores = at::empty({n_heads, layer.n_tokens()}, votes.options());
-    scores.narrow(1, 0, n_ranked).copy_(pooled * mix_ - alike * (1 - mix_));
-    raise_window(scores, window_);
-    return scores;
+    return with_raised_window(pooled * mix_ - alike * (1 - mix_), layer.n_tokens(), window_);
   }
 
   int64_t least_tokens() const override { return window_ + 1; }

@@ -27,16 +27,13 @@ class SnapKv : public Scorer {
   }
 
   at::Tensor score(const LayerView& layer) const override {
-    const int64_t n_tokens = layer.n_tokens(), n_heads = layer.n_kv_heads();
+    const int64_t n_tokens = layer.n_tokens();
     require_tokens(*this, "snapkv", n_tokens);
     const int64_t window = std::min(window_, layer.queries.size(1));  // fewer only while decoding
     const at::Tensor ranked =
         window_scores(latest_queries(layer, window), layer.keys, layer.attention_scale, pooling_,
                       kernel_, pool_order_, group_reduce_);
-    at::Tensor scores = at::empty({n_heads, n_tokens}, ranked.options());
-    scores.narrow(1, 0, n_tokens - window).copy_(ranked);
-    raise_window(scores, window_);
-    return scores;
+    return with_raised_window(ranked, n_tokens, window_);
   }
 
   int64_t least_tokens() const override { return window_ + 1; }

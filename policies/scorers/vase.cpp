@@ -137,10 +137,7 @@ class Vase : public Scorer {
   }
 
   at::Tensor with_buffer(const at::Tensor& ranks) const {
-    at::Tensor scores = at::empty({ranks.size(0), ranks.size(1) + buffer_}, ranks.options());
-    scores.narrow(1, 0, ranks.size(1)).copy_(ranks);
-    raise_window(scores, buffer_);
-    return scores;
+    return with_raised_window(ranks, ranks.size(1) + buffer_, buffer_);
   }
 
   int64_t buffer_ = 64, sinks_ = 4, kernel_ = 5, seed_ = -1;
