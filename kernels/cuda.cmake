@@ -40,7 +40,7 @@ function(kvb_cuda_object source objects)
   set(${objects} ${${objects}} ${object} PARENT_SCOPE)
 endfunction()
 
-file(GLOB cuda_sources CONFIGURE_DEPENDS kernels/*_cuda.cu)
+file(GLOB cuda_sources CONFIGURE_DEPENDS kernels/*/*_cuda.cu)
 set(cuda_objects)
 foreach(source ${cuda_sources})
   kvb_cuda_object(${source} cuda_objects)

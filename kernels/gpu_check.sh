@@ -53,13 +53,13 @@ compile() {
 cxx=(g++ -std=c++20 -O3 -fPIC -fopenmp -march=native -Wno-psabi "-I$root")
 faces=("${cxx[@]}" -isystem "$torch/include" -isystem "$torch/include/torch/csrc/api/include"
   -isystem "$headers")
-for source in "$root"/kernels/*_cuda.cu; do
+for source in "$root"/kernels/*/*_cuda.cu; do
   compile "$source" "$nvcc" -std=c++20 -O3 -lineinfo "-I$root" -Xcompiler=-fPIC \
     -gencode "arch=compute_80,code=[compute_80,sm_${capability:-80}]"
 done
-for source in "$root"/kernels/*.cpp; do
+for source in "$root"/kernels/*/*.cpp; do
   case $source in
-    *_test.cpp | *_bench.cpp) ;;
+    *_test.cpp | *_bench.cpp | */kernels/ptx/* | */kernels/figures/* | */kernels/resources/*) ;;
     *_torch.cpp) compile "$source" "${faces[@]}" ;;
     */norm_rope_*) compile "$source" "${cxx[@]}" -ffp-contract=off ;;
     *) compile "$source" "${cxx[@]}" ;;

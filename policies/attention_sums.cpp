@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "kernels/attention_column_sums_torch.h"
+#include "kernels/attention_column_sums/attention_column_sums_torch.h"
 
 namespace kvbench {
 

@@ -20,7 +20,8 @@ at::Tensor latest_queries(const LayerView& layer, int64_t n);
 at::Tensor last_attention(const LayerView& layer);
 
 // Attention that each token gets from the Q queries, its own included: the column sums of the
-// weights averaged over the GQA group, float32 [H, T] (kernels/attention_column_sums.h).
+// weights averaged over the GQA group, float32 [H, T]
+// (kernels/attention_column_sums/attention_column_sums.h).
 at::Tensor attention_column_sums(const LayerView& layer);
 
 // Raises the last `window` tokens above the others (scorer.h, above()). Should a budget be smaller

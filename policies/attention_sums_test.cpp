@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "kernels/window_scores_torch.h"
+#include "kernels/window_scores/window_scores_torch.h"
 #include "policies/scorers/testing.h"
 
 namespace kvbench {

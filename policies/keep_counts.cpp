@@ -4,7 +4,7 @@
 
 #include <numeric>
 
-#include "kernels/host_torch.h"
+#include "kernels/common/host_torch.h"
 
 namespace kvbench {
 

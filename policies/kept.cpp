@@ -5,8 +5,8 @@
 #include <algorithm>
 
 #include "harness/base/error.h"
-#include "kernels/host_torch.h"
-#include "kernels/select_top_torch.h"
+#include "kernels/common/host_torch.h"
+#include "kernels/select_top/select_top_torch.h"
 
 namespace kvbench {
 

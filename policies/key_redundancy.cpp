@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "kernels/key_similarity_torch.h"
+#include "kernels/key_similarity/key_similarity_torch.h"
 
 namespace kvbench {
 namespace {

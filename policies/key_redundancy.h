@@ -6,7 +6,8 @@
 namespace kvbench {
 
 enum class Redundancy {
-  kTriton,  // G-KV's default (kernels/key_similarity.h): the newest of alike keys is spared
+  kTriton,  // G-KV's default (kernels/key_similarity/key_similarity.h): the newest of alike keys is
+            // spared
   kRaw,     // R-KV's code, which G-KV has too: 1e-8 for 1e-6, and where nothing is alike to a key
             // its cosine to key 0 is left out, for the maximum of no index is 0 there
   kPlain,   // VaSE's: nothing is spared

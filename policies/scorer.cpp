@@ -5,7 +5,7 @@
 
 #include <stdexcept>
 
-#include "kernels/launch_torch.h"
+#include "kernels/common/launch_torch.h"
 
 namespace kvbench {
 
@@ -27,7 +27,8 @@ void check_scores(const at::Tensor& scores, const LayerView& layer, const std::s
     throw std::runtime_error(
         fmt::format("{} must give float32 scores [{}]", who, fmt::join(expected, ", ")));
   }
-  // A GPU's are looked at when tokens are selected (Selection::invalid), where nothing waits for it.
+  // A GPU's are looked at when tokens are selected (Selection::invalid), where nothing waits for
+  // it.
   if (served_by_cuda(scores.device())) return;
   const at::Tensor is_nan = scores.isnan().any(1);
   for (int64_t h = 0; h < expected[0]; ++h) {

@@ -5,10 +5,10 @@
 #include <algorithm>
 
 #include "harness/base/error.h"
-#include "kernels/cache_append_torch.h"
-#include "kernels/cache_attention_torch.h"
-#include "kernels/decode_plan.h"
-#include "kernels/launch_torch.h"
+#include "kernels/cache_attention/cache_attention_torch.h"
+#include "kernels/cache_rows/cache_append_torch.h"
+#include "kernels/common/launch_torch.h"
+#include "kernels/decode_plan/decode_plan.h"
 
 namespace kvbench {
 namespace {

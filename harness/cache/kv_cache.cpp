@@ -6,7 +6,7 @@
 #include <numeric>
 
 #include "harness/base/error.h"
-#include "kernels/cache_gather_torch.h"
+#include "kernels/cache_rows/cache_gather_torch.h"
 
 namespace kvbench {
 namespace {

@@ -10,7 +10,7 @@
 #include "harness/engine/chunked_prefill.h"
 #include "harness/engine/in_layer.h"
 #include "harness/engine/stopwatch.h"
-#include "kernels/host_torch.h"
+#include "kernels/common/host_torch.h"
 
 namespace kvbench {
 namespace {

@@ -7,8 +7,8 @@
 #include <numeric>
 
 #include "harness/base/error.h"
-#include "kernels/argmax_torch.h"
-#include "kernels/host_torch.h"
+#include "kernels/argmax/argmax_torch.h"
+#include "kernels/common/host_torch.h"
 
 namespace kvbench {
 namespace {

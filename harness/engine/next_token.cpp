@@ -6,8 +6,8 @@
 #include <span>
 #include <stdexcept>
 
-#include "kernels/argmax_torch.h"
-#include "kernels/host_torch.h"
+#include "kernels/argmax/argmax_torch.h"
+#include "kernels/common/host_torch.h"
 
 namespace kvbench {
 

@@ -6,7 +6,7 @@
 
 #include "harness/base/error.h"
 #include "harness/engine/decode.h"
-#include "kernels/oracle_step_torch.h"
+#include "kernels/oracle_step/oracle_step_torch.h"
 
 namespace kvbench {
 namespace {

@@ -20,7 +20,7 @@
 #include "harness/engine/generate.h"
 #include "harness/golden/golden.h"
 #include "harness/model/decoder.h"
-#include "kernels/window_scores_torch.h"
+#include "kernels/window_scores/window_scores_torch.h"
 #include "policies/attention_sums.h"
 #include "policies/weighting.h"
 

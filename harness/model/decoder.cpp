@@ -9,10 +9,10 @@
 #include "harness/model/file_layout.h"
 #include "harness/model/rope.h"
 #include "harness/model/safetensors.h"
-#include "kernels/causal_attention_torch.h"
-#include "kernels/gated_activation_torch.h"
-#include "kernels/norm_rope_torch.h"
-#include "kernels/rms_norm_torch.h"
+#include "kernels/causal_attention/causal_attention_torch.h"
+#include "kernels/gated_activation/gated_activation_torch.h"
+#include "kernels/norm_rope/norm_rope_torch.h"
+#include "kernels/rms_norm/rms_norm_torch.h"
 
 namespace kvbench {
 at::Tensor token_ids(std::span<const int32_t> tokens) {

@@ -2,7 +2,7 @@
 
 #include <ATen/ATen.h>
 
-#include "kernels/skinny_linear_torch.h"
+#include "kernels/skinny_linear/skinny_linear_torch.h"
 
 namespace kvbench {
 

@@ -15,7 +15,7 @@ import pathlib
 import subprocess
 import sys
 
-RECORDED = pathlib.Path(__file__).parents[1] / "recorded_figures.json"
+RECORDED = pathlib.Path(__file__).parent / "recorded.json"
 GUARDED = ("distinct_bytes", "sector_bytes", "shared_wavefronts")
 
 

@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
+#include "kernels/common/test_device.h"
 #include "kernels/ptx/engine.h"
-#include "kernels/test_device.h"
 
 namespace kvbench::ptx {
 

@@ -1,4 +1,4 @@
-"""Launchers only put kernels on their stream: they never wait, allocate or copy (kernels/stream.h).
+"""Launchers only put kernels on their stream: they never wait, allocate or copy (kernels/common/stream.h).
 
     launchers.py FOLDER     build/cuda, with the kernels' objects
 

@@ -6,8 +6,8 @@
 #include <bit>
 #include <numeric>
 
+#include "kernels/common/test_device.h"
 #include "kernels/ptx/engine.h"
-#include "kernels/test_device.h"
 
 namespace kvbench::ptx {
 namespace {

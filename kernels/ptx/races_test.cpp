@@ -3,8 +3,8 @@
 #include <array>
 #include <random>
 
+#include "kernels/common/test_device.h"
 #include "kernels/ptx/launch.h"
-#include "kernels/test_device.h"
 
 namespace kvbench::ptx {
 namespace {

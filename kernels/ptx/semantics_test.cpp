@@ -5,8 +5,8 @@
 #include <cmath>
 #include <random>
 
+#include "kernels/common/test_device.h"
 #include "kernels/ptx/launch.h"
-#include "kernels/test_device.h"
 
 namespace kvbench::ptx {
 namespace {

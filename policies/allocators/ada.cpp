@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/flattened_counts_torch.h"
+#include "kernels/flattened_counts/flattened_counts_torch.h"
 #include "policies/allocator.h"
 
 namespace kvbench {

@@ -3,8 +3,8 @@
 #include <ATen/ATen.h>
 
 #include "harness/base/error.h"
-#include "kernels/flattened_counts_torch.h"
-#include "kernels/host_torch.h"
+#include "kernels/common/host_torch.h"
+#include "kernels/flattened_counts/flattened_counts_torch.h"
 #include "policies/allocator.h"
 
 namespace kvbench {

@@ -2,7 +2,7 @@
 
 #include <ATen/ATen.h>
 
-#include "kernels/projected_value_norms_torch.h"
+#include "kernels/projected_value_norms/projected_value_norms_torch.h"
 
 namespace kvbench::lukv {
 

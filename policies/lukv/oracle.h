@@ -1,5 +1,6 @@
 // Oracle importance: what the tokens of a context turn out to be worth to the tokens generated
-// after it. policies.md 4.1. It is gathered a decode step at a time (kernels/oracle_step.h).
+// after it. policies.md 4.1. It is gathered a decode step at a time
+// (kernels/oracle_step/oracle_step.h).
 #pragma once
 
 #include "policies/scorer.h"

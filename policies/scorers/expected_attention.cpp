@@ -5,7 +5,7 @@
 
 #include <cmath>
 
-#include "kernels/expected_attention_scores_torch.h"
+#include "kernels/expected_attention_scores/expected_attention_scores_torch.h"
 #include "policies/scorer.h"
 
 namespace kvbench {

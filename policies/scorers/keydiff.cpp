@@ -3,7 +3,7 @@
 // never holds more than budget and block, is a policy's `prefill: {chunk: N}`.
 #include <ATen/ATen.h>
 
-#include "kernels/keydiff_scores_torch.h"
+#include "kernels/keydiff_scores/keydiff_scores_torch.h"
 #include "policies/attention_sums.h"
 #include "policies/kept.h"
 #include "policies/scorer.h"

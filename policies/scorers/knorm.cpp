@@ -2,7 +2,7 @@
 // policies.md 2.3; kvpress 0.5.5, KnormPress.
 #include <ATen/ATen.h>
 
-#include "kernels/row_norms_torch.h"
+#include "kernels/row_norms/row_norms_torch.h"
 #include "policies/scorer.h"
 
 namespace kvbench {

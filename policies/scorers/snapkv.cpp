@@ -2,7 +2,7 @@
 // pooled over its neighbours. policies.md 2.5.
 #include <ATen/ATen.h>
 
-#include "kernels/window_scores_torch.h"
+#include "kernels/window_scores/window_scores_torch.h"
 #include "policies/attention_sums.h"
 #include "policies/scorer.h"
 

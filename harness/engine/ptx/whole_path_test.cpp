@@ -17,8 +17,8 @@
 #include "harness/engine/decode_pool.h"
 #include "harness/engine/test_profile.h"
 #include "harness/engine/tiny_model.h"
-#include "kernels/host_torch.h"
-#include "kernels/launch_torch.h"
+#include "kernels/common/host_torch.h"
+#include "kernels/common/launch_torch.h"
 #include "kernels/ptx/engine.h"
 #include "policies/allocator.h"
 
@@ -27,7 +27,7 @@ namespace {
 bool runs_kernels = false;
 }
 
-// Instead of the one that asks for a GPU (kernels/launch_torch.h).
+// Instead of the one that asks for a GPU (kernels/common/launch_torch.h).
 bool served_by_cuda(c10::Device) { return runs_kernels; }
 
 namespace {
@@ -230,8 +230,7 @@ TEST_F(WholePath, AStepWaitsForNothing) {
   const Policy policy(parse_policy_text("{scorer: keydiff, allocator: ada}"));
   const std::vector<PolicyAtRatio> asked(3, {&policy, 0.5});
   const auto answer = [&](int64_t look_every, const std::function<void(DecodePool&)>& steps) {
-    const Compressed compressed =
-        compress_context(tiny_model(), some_tokens(kTokens), asked, {});
+    const Compressed compressed = compress_context(tiny_model(), some_tokens(kTokens), asked, {});
     std::vector<GrowingCache> caches;
     for (const auto& cut : compressed.caches) caches.push_back(cut.growing());
     std::vector<int32_t> said;

@@ -1,0 +1,266 @@
+// Queries are taken in blocks, of a whole GQA group together; a block's keys are walked in segments
+// that threads share. The weights of a segment are relative to the largest logit that each query
+// has there: what the segments are worth beside each other is known when all have been seen. By
+// then the weights of as many segments as kKeptBytes hold are still there; those of the others are
+// computed once more.
+#include <algorithm>
+#include <limits>
+#include <memory>
+#include <type_traits>
+#include <vector>
+
+#include "kernels/attention_column_sums/attention_column_sums.h"
+#include "kernels/common/element.h"
+#include "kernels/common/multiply.h"
+#include "kernels/common/vector_math.h"
+
+namespace kvbench {
+namespace {
+
+constexpr int64_t kBlock = 64;                   // queries of each query head
+constexpr int64_t kSegment = 64;                 // keys
+constexpr int64_t kPanel = kBlockVecs * kLanes;  // rows whose logits stay in the nearest cache
+constexpr int64_t kKeptBytes = 16 << 20;
+
+int64_t padded(int64_t n) { return (n + kLanes - 1) / kLanes * kLanes; }
+
+// Numbers of 32 bits whose vectors lie in one line of the caches each.
+template <class T>
+class Lines {
+ public:
+  explicit Lines(int64_t n)
+      : lines_(std::make_unique_for_overwrite<Line[]>((n + kOfLine - 1) / kOfLine)) {}
+  T* data() const { return lines_.get()->numbers; }
+
+ private:
+  static constexpr int64_t kOfLine = 64 / sizeof(T);
+  struct alignas(64) Line {
+    T numbers[kOfLine];
+  };
+  std::unique_ptr<Line[]> lines_;
+};
+
+template <class E, class Product>
+class ColumnSums {
+  using Storage = typename E::Storage;
+  using Element = typename Product::Element;
+  static constexpr bool kConverts = !std::is_same_v<Storage, typename Product::Storage>;
+
+ public:
+  explicit ColumnSums(const AttentionColumnSums& op)
+      : op_(op),
+        group_(op.n_heads / op.n_kv_heads),
+        rows_(padded(group_ * std::min(kBlock, op.n_queries))),
+        n_segments_((op.n_tokens + kSegment - 1) / kSegment),
+        n_kept_(std::min(n_segments_, kKeptBytes / (kSegment * rows_ * 4))),
+        queries_(op.head_dim / Product::kSize * rows_),
+        kept_(n_kept_ * kSegment * rows_),
+        largest_(n_segments_ * rows_),
+        shares_(n_segments_ * rows_) {}
+
+  void run() {
+    std::fill_n(op_.out, (op_.of_heads ? op_.n_heads : op_.n_kv_heads) * op_.n_columns, 0.0F);
+    for (int64_t head = 0; head < op_.n_kv_heads; ++head) {
+      for (int64_t i = 0; i < op_.n_queries; i += kBlock) {
+        add({head, i, std::min(kBlock, op_.n_queries - i), op_.n_tokens - op_.n_queries + i});
+      }
+    }
+  }
+
+ private:
+  // Queries of one KV head's group: n of each query head, of the tokens from `position` on.
+  struct Block {
+    int64_t head, first, n, position;
+  };
+
+  void add(const Block& block) {
+    load_queries(block);
+    n_segments_ = (block.position + block.n + kSegment - 1) / kSegment;  // that they see
+#pragma omp parallel if (n_segments_ > 1)
+    {
+      Worker worker{
+          Lines<float>(kConverts ? kSegment * op_.head_dim : 0), Lines<float>(kSegment * kPanel),
+          Lines<float>(n_kept_ < n_segments_ ? kSegment * rows_ : 0), Lines<float>(rows_)};
+#pragma omp for schedule(dynamic)
+      for (int64_t s = 0; s < n_segments_; ++s) weigh(block, s, shares_.data() + s * rows_, worker);
+#pragma omp single
+      share_out(block.n);
+#pragma omp for schedule(dynamic)
+      for (int64_t s = 0; s < n_segments_; ++s) {
+        if (s >= n_kept_) weigh(block, s, worker.totals.data(), worker);
+        sum_up(block, s, weights_of(s, worker));
+      }
+    }
+  }
+
+  // Of a thread.
+  struct Worker {
+    Lines<float> keys;             // [keys, d] where they are converted
+    Lines<float> logits;           // of a panel
+    Lines<float> weights, totals;  // of a segment that is not kept, where they are made again
+  };
+
+  // [elements of d, rows]: those of one query head after the other, then zeros up to whole vectors.
+  void load_queries(const Block& block) {
+    std::fill_n(queries_.data(), op_.head_dim / Product::kSize * rows_, Element{});
+    for (int64_t g = 0; g < group_; ++g) {
+      for (int64_t i = 0; i < block.n; ++i) {
+        const auto* query = static_cast<const Storage*>(op_.queries.data) +
+                            (block.head * group_ + g) * op_.queries.head_stride +
+                            (block.first + i) * op_.queries.row_stride;
+        for (int64_t c = 0; c < op_.head_dim / Product::kSize; ++c) {
+          Element& element = queries_.data()[c * rows_ + g * block.n + i];
+          if constexpr (kConverts) {
+            element = E::load(query + c);
+          } else {
+            std::memcpy(&element, query + Product::kSize * c, sizeof element);
+          }
+        }
+      }
+    }
+  }
+
+  float* weights_of(int64_t segment, Worker& worker) {
+    return segment < n_kept_ ? kept_.data() + segment * kSegment * rows_ : worker.weights.data();
+  }
+
+  // Weights [keys, rows] of a segment, the largest logit and the sum of weights of each row.
+  void weigh(const Block& block, int64_t segment, float* totals, Worker& worker) {
+    const int64_t first = segment * kSegment;
+    const int64_t n = std::min(kSegment, block.position + block.n - first);
+    const auto* rows = static_cast<const Storage*>(op_.keys.data) +
+                       block.head * op_.keys.head_stride + first * op_.keys.row_stride;
+    const typename Product::Storage* keys;
+    int64_t stride = op_.keys.row_stride;
+    if constexpr (kConverts) {
+      load_keys(rows, n, worker.keys.data());
+      keys = worker.keys.data(), stride = op_.head_dim;
+    } else {
+      keys = rows;
+    }
+    float* logits = worker.logits.data();
+    for (int64_t r0 = 0; r0 < rows_; r0 += kPanel) {
+      const int64_t width = std::min(kPanel, rows_ - r0);
+      multiply<false, Product>(keys, stride, n, queries_.data() + r0, rows_,
+                               op_.head_dim / Product::kSize, width, logits, kPanel);
+      mask(block, first, n, r0, width, logits);
+      for (int64_t r = 0; r < width; r += kLanes) {
+        const int64_t of_rows = segment * rows_ + r0 + r;
+        weigh_lanes(logits + r, n, weights_of(segment, worker) + r0 + r, largest_.data() + of_rows,
+                    totals + r0 + r);
+      }
+    }
+  }
+
+  // Logits [n, kPanel] of as many rows as a vector has lanes become weights [n, rows].
+  void weigh_lanes(float* logits, int64_t n, float* weights, float* largest_of, float* total_of) {
+    // No row's maximum is infinite, which the difference of a masked one with it would not bear.
+    Vec largest = Vec{} - std::numeric_limits<float>::max(), total = {};
+    for (int64_t t = 0; t < n; ++t) {
+      const Vec logit = Float32::load_lanes(logits + t * kPanel) * op_.scale;
+      Float32::store_lanes(logit, logits + t * kPanel);
+      largest = logit > largest ? logit : largest;
+    }
+    for (int64_t t = 0; t < n; ++t) {
+      const Vec weight = exp_nonpositive(Float32::load_lanes(logits + t * kPanel) - largest);
+      Float32::store_lanes(weight, weights + t * rows_);
+      total += weight;
+    }
+    Float32::store_lanes(largest, largest_of);
+    Float32::store_lanes(total, total_of);
+  }
+
+  void load_keys(const Storage* rows, int64_t count, float* keys) const {
+    const int64_t d = op_.head_dim, whole = d / kLanes * kLanes;
+    for (int64_t t = 0; t < count; ++t, rows += op_.keys.row_stride, keys += d) {
+      for (int64_t c = 0; c < whole; c += kLanes) {
+        Float32::store_lanes(E::load_lanes(rows + c), keys + c);
+      }
+      for (int64_t c = whole; c < d; ++c) keys[c] = E::load(rows + c);
+    }
+  }
+
+  // Tokens do not see later ones. Logits [n, kPanel] of the rows from r0 on.
+  void mask(const Block& block, int64_t first, int64_t n, int64_t r0, int64_t width,
+            float* logits) const {
+    for (int64_t t = std::max<int64_t>(0, block.position - first); t < n; ++t) {
+      const int64_t n_before = first + t - block.position;  // queries of earlier tokens
+      for (int64_t r = 0; r < std::min(width, group_ * block.n - r0); ++r) {
+        if ((r0 + r) % block.n < n_before) {
+          logits[t * kPanel + r] = -std::numeric_limits<float>::infinity();
+        }
+      }
+    }
+  }
+
+  // Sums of weights become what weights of a segment count in the result; those of no query
+  // nothing.
+  void share_out(int64_t n_queries) {
+    const float factor = op_.of_heads ? op_.factor : op_.factor / static_cast<float>(group_);
+    std::vector<float> factors(rows_);
+    std::fill_n(factors.begin(), group_ * n_queries, factor);
+    for (int64_t r = 0; r < rows_; r += kLanes) {
+      const auto largest_of = [&](int64_t s) {
+        return Float32::load_lanes(largest_.data() + s * rows_ + r);
+      };
+      Vec largest = largest_of(0), total = {};
+      for (int64_t s = 1; s < n_segments_; ++s) {
+        largest = largest_of(s) > largest ? largest_of(s) : largest;
+      }
+      for (int64_t s = 0; s < n_segments_; ++s) {
+        total += Float32::load_lanes(shares_.data() + s * rows_ + r) *
+                 exp_nonpositive(largest_of(s) - largest);
+      }
+      const Vec share = Float32::load_lanes(factors.data() + r) / total;
+      for (int64_t s = 0; s < n_segments_; ++s) {
+        Float32::store_lanes(share * exp_nonpositive(largest_of(s) - largest),
+                             shares_.data() + s * rows_ + r);
+      }
+    }
+  }
+
+  void sum_up(const Block& block, int64_t segment, const float* weights) const {
+    const int64_t first = segment * kSegment;
+    const int64_t n = std::min({kSegment, block.position + block.n - first, op_.n_columns - first});
+    const int64_t n_sums = op_.of_heads ? group_ : 1, width = group_ / n_sums * block.n;
+    const float* shares = shares_.data() + segment * rows_;
+    Bits32 lane;
+    for (int64_t i = 0; i < kLanes; ++i) lane[i] = static_cast<uint32_t>(i);
+    for (int64_t g = 0; g < n_sums; ++g) {
+      float* sums = op_.out + (block.head * n_sums + g) * op_.n_columns + first;
+      const int64_t begin = g * width;
+      for (int64_t t = 0; t < n; ++t) {
+        const float* of_key = weights + t * rows_;
+        Vec sum = {};
+        for (int64_t r = begin / kLanes * kLanes; r < begin + width; r += kLanes) {
+          const Vec part = Float32::load_lanes(of_key + r) * Float32::load_lanes(shares + r);
+          // Vectors at either end may have other heads' rows too.
+          const Bits32 row = lane + static_cast<uint32_t>(r - begin);
+          sum += row < static_cast<uint32_t>(width) ? part : Vec{};
+        }
+        sums[t] += horizontal_sum(sum);
+      }
+    }
+  }
+
+  const AttentionColumnSums& op_;
+  int64_t group_, rows_, n_segments_, n_kept_;
+  Lines<Element> queries_;
+  Lines<float> kept_, largest_, shares_;
+};
+
+}  // namespace
+
+void attention_column_sums_cpu(const AttentionColumnSums& op) {
+  with_element(op.dtype, [&](auto element) {
+    using E = decltype(element);
+#ifdef __AVX512BF16__
+    if constexpr (std::is_same_v<E, BFloat16>) {
+      if (op.head_dim % PairProduct::kSize == 0) return ColumnSums<E, PairProduct>(op).run();
+    }
+#endif
+    ColumnSums<E, FloatProduct>(op).run();
+  });
+}
+
+}  // namespace kvbench

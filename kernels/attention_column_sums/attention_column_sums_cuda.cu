@@ -1,0 +1,171 @@
+// Both passes compute the logits, tile by tile, and store none.
+#include <cfloat>
+
+#include "kernels/common/column_sums.cuh"
+
+namespace kvbench {
+namespace {
+
+constexpr int kThreads = kTileThreads, kKeys = kTileKeys;
+constexpr int64_t kSplitKeys = 256;  // fewer keys are not split,
+constexpr int64_t kBlocks = 1024;    // nor when there are as many blocks anyway
+
+// Two parts of one softmax as one.
+__device__ float2 merged(float2 a, float2 b) {
+  const float largest = fmaxf(a.x, b.x);
+  return {largest, a.y * exp2f(a.x - largest) + b.y * exp2f(b.x - largest)};
+}
+
+// grid [tiles of queries, splits of the keys, Hq]
+template <class Tile>
+__global__ void __launch_bounds__(kThreads, 4)
+    stats_kernel(const ColumnPasses op, int keys_of_split) {
+  using T = typename Tile::Element;
+  __shared__ typename Tile::Shared shared;
+  const int head = blockIdx.z, kv_head = head / (op.n_heads / op.n_kv_heads);
+  const int first = blockIdx.x * Tile::kQueries;
+  const int first_position = op.n_tokens - op.n_queries + first;
+  const TileRows<T> queries(op.queries, head, first, op.n_queries);
+  // Not infinite, which the difference of a masked logit with it would not bear.
+  float largest[Tile::kRows], total[Tile::kRows];
+#pragma unroll
+  for (int r = 0; r < Tile::kRows; ++r) largest[r] = -FLT_MAX, total[r] = 0;
+
+  const int begin = blockIdx.y * keys_of_split;
+  const int end = min(min(begin + keys_of_split, op.n_tokens), first_position + Tile::kQueries);
+  for (int t0 = begin; t0 < end; t0 += kKeys) {
+    Tile tile;
+    tile.multiply(queries, TileRows<T>(op.keys, kv_head, t0, op.n_tokens), op.head_dim, shared);
+#pragma unroll
+    for (int r = 0; r < Tile::kRows; ++r) {
+      const int position = min(first_position + Tile::row(r), op.n_tokens - 1);
+      const float before = largest[r];
+#pragma unroll
+      for (int k = 0; k < Tile::kKeys; ++k) {
+        float& logit = tile.logits[r][k];
+        logit = t0 + Tile::key(k) <= position ? logit * op.scale : -INFINITY;
+        largest[r] = fmaxf(largest[r], logit);
+      }
+      total[r] *= exp2f(before - largest[r]);
+#pragma unroll
+      for (int k = 0; k < Tile::kKeys; ++k) total[r] += exp2f(tile.logits[r][k] - largest[r]);
+    }
+  }
+
+#pragma unroll
+  for (int r = 0; r < Tile::kRows; ++r) {
+    float2 stat = {largest[r], total[r]};
+#pragma unroll
+    for (int distance = Tile::kLanesOfRow / 2; distance > 0; distance /= 2) {
+      stat = merged(stat, {__shfl_xor_sync(kWholeWarp, stat.x, distance),
+                           __shfl_xor_sync(kWholeWarp, stat.y, distance)});
+    }
+    const int i = first + Tile::row(r);
+    if (threadIdx.x % Tile::kLanesOfRow == 0 && i < op.n_queries) {
+      op.partials[(int64_t{head} * gridDim.y + blockIdx.y) * op.n_queries + i] = stat;
+    }
+  }
+}
+
+// A thread for every query of every head.
+__global__ void __launch_bounds__(kThreads)
+    merge_stats_kernel(const ColumnPasses op, int n_splits) {
+  const int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x;
+  if (i >= int64_t{op.n_heads} * op.n_queries) return;
+  const float2* partials =
+      op.partials + i / op.n_queries * n_splits * op.n_queries + i % op.n_queries;
+  float2 stat = partials[0];
+  for (int s = 1; s < n_splits; ++s) stat = merged(stat, partials[int64_t{s} * op.n_queries]);
+  op.stats[i] = {stat.x, 1 / stat.y};
+}
+
+// grid [tiles of keys, H]
+template <class Tile>
+__global__ void __launch_bounds__(kThreads, 4) sums_kernel(const ColumnPasses op) {
+  __shared__ typename ColumnTile<Tile>::Shared shared;
+  const int group = op.n_heads / op.n_kv_heads, kv_head = blockIdx.y, t0 = blockIdx.x * kKeys;
+  const TileRows<typename Tile::Element> keys(op.keys, kv_head, t0, op.n_tokens);
+  ColumnTile<Tile> tile;
+  for (int head = kv_head * group; head < (kv_head + 1) * group; ++head) {
+    tile.add(op, head, keys, t0, shared);
+    if (!op.of_heads && head % group != group - 1) continue;
+    const float sum = tile.take(op, shared);
+    const int t = t0 + threadIdx.x;
+    if (threadIdx.x < kKeys && t < op.n_columns) {
+      op.out[int64_t{op.of_heads ? head : kv_head} * op.n_columns + t] = sum;
+    }
+    __syncthreads();  // the tiles may come
+  }
+}
+
+int64_t query_tiles(const AttentionColumnSums& op) {
+  int64_t n = 0;
+  with_tile(op, [&](auto tile) { n = (op.n_queries + tile.kQueries - 1) / tile.kQueries; });
+  return n;
+}
+
+// Ways that the keys are shared out among blocks of the first pass.
+int64_t splits(const AttentionColumnSums& op) {
+  const int64_t blocks = op.n_heads * query_tiles(op);
+  return min((kBlocks + blocks - 1) / blocks, (op.n_tokens + kSplitKeys - 1) / kSplitKeys);
+}
+
+// Packs of 16 bytes are whole and aligned.
+bool has_packs(const HeadRows& rows, const AttentionColumnSums& op) {
+  const int64_t bytes = element_bytes(op.dtype);
+  return op.head_dim * bytes % 16 == 0 && has_packs(rows, bytes);
+}
+
+}  // namespace
+
+ColumnPasses launch_column_stats(const AttentionColumnSums& op, CudaStream stream) {
+  const int64_t n_stats = op.n_heads * op.n_queries, n_splits = splits(op);
+  auto* stats = static_cast<float2*>(op.workspace);
+  const ColumnPasses passes = {.queries = op.queries,
+                               .keys = op.keys,
+                               .n_heads = static_cast<int>(op.n_heads),
+                               .n_kv_heads = static_cast<int>(op.n_kv_heads),
+                               .n_queries = static_cast<int>(op.n_queries),
+                               .n_tokens = static_cast<int>(op.n_tokens),
+                               .head_dim = static_cast<int>(op.head_dim),
+                               .n_columns = static_cast<int>(op.n_columns),
+                               .scale = op.scale * 1.4426950408889634F,  // log2(e)
+                               .factor = op.of_heads
+                                             ? op.factor
+                                             : op.factor * static_cast<float>(op.n_kv_heads) /
+                                                   static_cast<float>(op.n_heads),
+                               .of_heads = op.of_heads,
+                               .out = op.out,
+                               .stats = stats,
+                               .partials = stats + n_stats};
+  const auto keys_of_split =
+      static_cast<int>(((op.n_tokens + n_splits - 1) / n_splits + kKeys - 1) / kKeys * kKeys);
+  const dim3 grid(query_tiles(op), n_splits, op.n_heads);
+  with_tile(op, [&](auto tile) {
+    stats_kernel<decltype(tile)><<<grid, kThreads, 0, stream>>>(passes, keys_of_split);
+  });
+  merge_stats_kernel<<<(n_stats + kThreads - 1) / kThreads, kThreads, 0, stream>>>(
+      passes, static_cast<int>(n_splits));
+  return passes;
+}
+
+bool has_column_sums(const AttentionColumnSums& op) {
+  return op.n_heads % op.n_kv_heads == 0 && op.n_heads <= 65535 && op.n_queries > 0 &&
+         op.n_queries <= op.n_tokens && op.n_columns > 0 && op.n_columns <= op.n_tokens &&
+         has_packs(op.queries, op) && has_packs(op.keys, op);
+}
+
+size_t attention_column_sums_workspace_bytes(const AttentionColumnSums& op) {
+  return op.n_heads * op.n_queries * (splits(op) + 1) * sizeof(float2);
+}
+
+CudaStatus attention_column_sums_cuda(const AttentionColumnSums& op, CudaStream stream) {
+  if (!has_column_sums(op)) return cudaErrorInvalidValue;
+  const ColumnPasses passes = launch_column_stats(op, stream);
+  const dim3 grid((op.n_columns + kKeys - 1) / kKeys, op.n_kv_heads);
+  with_tile(op,
+            [&](auto tile) { sums_kernel<decltype(tile)><<<grid, kThreads, 0, stream>>>(passes); });
+  return cudaGetLastError();
+}
+
+}  // namespace kvbench

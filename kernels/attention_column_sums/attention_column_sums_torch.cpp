@@ -1,0 +1,58 @@
+#include "kernels/attention_column_sums/attention_column_sums_torch.h"
+
+#include <ATen/ATen.h>
+#include <torch/library.h>
+
+#include "kernels/attention_column_sums/attention_column_sums.h"
+#include "kernels/common/checks_torch.h"
+#include "kernels/common/launch_torch.h"
+
+namespace kvbench {
+namespace {
+
+at::Tensor attention_column_sums_of(const at::Tensor& queries, const at::Tensor& keys, double scale,
+                                    bool of_heads) {
+  check_head_rows(keys, "keys");
+  check_queries(queries, keys);
+  TORCH_CHECK(queries.size(1) > 0 && queries.size(1) <= keys.size(1), "queries: expected 1 to ",
+              keys.size(1), " of them, got ", queries.size(1));
+  const at::Tensor query_rows = with_whole_rows(queries), rows = with_whole_rows(keys);
+  AttentionColumnSums op;
+  op.n_heads = queries.size(0);
+  op.n_kv_heads = keys.size(0);
+  op.n_queries = queries.size(1);
+  op.n_tokens = op.n_columns = keys.size(1);
+  op.head_dim = keys.size(2);
+  op.dtype = dtype_of(keys);
+  op.scale = static_cast<float>(scale);
+  op.queries = head_rows(query_rows);
+  op.keys = head_rows(rows);
+  op.of_heads = of_heads;
+  at::Tensor out = at::empty({of_heads ? op.n_heads : op.n_kv_heads, op.n_tokens},
+                             keys.options().dtype(at::kFloat));
+  op.out = out.mutable_data_ptr<float>();
+  launch(KVB_IMPLEMENTATIONS_WITH_WORKSPACE(attention_column_sums), op, keys.device());
+  return out;
+}
+
+}  // namespace
+
+at::Tensor attention_column_sums(const at::Tensor& queries, const at::Tensor& keys, double scale,
+                                 bool of_heads) {
+  static const auto op =
+      find_operator<at::Tensor(const at::Tensor&, const at::Tensor&, double, bool)>(
+          "kvbench::attention_column_sums");
+  return op.call(queries, keys, scale, of_heads);
+}
+
+TORCH_LIBRARY_FRAGMENT(kvbench, library) {
+  library.def(
+      "attention_column_sums(Tensor queries, Tensor keys, float scale, bool of_heads=False) -> "
+      "Tensor");
+}
+
+TORCH_LIBRARY_IMPL(kvbench, CompositeExplicitAutograd, library) {
+  library.impl("attention_column_sums", attention_column_sums_of);
+}
+
+}  // namespace kvbench

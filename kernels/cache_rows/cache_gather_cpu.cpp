@@ -1,0 +1,68 @@
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+#include <algorithm>
+#include <cstring>
+
+#include "kernels/cache_rows/cache_gather.h"
+
+namespace kvbench {
+namespace {
+
+constexpr int64_t kAhead = 32;  // rows: the processor foresees no row by those before it
+constexpr int64_t kLine = 64;
+
+void prefetch(const char* row, int64_t row_bytes) {
+  for (int64_t i = 0; i < row_bytes; i += kLine) __builtin_prefetch(row + i);
+}
+
+#ifdef __SSE2__
+// Past the caches: what is written need not be read first, and other layers come before this one is
+// read again. `to` and n_bytes are multiples of 16.
+void stream(const char* from, char* to, int64_t n_bytes) {
+  for (int64_t i = 0; i < n_bytes; i += 16) {
+    _mm_stream_si128(reinterpret_cast<__m128i*>(to + i),
+                     _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i)));
+  }
+}
+#endif
+
+void copy_row(const char* from, char* to, int64_t n_bytes) {
+#ifdef __SSE2__
+  if (n_bytes % 16 == 0 && reinterpret_cast<uintptr_t>(to) % 16 == 0) {
+    return stream(from, to, n_bytes);
+  }
+#endif
+  std::memcpy(to, from, n_bytes);
+}
+
+}  // namespace
+
+void cache_gather_cpu(const CacheGather& op) {
+  const int64_t row_bytes = op.head_dim * op.element_bytes;
+  const int64_t n_kept = op.offsets[op.n_kv_heads];
+  const auto source = [&](const HeadRows& rows, int64_t h, int64_t i) {
+    const int64_t at = h * rows.head_stride + op.positions[i] * rows.row_stride;
+    return static_cast<const char*>(rows.data) + at * op.element_bytes;
+  };
+#pragma omp parallel
+  {
+#pragma omp for schedule(static)
+    for (int64_t i = 0; i < n_kept; ++i) {
+      int64_t h = 0;
+      while (op.offsets[h + 1] <= i) ++h;
+      const int64_t ahead = std::min<int64_t>(i + kAhead, op.offsets[h + 1] - 1);
+      const int64_t to = (op.starts[h] + i - op.offsets[h]) * row_bytes;
+      prefetch(source(op.keys, h, ahead), row_bytes);
+      prefetch(source(op.values, h, ahead), row_bytes);
+      copy_row(source(op.keys, h, i), static_cast<char*>(op.out_keys) + to, row_bytes);
+      copy_row(source(op.values, h, i), static_cast<char*>(op.out_values) + to, row_bytes);
+    }
+#ifdef __SSE2__
+    _mm_sfence();
+#endif
+  }
+}
+
+}  // namespace kvbench

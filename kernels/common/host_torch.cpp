@@ -1,0 +1,21 @@
+#include "kernels/common/host_torch.h"
+
+#include <ATen/ATen.h>
+
+#include <atomic>
+
+namespace kvbench {
+namespace {
+std::atomic<int64_t> n_waits = 0;
+}
+
+std::vector<int64_t> host_values(const at::Tensor& tensor) {
+  ++n_waits;
+  const at::Tensor values = tensor.to(at::kCPU, at::kLong).contiguous();
+  const auto* data = values.const_data_ptr<int64_t>();
+  return {data, data + values.numel()};
+}
+
+int64_t n_host_waits() { return n_waits; }
+
+}  // namespace kvbench
