@@ -7,7 +7,7 @@
 
 namespace kvbench {
 
-at::Tensor uniform_draws(const LayerView& layer, uint64_t seed) {
+at::Tensor uniform_draws(const LayerView& layer, uint64_t seed, bool unified) {
   const int64_t n_heads = layer.n_kv_heads(), n_tokens = layer.n_tokens();
   const r123::Philox4x32::key_type key = {
       {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)}};
@@ -16,9 +16,10 @@ at::Tensor uniform_draws(const LayerView& layer, uint64_t seed) {
   r123::Philox4x32 generator;
   for (int64_t h = 0; h < n_heads; ++h) {
     for (int64_t t = 0; t < n_tokens; ++t) {
+      const int64_t head = unified ? 0 : layer.head + h;
       const r123::Philox4x32::ctr_type counter = {
           {static_cast<uint32_t>(layer.position(t)), static_cast<uint32_t>(layer.step),
-           static_cast<uint32_t>(layer.index), static_cast<uint32_t>(layer.head + h)}};
+           static_cast<uint32_t>(layer.index), static_cast<uint32_t>(head)}};
       const uint64_t bits = generator(counter, key)[0];
       *draw++ = (static_cast<double>(bits) + 0.5) * 0x1p-32;
     }

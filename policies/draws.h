@@ -12,8 +12,8 @@
 namespace kvbench {
 
 // One number in (0, 1) for every head and token of the view, by seed, layer, KV head, step and the
-// token's position: float64 [H, T] on the CPU.
-at::Tensor uniform_draws(const LayerView& layer, uint64_t seed);
+// token's position: float64 [H, T] on the CPU. `unified`: all heads have those of head 0.
+at::Tensor uniform_draws(const LayerView& layer, uint64_t seed, bool unified = false);
 
 // Drawing tokens without replacement, each with a probability that is its share of the weights
 // left (successive sampling, what torch.multinomial does): the k highest keys are k draws in their

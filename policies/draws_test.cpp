@@ -22,6 +22,13 @@ TEST(Draws, AreThoseOfTheGenerator) {
   EXPECT_EQ(draws(layer, 0x299f31d0a4093822)[0][0].item<double>(), (0xd16cfe09 + 0.5) * 0x1p-32);
 }
 
+TEST(Draws, AreOneForAllHeadsWhereAskedFor) {
+  const LayerView layer = testing::random_view(9);
+  const at::Tensor unified = uniform_draws(layer, 3, /*unified=*/true);
+  EXPECT_TRUE(at::equal(unified[1], unified[0]));
+  EXPECT_TRUE(at::equal(unified[0], draws(layer)[0]));
+}
+
 // A token's number depends on nothing but what it is for.
 TEST(Draws, OfATokenAlone) {
   const LayerView whole = testing::random_view(20);

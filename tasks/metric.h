@@ -24,6 +24,8 @@ class Metric {
   // Score as the benchmark's own code computes it, 0..1 in full precision. Throws InputError for
   // references that the official code cannot grade either.
   virtual double share(const Answered& answered) const = 0;
+  // false: the prediction alone decides.
+  virtual bool needs_references() const { return true; }
 };
 
 // A metric of one reference: the best counts, and none is 0 (LongBench eval.py, scorer).

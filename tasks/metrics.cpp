@@ -25,4 +25,8 @@ void check_metric(const std::string& metric, const std::vector<Params::Given>& p
   make_metric(metric, parameters);
 }
 
+bool needs_references(const std::string& metric, const std::vector<Params::Given>& parameters) {
+  return make_metric(metric, parameters)->needs_references();
+}
+
 }  // namespace kvbench

@@ -19,4 +19,7 @@ double grade_share(const std::string& metric, const Answered& answered,
 // Throws InputError for parameters that the metric does not have or take.
 void check_metric(const std::string& metric, const std::vector<Params::Given>& parameters);
 
+// Metric::needs_references().
+bool needs_references(const std::string& metric, const std::vector<Params::Given>& parameters);
+
 }  // namespace kvbench

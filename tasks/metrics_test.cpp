@@ -99,5 +99,15 @@ TEST(Metrics, WrongRequestsSayWhatIsWrong) {
   }
 }
 
+TEST(Metrics, DistinctNgramsOfWords) {
+  // a b c d e: two 4-grams; a a a a a a: three, all the same.
+  EXPECT_EQ(grade("distinct_ngrams", "a b c d e", {}), 100.0);
+  EXPECT_NEAR(grade("distinct_ngrams", " a a  a\na a a ", {}), 100.0 / 3, 1e-12);
+  EXPECT_EQ(grade("distinct_ngrams", "a a a", {}), 100.0);
+  EXPECT_EQ(grade("distinct_ngrams", "", {}), 100.0);
+  const Grading pairs = {.metric = "distinct_ngrams", .parameters = {{"n", "2"}}};
+  EXPECT_EQ(score_of(pairs, {"a b a b a", {}}), 50);
+}
+
 }  // namespace
 }  // namespace kvbench

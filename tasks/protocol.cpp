@@ -50,6 +50,7 @@ std::string describe(const PromptRule& rule) {
 }
 
 std::string describe(const StopRule& rule) {
+  if (rule.ends == StopRule::Ends::kNever) return "never ends before its most tokens";
   std::string text = rule.ends == StopRule::Ends::kModel
                          ? "ends at the model's end tokens"
                          : "ends at the tokenizer's EOS or a newline";
@@ -63,6 +64,11 @@ std::string describe(const StopRule& rule) {
   }
   KVB_CHECK(false, "unknown rule for the first token");
   return text;
+}
+
+std::string describe(const Sampling& sampling) {
+  if (sampling.temperature == 0) return "";
+  return fmt::format("temperature {}, top_p {}", sampling.temperature, sampling.top_p);
 }
 
 std::string describe(const Grading& grading) {

@@ -44,6 +44,7 @@ struct StopRule {
   enum class Ends {
     kModel,         // generation_config.json's or config.json's, else the tokenizer's EOS
     kEosOrNewline,  // the tokenizer's EOS, and the last token of "\n" (LongBench pred.py, samsum)
+    kNever,         // it has as many tokens as it may have
   };
   Ends ends = Ends::kModel;
   // What is done with an end token before anything else was said.
@@ -56,6 +57,14 @@ struct StopRule {
   First first = First::kEnds;
 
   bool operator==(const StopRule&) const = default;
+};
+
+// How the next token of an answer is chosen.
+struct Sampling {
+  double temperature = 0;  // 0 = the most likely one; else drawn from softmax(logits / temperature)
+  double top_p = 1;        // of the fewest likely tokens whose probabilities reach this sum
+
+  bool operator==(const Sampling&) const = default;
 };
 
 // How a prediction is graded.
@@ -81,6 +90,7 @@ struct Protocol {
 // results are made of.
 std::string describe(const PromptRule& rule);
 std::string describe(const StopRule& rule);
+std::string describe(const Sampling& sampling);  // "" = greedy
 std::string describe(const Grading& grading);
 
 }  // namespace kvbench

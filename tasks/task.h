@@ -40,6 +40,8 @@ struct TaskRequest {
   int64_t max_length = 0;     // PromptRule::max_length
   bool answer_prefix = true;  // false: RULER's official runs of January 2025 to July 2026
   bool second_bos = false;    // PromptRule::second_bos
+  Sampling sampling = {};
+  int64_t rollouts = 1;  // how often each sample is answered (rollouts.h)
 };
 
 // The rule with what a request says of it: BOS, and a limit, above which a rule that cuts nothing

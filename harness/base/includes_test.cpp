@@ -52,7 +52,7 @@ TEST(Includes, GoOneWay) {
       {report, {base, tasks, results}},
       {cache, {base, kernels, policies}},
       {model, {base, kernels, policies, tasks, text, config, cache}},
-      {engine, {base, kernels, policies, config, cache, model}},
+      {engine, {base, kernels, policies, tasks, config, cache, model}},
       {profile, {base, policies, tasks, config, cache, model, engine, report}},
       {sweep, {base, policies, tasks, config, cache, model, engine, results}},
       {cli,

@@ -180,7 +180,7 @@ void add_report(CLI::App& app) {
   verb->add_option("files", options->files, "results files or profiles, HDF5")->required();
   verb->add_option("--table", options->table,
                    "summary, cells, samples, latency, memory, paired, power, certify, longbench, "
-                   "longbench_e or targets");
+                   "longbench_e, decoding or targets");
   verb->add_option("--against", options->against,
                    "policy that the others are compared with, sample by sample (--table paired, "
                    "--power)");

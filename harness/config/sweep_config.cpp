@@ -21,6 +21,7 @@ namespace {
 
 // Nothing real comes near; below it, products of two settings cannot overflow.
 constexpr int64_t kMost = 1'000'000'000;
+constexpr int64_t kMostRollouts = 1'000'000;
 
 // Positive, all different.
 std::vector<int64_t> read_lengths(const YamlNode& node) {
@@ -86,10 +87,30 @@ void read_source(const YamlMap& map, const std::string& place, TaskSpec& task) {
   throw_input_error("{}: {}: no such file: {}", place, task.task, task.file.string());
 }
 
+Sampling read_sampling(const YamlMap& map) {
+  constexpr double kMostTemperature = 100;
+  Sampling sampling;
+  sampling.temperature = map.optional("temperature", sampling.temperature);
+  if (!(sampling.temperature >= 0 && sampling.temperature <= kMostTemperature)) {
+    map.fail("temperature", fmt::format("expected 0 (greedy) to {}, got {}", kMostTemperature,
+                                        sampling.temperature));
+  }
+  sampling.top_p = map.optional("top_p", sampling.top_p);
+  if (!(sampling.top_p > 0 && sampling.top_p <= 1)) {
+    map.fail("top_p", fmt::format("expected a share of probability, 0 < top_p <= 1, got {}",
+                                  sampling.top_p));
+  }
+  if (sampling.temperature == 0 && map.find("top_p") != nullptr) {
+    map.fail("top_p", "expected a temperature beside it; without one the answer is greedy");
+  }
+  return sampling;
+}
+
 std::vector<TaskSpec> read_entry(const YamlNode& node) {
-  const YamlMap map(node, "the task",
-                    {"task", "lengths", "file", "folder", "data", "samples", "seed", "protocol",
-                     "max_length", "answer_prefix", "bos", "max_new_tokens"});
+  const YamlMap map(
+      node, "the task",
+      {"task", "lengths", "file", "folder", "data", "samples", "seed", "protocol", "max_length",
+       "answer_prefix", "bos", "max_new_tokens", "temperature", "top_p", "rollouts"});
   std::filesystem::path described_in;
   const YamlNode& named = map.require("task");
   std::string name;
@@ -123,6 +144,8 @@ std::vector<TaskSpec> read_entry(const YamlNode& node) {
     task.answer_prefix = map.choice("answer_prefix", "on", {"on", "off"}) == "on";
     task.second_bos = map.choice("bos", "once", {"once", "twice"}) == "twice";
     task.max_new_tokens = map.integer("max_new_tokens", 0, 1, kMost);
+    task.sampling = read_sampling(map);
+    task.rollouts = map.integer("rollouts", 1, 1, kMostRollouts);
     read_source(map, node.place(), task);
   }
   return tasks;
@@ -140,6 +163,10 @@ std::string identity(const TaskSpec& task, const TaskRequest& request) {
   if (!task.answer_prefix) text += ", answer_prefix: off";
   if (task.second_bos) text += ", bos: twice";
   if (task.max_new_tokens > 0) text += fmt::format(", max_new_tokens: {}", task.max_new_tokens);
+  if (task.sampling.temperature > 0) {
+    text +=
+        fmt::format(", temperature: {}, top_p: {}", task.sampling.temperature, task.sampling.top_p);
+  }
   return text;
 }
 
@@ -226,7 +253,9 @@ std::vector<TaskRequest> TaskSpec::requests() const {
                       .protocol = protocol,
                       .max_length = max_length,
                       .answer_prefix = answer_prefix,
-                      .second_bos = second_bos};
+                      .second_bos = second_bos,
+                      .sampling = sampling,
+                      .rollouts = rollouts};
   if (!file.empty()) return {request};
   std::vector<TaskRequest> requests;
   for (const int64_t length : lengths) {
@@ -260,9 +289,10 @@ int64_t read_bytes(const YamlNode& node, const std::string& label) {
 
 SweepConfig parse_sweep(const YamlNode& root) {
   constexpr int64_t kMaxThreads = 4096;
-  const YamlMap map(root, "the sweep",
-                    {"name", "model", "device", "compress", "chat_template", "tasks", "policies",
-                     "ratios", "latency", "fidelity", "threads", "memory", "output", "plugins"});
+  const YamlMap map(
+      root, "the sweep",
+      {"name", "model", "device", "compress", "chat_template", "tasks", "policies", "ratios",
+       "latency", "fidelity", "likelihood", "threads", "memory", "output", "plugins"});
   SweepConfig config;
   config.origin = root.file;
   config.name = read_label(map.require("name"), "name");
@@ -275,6 +305,7 @@ SweepConfig parse_sweep(const YamlNode& root) {
   config.ratios = read_ratios(map.require("ratios"));
   if (const YamlNode* node = map.find("latency")) config.latency = read_latency(*node);
   config.fidelity = map.optional("fidelity", config.fidelity);
+  config.likelihood = map.optional("likelihood", config.likelihood);
   if (const YamlNode* node = map.find("plugins")) {
     for (const YamlNode& item : read_items(*node, "plugins", "files")) {
       config.plugins.push_back(read_path(item, "plugins"));
@@ -298,7 +329,8 @@ std::string resolved_yaml(const SweepConfig& config) {
   for (const std::string& mode : config.compress) text += fmt::format("  - {}\n", mode);
   text += fmt::format("chat_template: {}\ntasks:\n", chat_template_use_name(config.chat_template));
   for (const TaskSpec& task : config.tasks) {
-    const std::string samples = task.samples > 0 ? fmt::format(", samples: {}", task.samples) : "";
+    std::string samples = task.samples > 0 ? fmt::format(", samples: {}", task.samples) : "";
+    if (task.rollouts > 1) samples += fmt::format(", rollouts: {}", task.rollouts);
     for (const TaskRequest& request : task.requests()) {
       text += fmt::format("  - {{{}{}}}\n", identity(task, request), samples);
     }
@@ -319,7 +351,7 @@ std::string resolved_yaml(const SweepConfig& config) {
                         config.latency->repeats, config.latency->warmup,
                         config.latency->decode_tokens, fmt::join(config.latency->lengths, ", "));
   }
-  return text + fmt::format("fidelity: {}\n", config.fidelity);
+  return text + fmt::format("fidelity: {}\nlikelihood: {}\n", config.fidelity, config.likelihood);
 }
 
 }  // namespace kvbench

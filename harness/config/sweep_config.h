@@ -32,7 +32,9 @@ struct TaskSpec {
   bool answer_prefix = true;   // false: RULER without, as its official runs of 2025
   bool second_bos = false;     // `bos: twice`
   int64_t max_new_tokens = 0;  // 0 = as the task says
-  std::string origin;          // where the entry stands
+  Sampling sampling;
+  int64_t rollouts = 1;
+  std::string origin;  // where the entry stands
   int line = 0;
 
   // One for each length, or the one of the file.
@@ -57,6 +59,7 @@ struct SweepConfig {
   std::vector<double> ratios;        // share of KV entries removed, [0, 1), all different
   std::optional<LatencySpec> latency;
   bool fidelity = false;
+  bool likelihood = false;
   std::vector<std::filesystem::path> plugins;  // shared libraries that register policies' parts
   int64_t threads = 0;                         // 0 = all cores
   int64_t memory = 0;                          // bytes for keys and values; 0 = of what is free

@@ -82,6 +82,7 @@ ratios:
   - 0.8
 latency: {repeats: 3, warmup: 0, decode_tokens: 16, lengths: [2048]}
 fidelity: true
+likelihood: false
 )";
 
 TEST(Sweep, EveryKey) {
@@ -165,15 +166,15 @@ TEST(Sweep, IncludeAndSet) {
   const auto error = [](const std::string& set) {
     return error_of([&] { load_sweep("a.yaml", {set}); });
   };
-  EXPECT_EQ(
-      error("latncy.repeats=2"),
-      "--set latncy.repeats=2: unknown key \"latncy\" in the sweep; did you mean latency? "
-      "(known: chat_template, compress, device, fidelity, latency, memory, model, name, output, "
-      "plugins, policies, ratios, tasks, threads)");
+  EXPECT_EQ(error("latncy.repeats=2"),
+            "--set latncy.repeats=2: unknown key \"latncy\" in the sweep; did you mean latency? "
+            "(known: chat_template, compress, device, fidelity, latency, likelihood, memory, "
+            "model, name, output, "
+            "plugins, policies, ratios, tasks, threads)");
   EXPECT_EQ(error("tasks.0.sample=2"),
             "--set tasks.0.sample=2: unknown key \"sample\" in the task; did you mean samples? "
             "(known: answer_prefix, bos, data, file, folder, lengths, max_length, max_new_tokens, "
-            "protocol, samples, seed, task)");
+            "protocol, rollouts, samples, seed, task, temperature, top_p)");
   EXPECT_EQ(error("ratios=[1]"),
             "--set ratios=[1]: ratios: expected a share removed, 0 <= ratio < 1, got 1");
   InTempDir::write("a.yaml", "include: base/small.yaml\n\nratios: [1.5]\n");
@@ -188,11 +189,11 @@ TEST(Sweep, ChatTemplateMayBeLeftToTheFolder) {
 }
 
 TEST(Sweep, UnknownNames) {
-  EXPECT_EQ(
-      error_with("pluins: [a.so]"),
-      "a.yaml:6: unknown key \"pluins\" in the sweep; did you mean plugins? (known: "
-      "chat_template, compress, device, fidelity, latency, memory, model, name, output, plugins, "
-      "policies, ratios, tasks, threads)");
+  EXPECT_EQ(error_with("pluins: [a.so]"),
+            "a.yaml:6: unknown key \"pluins\" in the sweep; did you mean plugins? (known: "
+            "chat_template, compress, device, fidelity, latency, likelihood, memory, model, name, "
+            "output, plugins, "
+            "policies, ratios, tasks, threads)");
   EXPECT_EQ(error_with("plugins: a.so"),
             "a.yaml:6: plugins: expected a list of files, got \"a.so\"");
   const std::string misspelt = error_with("model: smollm2-135m-instrct");
@@ -291,6 +292,14 @@ TEST(Sweep, ImpossibleTasks) {
   EXPECT_EQ(error("file: nowhere/a.jsonl"),
             "a.yaml:4: file: no such file: " +
                 (std::filesystem::current_path() / "nowhere/a.jsonl").string());
+  const std::string sampled = "lengths: [9], samples: 1, ";
+  EXPECT_EQ(error(sampled + "temperature: -1"),
+            "a.yaml:4: temperature: expected 0 (greedy) to 100, got -1");
+  EXPECT_EQ(error(sampled + "temperature: 1, top_p: 0"),
+            "a.yaml:4: top_p: expected a share of probability, 0 < top_p <= 1, got 0");
+  EXPECT_EQ(error(sampled + "top_p: 0.9"),
+            "a.yaml:4: top_p: expected a temperature beside it; without one the answer is greedy");
+  EXPECT_EQ(error(sampled + "rollouts: 0"), "a.yaml:4: rollouts: expected at least 1, got 0");
   EXPECT_EQ(error("lengths: [8, 9], samples: 1}\n  - {task: ruler/vt, lengths: [9], samples: 2"),
             "a.yaml:5: tasks: {task: ruler/vt, lengths: [9], seed: 42, protocol: official} appears "
             "twice, first at a.yaml:4");
@@ -312,6 +321,21 @@ TEST(Sweep, AGroupIsItsTasks) {
   EXPECT_TRUE(missing.ends_with("nowhere/niah_single_1/validation.jsonl")) << missing;
   const std::string unknown = error_with("tasks: [{task: ruler/vt, data: ruler-4095}]");
   EXPECT_NE(unknown.find("did you mean ruler-4096"), std::string::npos) << unknown;
+}
+
+TEST(Sweep, AnswersMayBeDrawn) {
+  const SweepConfig config =
+      parse(sweep_with("likelihood: true\ntasks: [{task: ruler/vt, lengths: [512], samples: 2, "
+                       "temperature: 0.7, top_p: 0.95, rollouts: 4}]"));
+  EXPECT_TRUE(config.likelihood);
+  const TaskRequest request = config.tasks.at(0).requests().at(0);
+  EXPECT_EQ(request.sampling, (Sampling{0.7, 0.95}));
+  EXPECT_EQ(request.rollouts, 4);
+  const std::string resolved = resolved_yaml(config);
+  EXPECT_NE(resolved.find("temperature: 0.7, top_p: 0.95, samples: 2, rollouts: 4}"),
+            std::string::npos)
+      << resolved;
+  EXPECT_EQ(resolved_yaml(parse(resolved)), resolved);
 }
 
 TEST(Sweep, ATaskMayBeDescribedInAFileOfOnesOwn) {

@@ -7,6 +7,8 @@
 #include <numeric>
 
 #include "harness/base/error.h"
+#include "harness/base/random.h"
+#include "harness/engine/next_token.h"
 #include "kernels/argmax/argmax_torch.h"
 #include "kernels/common/host_torch.h"
 
@@ -18,6 +20,16 @@ void exclude(const at::Tensor& logits, int64_t s, const std::vector<int64_t>& id
   for (const int64_t id : ids) {
     if (id < logits.size(1)) logits.select(0, s).select(0, id).fill_(-INFINITY);
   }
+}
+
+// Row s by chance; a row with a NaN keeps its id, which says so.
+void draw(const at::Tensor& logits, const at::Tensor& ids, int64_t s, int64_t step,
+          const GenerateOptions& options) {
+  const at::Tensor id = ids.select(0, s);
+  if (id.item<int64_t>() < 0) return;
+  // By seed and step alone: the same in any company.
+  Random random(options.seed + static_cast<uint64_t>(step) * 0x9e3779b97f4a7c15);
+  id.fill_(sample_token(logits.select(0, s), options.sampling, random));
 }
 
 }  // namespace
@@ -188,7 +200,13 @@ at::Tensor DecodePool::choose(const at::Tensor& logits, const std::vector<Sequen
     if (rest.is_same(logits)) rest = logits.clone();
     exclude(rest, static_cast<int64_t>(s), options.end_tokens);
   }
-  return argmax_lowest(rest);
+  at::Tensor ids = argmax_lowest(rest);
+  for (size_t s = 0; s < rows.size(); ++s) {
+    const GenerateOptions& options = rows[s].asked->options;
+    if (options.sampling.temperature > 0)
+      draw(rest, ids, static_cast<int64_t>(s), rows[s].n_chosen, options);
+  }
+  return ids;
 }
 
 bool DecodePool::must_look(const Part& part) const {

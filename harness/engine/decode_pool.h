@@ -1,4 +1,4 @@
-// Greedy answers to many questions at once: sequences of all policies, samples and questions join
+// Answers to many questions at once: sequences of all policies, samples and questions join
 // and leave one ragged batch, so that the weights are read once a step for all of them.
 //
 // On a device other than the CPU a step chooses its tokens there: the host waits only when it looks

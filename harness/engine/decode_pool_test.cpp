@@ -120,5 +120,35 @@ TEST(DecodePool, EndedCachesLeaveTheBuffersOfTheBatch) {
   while (pool.is_busy()) pool.step();
 }
 
+TEST(DecodePool, DrawsAreTheSameInAnyCompany) {
+  const auto drawn = [](uint64_t seed, int64_t max_new_tokens) {
+    GenerateOptions options = {max_new_tokens, {}};
+    options.sampling = {.temperature = 0.9, .top_p = 0.95};
+    options.seed = seed;
+    return options;
+  };
+  std::vector<std::vector<std::vector<int32_t>>> alone, said(3);
+  for (uint64_t seed = 0; seed < 3; ++seed) {
+    const auto caches = caches_of(7);
+    alone.push_back(texts(generate(tiny_model(), growing(caches), {5, 6}, drawn(seed, 20))));
+  }
+  EXPECT_NE(alone[0], alone[1]);
+  std::vector<std::vector<CompressedCache>> caches;
+  for (int i = 0; i < 4; ++i) caches.push_back(caches_of(7));
+  DecodePool pool(tiny_model());
+  std::vector<std::vector<int32_t>> greedy;
+  pool.ask(growing(caches[3]), {5, 6}, {25, {}},
+           [&](const std::vector<Generation>& answers) { greedy = texts(answers); });
+  for (uint64_t seed = 0; seed < 3; ++seed) {
+    pool.step();
+    pool.ask(growing(caches[seed]), {5, 6}, drawn(seed, 20),
+             [&, seed](const std::vector<Generation>& answers) { said[seed] = texts(answers); });
+  }
+  while (pool.is_busy()) pool.step();
+  EXPECT_EQ(said, alone);
+  const auto again = caches_of(7);
+  EXPECT_EQ(greedy, texts(generate(tiny_model(), growing(again), {5, 6}, {25, {}})));
+}
+
 }  // namespace
 }  // namespace kvbench

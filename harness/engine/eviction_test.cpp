@@ -325,7 +325,8 @@ TEST(Eviction, AnAbsoluteBudgetOnAGrid) {
 
 // A context of any length is taken, its first tokens said before anything is above the budget too.
 TEST(Eviction, AbsoluteBudgetsTakeEveryLength) {
-  for (const char* preset : {"gkv", "gkv_h2o", "rkv", "vase", "random_pp", "recency_pp"}) {
+  for (const char* preset :
+       {"gkv", "gkv_h2o", "rkv", "vase", "vase_pp", "random_pp", "random_unified", "recency_pp"}) {
     PolicySpec spec = parse_policy_text(preset);
     for (auto& given : spec.decode.params) {
       if (given.key == "budget") given.text = "64";

@@ -2,10 +2,12 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <iterator>
 #include <optional>
 #include <stdexcept>
 
+#include "harness/base/error.h"
 #include "harness/engine/next_token.h"
 
 namespace kvbench {
@@ -46,6 +48,34 @@ at::Tensor forced_log_probs(const Decoder& model, const GrowingCache& cut,
   }
   cut.cache->rewind();
   return at::cat(logits).log_softmax(-1);
+}
+
+double mean_nll(const Decoder& model, const GrowingCache& full,
+                const std::vector<int32_t>& question, const std::vector<int32_t>& continuation) {
+  KVB_CHECK(full.eviction == nullptr && !continuation.empty(), "{} tokens to go along",
+            continuation.size());
+  const c10::InferenceMode no_autograd;
+  constexpr size_t kBlock = 128;
+  double sum = 0;
+  {
+    DecodeBatch batch({full.cache});
+    at::Tensor logits = question.empty() ? full.context_logits.unsqueeze(0)
+                                         : model.extend(token_ids(question), batch);
+    const std::vector<int64_t> said(continuation.begin(), continuation.end());
+    for (size_t first = 0, n = 1; first < said.size();) {
+      const at::Tensor next =
+          at::tensor(at::IntArrayRef(said).slice(first, n)).to(logits.device()).unsqueeze(1);
+      sum -= logits.log_softmax(-1, at::kDouble).gather(1, next).sum().item<double>();
+      const size_t fed = first + n - 1;  // its successors are told by the next block
+      first += n;
+      n = std::min(kBlock, said.size() - first);
+      if (n == 0) break;
+      logits = model.extend(token_ids({continuation.data() + fed, n}), batch, Decoder::Logits::kAll)
+                   .squeeze(0);
+    }
+  }
+  full.cache->rewind();
+  return sum / static_cast<double>(continuation.size());
 }
 
 Fidelity compare(const at::Tensor& full_log_probs, const at::Tensor& cut_log_probs) {

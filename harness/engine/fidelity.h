@@ -21,6 +21,12 @@ at::Tensor forced_log_probs(const Decoder& model, const GrowingCache& cut,
                             const std::vector<int32_t>& question,
                             const std::vector<int32_t>& continuation);
 
+// Mean negative log-likelihood, nats a token, of a `continuation` (n >= 1 tokens) of `question`
+// over a cache that nothing is evicted from; it is as before afterwards. Block by block: logits of
+// all tokens at once would be large.
+double mean_nll(const Decoder& model, const GrowingCache& full,
+                const std::vector<int32_t>& question, const std::vector<int32_t>& continuation);
+
 Fidelity compare(const at::Tensor& full_log_probs, const at::Tensor& cut_log_probs);
 
 }  // namespace kvbench

@@ -43,5 +43,27 @@ TEST(Fidelity, TheFullCacheAgreesWithItsOwnContinuation) {
   EXPECT_GT(compare(forced, cut).kl, 1e-3);
 }
 
+TEST(Fidelity, LikelihoodIsThatOfAllStepsAtOnce) {
+  const Decoder model(std::filesystem::path(KVBENCH_TEST_ROOT) / "harness/model/testdata/llama31",
+                      at::kFloat, at::kCPU);
+  std::vector<int32_t> context, said;
+  for (int i = 0; i < 50; ++i) context.push_back((i * 29 + 3) % 96);
+  for (int i = 0; i < 300; ++i) said.push_back((i * 31 + 7) % 96);  // blocks of 1, 128, 128 and 43
+  const Policy full(parse_policy_text("full"));
+  Compressed made = compress_context(model, context, {{&full, 0}}, {});
+  const GrowingCache whole = made.caches[0].growing();
+  for (const auto& question : {std::vector<int32_t>{4, 5}, std::vector<int32_t>{}}) {
+    for (const size_t n : {1, 2, 129, 130, 300}) {
+      const std::vector<int32_t> some(said.begin(), said.begin() + static_cast<ptrdiff_t>(n));
+      const at::Tensor forced = forced_log_probs(model, whole, question, some);
+      double want = 0;
+      for (size_t i = 0; i < n; ++i) {
+        want -= forced[static_cast<int64_t>(i)][some[i]].item<double>() / static_cast<double>(n);
+      }
+      EXPECT_NEAR(mean_nll(model, whole, question, some), want, 1e-5) << n;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace kvbench

@@ -1,4 +1,4 @@
-// The greedy answer to a question.
+// The answer to a question.
 #pragma once
 
 #include <string>
@@ -6,6 +6,7 @@
 
 #include "harness/engine/decode.h"
 #include "harness/model/decoder.h"
+#include "tasks/protocol.h"
 
 namespace kvbench {
 
@@ -26,15 +27,18 @@ struct GenerateOptions {
   int64_t min_new_tokens = 1;
   // Before that an end token is not chosen at all (transformers' min_new_tokens); else it is said.
   bool exclude_early_ends = false;
+  Sampling sampling = {};
+  uint64_t seed = 0;  // of what is drawn, with the number of the token
   // Steps after which the host asks a device what was said; until then sequences that have ended
-  // go on unheard. 0: every step on a CPU, where it costs nothing, else every eighth.
+  // go on unheard. 0: every step on a CPU, where it costs nothing, else every eighth. What is drawn
+  // is drawn by the host: every step.
   int64_t look_every = 0;
 };
 
-// The greedy answer of every cache (most_likely()), all in one batch (decode_pool.h). A NaN among a
-// sequence's logits and a failing eviction end that sequence with an error; so does an exception of
-// the model, once the sequence is alone. Only InputError is thrown: the question does not fit the
-// model.
+// The answer of every cache, greedy (most_likely()) or drawn (sample_token()), all in one batch
+// (decode_pool.h). A NaN among a sequence's logits and a failing eviction end that sequence with an
+// error; so does an exception of the model, once the sequence is alone. Only InputError is thrown:
+// the question does not fit the model.
 std::vector<Generation> generate(const Decoder& model, const std::vector<GrowingCache>& caches,
                                  const std::vector<int32_t>& question,
                                  const GenerateOptions& options);

@@ -27,6 +27,7 @@ PromptFormat::PromptFormat(const std::filesystem::path& model_dir, ChatTemplateU
 }
 
 std::vector<int64_t> PromptFormat::end_tokens(const ModelConfig& model, StopRule::Ends ends) const {
+  if (ends == StopRule::Ends::kNever) return {};
   if (ends == StopRule::Ends::kEosOrNewline) {
     std::vector<int64_t> ids;
     if (tokenizer_.eos_id() >= 0) ids.push_back(tokenizer_.eos_id());

@@ -100,7 +100,7 @@ std::vector<Measurement> measure(const ProfileConfig& config, const Decoder& mod
       asks.push_back({group[i].get(), context.questions[q],
                       [&config, random = Random(seed(first + i) + q)](
                           int64_t, const at::Tensor& logits) mutable {
-                        return sample_token(logits, config.temperature, random);
+                        return sample_token(logits, {.temperature = config.temperature}, random);
                       }});
       results.push_back({{static_cast<int32_t>(first + i), static_cast<int32_t>(q),
                           static_cast<int32_t>(context.tokens.size())},

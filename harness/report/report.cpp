@@ -11,6 +11,7 @@
 #include "harness/report/answer.h"
 #include "harness/report/blocks.h"
 #include "harness/report/cell_table.h"
+#include "harness/report/decoding_table.h"
 #include "harness/report/failures.h"
 #include "harness/report/latency_table.h"
 #include "harness/report/load.h"
@@ -36,6 +37,7 @@ Grid data_grid(const ReportOptions& options, const Joined& joined, const std::ve
   if (table == "samples") return sample_data(blocks).for_programs();
   if (table == "latency") return latency_table(joined).for_programs();
   if (table == "memory") return memory_table(joined).for_programs();
+  if (table == "decoding") return decoding_table(blocks).for_programs();
   if (table == "paired") return paired_table(blocks, options.against).for_programs();
   if (table == "power") return power_of(options, blocks).for_programs();
   if (table == "certify") return certify_table(blocks, *options.promise).for_programs();
@@ -63,6 +65,9 @@ std::vector<Grid> grids(const ReportOptions& options, const Joined& joined,
   if (table == "samples") add(sample_table(blocks).for_people());
   if (table.empty() || table == "latency") add(latency_table(joined).for_people());
   if (table.empty() || table == "memory") add(memory_table(joined).for_people());
+  if (table == "decoding" || (table.empty() && has_decoding(blocks))) {
+    add(decoding_table(blocks).for_people());
+  }
   if (table == "paired") add(paired_table(blocks, options.against).for_people());
   if (table == "power") add(power_of(options, blocks).for_people());
   if (table == "certify") add(certify_table(blocks, *options.promise).for_people());
@@ -110,7 +115,7 @@ std::string answers(const std::vector<Choices>& all, Format format) {
 void check(const ReportOptions& options) {
   const std::vector<std::string> known = {"summary",   "cells",       "samples", "latency",
                                           "memory",    "paired",      "power",   "certify",
-                                          "longbench", "longbench_e", "targets"};
+                                          "longbench", "longbench_e", "targets", "decoding"};
   if (!options.table.empty() &&
       std::find(known.begin(), known.end(), options.table) == known.end()) {
     throw_input_error("--table: {}", unknown_name("table", options.table, known));

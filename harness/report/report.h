@@ -13,9 +13,9 @@
 namespace kvbench {
 
 struct ReportOptions {
-  // summary, cells, samples, latency, memory, paired, power, certify, longbench, longbench_e or
-  // targets; empty = all but samples, paired, power, certify and targets, and what failed (CSV:
-  // cells)
+  // summary, cells, samples, latency, memory, decoding, paired, power, certify, longbench,
+  // longbench_e or targets; empty = all but samples, paired, power, certify and targets, and what
+  // failed (CSV: cells)
   std::string table = {};
   Format format = Format::kText;
   std::string against =

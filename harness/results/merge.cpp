@@ -115,6 +115,11 @@ std::string differing_column(const SampleRow& a, const SampleRow& b) {
   return "";
 }
 
+// How much was measured beside the score.
+int n_measured(const SampleRow& row) {
+  return (std::isnan(row.kl_full) ? 0 : 1) + (std::isnan(row.nll_full) ? 0 : 1);
+}
+
 class Merger {
  public:
   explicit Merger(std::vector<Input> inputs) : inputs_(std::move(inputs)) {}
@@ -256,8 +261,7 @@ class Merger {
         check_same_answer(input, row, input.keep_counts[i], it->second);
       }
       const bool is_better =
-          row.error.empty() &&
-          (!known.error.empty() || (std::isnan(known.kl_full) && !std::isnan(row.kl_full)));
+          row.error.empty() && (!known.error.empty() || n_measured(row) > n_measured(known));
       if (!is_better) continue;
       known = std::move(row);
       known_counts = std::move(input.keep_counts[i]);

@@ -28,7 +28,7 @@ struct Merged {
 // which one run of all of it ends: groups and cells as the first file that has them orders them. It
 // is marked complete when every sample that one of the files plans is there, and the isolated
 // measurements where the configuration asks for them; else a run on it makes the rest. Of a row
-// that two files have the first counts, unless it failed or lacks the fidelity that the other has;
+// that two files have the first counts, unless it failed or lacks measures that the other has;
 // of a measurement the first that did not fail. `out` is written beside and renamed.
 //
 // Throws InputError, and writes nothing, when `out` is there and was not written by a merge, is

@@ -59,8 +59,9 @@ struct SampleRow {
   double attended_mean = NAN;  // entries of a KV head that a pass attended to, mean over all
   int64_t attended_most = 0;   // the largest of them; 0 = no pass
   double kl_full = NAN, top1_full = NAN;  // nan where not measured
-  std::string error;                      // empty = fine
-  std::string path;                       // "shared" prefill or "chunked": one of its own
+  double nll_full = NAN;  // nats a token of what was said, under the full cache; nan likewise
+  std::string error;      // empty = fine
+  std::string path;       // "shared" prefill or "chunked": one of its own
   double prefill_ms = NAN, score_ms = NAN, compact_ms = NAN, decode_ms = NAN;
 };
 
@@ -147,6 +148,7 @@ void visit_columns(Row& row, Visit&& visit) {
   visit("attended_most", row.attended_most);
   visit("kl_full", row.kl_full);
   visit("top1_full", row.top1_full);
+  visit("nll_full", row.nll_full);
   visit("error", row.error);
   visit("error_at", row.error_at);
   visit("path", row.path);

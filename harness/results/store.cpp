@@ -131,7 +131,8 @@ void ResultsStore::extend(const RunInfo& now, const std::vector<PlannedGroup>& p
     if (!is_planned(key_of(row))) {
       ++content_.cells[cells_.at(row.cell_id)].n_planned;
     } else if (!row.error.empty() ? options.keep_failed
-                                  : !options.fidelity || !std::isnan(row.kl_full)) {
+                                  : !(options.fidelity && std::isnan(row.kl_full)) &&
+                                        !(options.likelihood && std::isnan(row.nll_full))) {
       done_.emplace(cells_.at(row.cell_id), row.sample_id);
     }
   }

@@ -36,6 +36,7 @@ struct StoreOptions {
   bool fresh = false;        // set a file that is there aside
   bool keep_failed = false;  // failed rows count as done
   bool fidelity = false;     // rows without kl_full are to be done again
+  bool likelihood = false;   // rows without nll_full likewise
 };
 
 // Keeps every finished sample: after append() returns, the row survives a kill of the process at

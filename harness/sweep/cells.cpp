@@ -10,6 +10,7 @@
 #include "harness/base/error.h"
 #include "harness/base/hash.h"
 #include "tasks/grading.h"
+#include "tasks/rollouts.h"
 
 namespace kvbench {
 namespace {
@@ -97,7 +98,10 @@ int64_t SampleGroup::about_tokens(int64_t i) const {
 }
 
 uint64_t SampleGroup::seed(const PromptSample& prompt) const {
-  return request.seed + std::stoull(prompt.context_id, nullptr, 16);
+  // Odd and large, so that seeds of rollouts are no other context's.
+  constexpr uint64_t kOfARollout = 0xd1342543de82ef95;
+  return request.seed + std::stoull(prompt.context_id, nullptr, 16) +
+         kOfARollout * static_cast<uint64_t>(rollout_of(prompt.sample.id));
 }
 
 std::vector<SampleGroup> open_groups(const SweepConfig& config, const PromptFormat& format,
@@ -114,7 +118,7 @@ std::vector<SampleGroup> open_groups(const SweepConfig& config, const PromptForm
       group.request = request;
       group.source = request.file.empty() ? "generated" : spec.file_as_written;
       group.max_new_tokens = spec.max_new_tokens;
-      group.samples = task.open(request, count_tokens);
+      group.samples = with_rollouts(task.open(request, count_tokens), request.rollouts);
       group.format = &format;
       group.model = &model;
       const Sample first = group.samples->sample(0);
@@ -125,6 +129,8 @@ std::vector<SampleGroup> open_groups(const SweepConfig& config, const PromptForm
           describe(protocol.grading), request.seed,
           spec.max_new_tokens > 0 ? spec.max_new_tokens : first.max_new_tokens,
           source_id(group, first));
+      const std::string sampling = describe(request.sampling);
+      if (!sampling.empty()) decides += sampling + "\n";
       // Two files that begin alike are two sources all the same.
       if (const int before = known[decides]++; before > 0) {
         decides += fmt::format("file {} that begins so\n", before + 1);
@@ -172,7 +178,8 @@ std::vector<SweepCell> cells_of(const SampleGroup& group, const std::vector<Poli
       cell.row.seed = static_cast<int64_t>(group.request.seed);
       cell.row.max_length =
           group.request.file.empty() ? group.request.length : group.samples->length();
-      cell.row.protocol = group.protocol().name;
+      const std::string sampling = describe(group.request.sampling);
+      cell.row.protocol = group.protocol().name + (sampling.empty() ? "" : ", " + sampling);
       cell.row.metric = group.protocol().grading.metric;
       cell.row.grading = grading_json(group.protocol().grading);
       cell.row.policy = policy.name();

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "harness/base/error.h"
+#include "harness/base/random.h"
 #include "harness/config/policy_yaml.h"
 #include "harness/engine/fidelity.h"
 #include "tasks/grading.h"
@@ -93,11 +94,11 @@ std::vector<std::vector<const PromptSample*>> by_context(const std::vector<Promp
 }
 
 ContextRunner::ContextRunner(const Decoder& model, const PromptFormat& format, ResultsStore& store,
-                             bool fidelity, Workplace shared, Advance on_rows)
+                             BesideAnswers also, Workplace shared, Advance on_rows)
     : model_(model),
       format_(format),
       store_(store),
-      fidelity_(fidelity),
+      also_(also),
       shared_(shared),
       on_rows_(std::move(on_rows)),
       full_(parse_policy_text("{name: full, full: true}")) {}
@@ -154,7 +155,8 @@ int64_t ContextRunner::bytes_beside(const std::vector<const SweepCell*>& cells,
     return cell->policy->needs_answer();
   });
   // Oracles and allocators that span layers keep what the prefill read.
-  return model_.kv_bytes(n_tokens) * (1 + (any_oracle ? 1 : 0) + (fidelity_ || any_oracle ? 1 : 0));
+  return model_.kv_bytes(n_tokens) *
+         (1 + (any_oracle ? 1 : 0) + (also_.any() || any_oracle ? 1 : 0));
 }
 
 Work ContextRunner::run_context(const SampleGroup& group, const std::vector<SweepCell>& cells,
@@ -193,7 +195,7 @@ Work ContextRunner::run_wave(const SampleGroup& group, const std::vector<const S
   options.seed = group.seed(first);
   options.keep_prefill = !after_answer.empty();
   std::vector<PolicyAtRatio> policies = at_ratios(before_answer);
-  const bool wants_full = fidelity_ || !after_answer.empty();
+  const bool wants_full = also_.any() || !after_answer.empty();
   auto full_at = std::find_if(policies.begin(), policies.end(),
                               [](const auto& asked) { return asked.policy->is_full(); });
   const auto full_index = static_cast<size_t>(full_at - policies.begin());
@@ -295,7 +297,7 @@ Work ContextRunner::answer(const SampleGroup& group, const PromptSample& prompt,
   {
     const Answering answering(caches);
     Asking asking{shared_.pool, answering.caches(), prompt.prompt.question,
-                  answer_rules(prompt, protocol.stop)};
+                  answer_rules(group, prompt)};
     answers = co_await asking;
     for (const GrowingCache& growing : answering.caches()) {
       bytes_at_end.push_back(growing.cache->bytes_logical());
@@ -309,7 +311,8 @@ Work ContextRunner::answer(const SampleGroup& group, const PromptSample& prompt,
     full.said = answers[full_at].tokens;
     full.error = answers[full_at].error;
   }
-  if (fidelity_) {
+  if (also_.likelihood) measure_likelihood(prompt, full, answers, row_of_cache);
+  if (also_.fidelity) {
     caches.resize(row_of_cache.size());
     measure_fidelity(prompt, full, caches, row_of_cache);
   }
@@ -330,13 +333,36 @@ Work ContextRunner::answer(const SampleGroup& group, const PromptSample& prompt,
   if (on_rows_ && !rows.empty()) on_rows_(std::ssize(rows), group.request.name);
 }
 
-GenerateOptions ContextRunner::answer_rules(const PromptSample& prompt,
-                                            const StopRule& stop) const {
+GenerateOptions ContextRunner::answer_rules(const SampleGroup& group,
+                                            const PromptSample& prompt) const {
+  const StopRule& stop = group.protocol().stop;
   GenerateOptions options{prompt.sample.max_new_tokens,
                           format_.end_tokens(model_.config(), stop.ends)};
   options.min_new_tokens = stop.first == StopRule::First::kEnds ? 0 : 1;
   options.exclude_early_ends = stop.first == StopRule::First::kExcluded;
+  options.sampling = group.request.sampling;
+  // Questions of one context have draws of their own; those of all policies are the same.
+  constexpr uint64_t kOfASample = 0xaef17502108ef2d9;
+  options.seed =
+      Random(group.seed(prompt) + kOfASample * static_cast<uint64_t>(prompt.sample.id)).next();
   return options;
+}
+
+void ContextRunner::measure_likelihood(const PromptSample& prompt, const FullAnswer& full,
+                                       const std::vector<Generation>& answers,
+                                       const std::vector<SampleRow*>& rows) const {
+  for (size_t i = 0; i < rows.size(); ++i) {
+    SampleRow& row = *rows[i];
+    if (!row.error.empty()) continue;
+    try {
+      if (!full.full->error.empty()) throw std::runtime_error(full.full->error);
+      row.nll_full =
+          mean_nll(model_, full.full->growing(), prompt.prompt.question, answers[i].tokens);
+    } catch (...) {
+      row.error = "likelihood under the full cache: " + current_error();
+      row.score = NAN;
+    }
+  }
 }
 
 void ContextRunner::measure_fidelity(const PromptSample& prompt, const FullAnswer& full,

@@ -26,12 +26,19 @@ struct Workplace {
   CacheSpace& space;
 };
 
+// What is measured of an answer beside its score.
+struct BesideAnswers {
+  bool fidelity = false;    // kl_full and top1_full
+  bool likelihood = false;  // nll_full
+
+  bool any() const { return fidelity || likelihood; }
+};
+
 class ContextRunner {
  public:
-  // With `fidelity` every answer is also compared with the full cache's, step by step. `on_rows` is
-  // told of rows as they are appended.
+  // `on_rows` is told of rows as they are appended.
   ContextRunner(const Decoder& model, const PromptFormat& format, ResultsStore& store,
-                bool fidelity, Workplace shared, Advance on_rows);
+                BesideAnswers also, Workplace shared, Advance on_rows);
 
   // Runs what is not in the store yet of the source's samples `members`, which may share a context,
   // and appends it, sample by sample. A sample that cannot be made is an error row of every cell.
@@ -61,7 +68,7 @@ class ContextRunner {
     CompressedCache cut;
     SampleRow row;
   };
-  // What the full cache says to a question, for oracles and fidelity.
+  // What the full cache says to a question, for oracles and BesideAnswers.
   struct FullAnswer {
     const CompressedCache* full = nullptr;  // empty: nobody wants to know
     std::vector<int32_t> said;
@@ -78,9 +85,13 @@ class ContextRunner {
   // has not answered yet; appends the rows.
   Work answer(const SampleGroup& group, const PromptSample& prompt,
               const std::vector<CutCell>& cells, FullAnswer& full);
-  GenerateOptions answer_rules(const PromptSample& prompt, const StopRule& stop) const;
+  GenerateOptions answer_rules(const SampleGroup& group, const PromptSample& prompt) const;
   void grade_answer(const Generation& answer, const Grading& grading, const Sample& sample,
                     SampleRow& row) const;
+  // Adds nll_full to the rows; answers[i] belongs to rows[i].
+  void measure_likelihood(const PromptSample& prompt, const FullAnswer& full,
+                          const std::vector<Generation>& answers,
+                          const std::vector<SampleRow*>& rows) const;
   // Adds kl_full and top1_full to the rows; rows[i] belongs to caches[i].
   void measure_fidelity(const PromptSample& prompt, const FullAnswer& full,
                         const std::vector<GrowingCache>& caches,
@@ -93,7 +104,7 @@ class ContextRunner {
   const Decoder& model_;
   const PromptFormat& format_;
   ResultsStore& store_;
-  bool fidelity_;
+  BesideAnswers also_;
   Workplace shared_;
   Advance on_rows_;
   Policy full_;  // its cache rides along when its answer is wanted and no cell holds it

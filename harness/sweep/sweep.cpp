@@ -83,9 +83,12 @@ SweepResult run_sweep(const SweepConfig& config, const SweepOptions& options) {
     info.data_hashes += data_line(group.samples);
     planned.push_back(plan_of(group.samples, group.cells, group.shards_of, options.shard.index));
   }
-  ResultsStore store(
-      output, info, planned, opened.config.n_budgeted_layers(), opened.config.n_kv_heads,
-      {.fresh = options.fresh, .keep_failed = options.keep_failed, .fidelity = config.fidelity});
+  ResultsStore store(output, info, planned, opened.config.n_budgeted_layers(),
+                     opened.config.n_kv_heads,
+                     {.fresh = options.fresh,
+                      .keep_failed = options.keep_failed,
+                      .fidelity = config.fidelity,
+                      .likelihood = config.likelihood});
   const bool measures = config.latency && options.shard.measures_latency();
   const bool all_measured =
       !measures || is_measured(*config.latency, policies, config.ratios, identity, store);
@@ -96,7 +99,8 @@ SweepResult run_sweep(const SweepConfig& config, const SweepOptions& options) {
                                 ? options.start_progress(store.n_planned(), store.n_done())
                                 : Advance();
     SideBySide contexts(model, config.memory > 0 ? config.memory : free_memory(model.device()));
-    ContextRunner runner(model, format, store, config.fidelity, contexts.shared(), advance);
+    ContextRunner runner(model, format, store, {config.fidelity, config.likelihood},
+                         contexts.shared(), advance);
     bool is_stopped = false;
     for (const auto& group : plan.groups) {
       for (const auto& members : group.contexts) {

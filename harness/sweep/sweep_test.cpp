@@ -250,6 +250,36 @@ TEST_F(SweepTest, DecodeTimeDrawsRepeat) {
   }
 }
 
+// Drawn answers differ between rollouts and repeat from run to run; more rollouts leave those that
+// are there.
+TEST_F(SweepTest, RolloutsRepeat) {
+  const auto task = [](int rollouts) {
+    return fmt::format(
+        "[{{task: ruler/niah_single_1, lengths: [1024], samples: 2, max_new_tokens: 12, "
+        "temperature: 1, top_p: 0.9, rollouts: {}}}]",
+        rollouts);
+  };
+  const std::string more = "ratios: [0.5]\nlikelihood: true";
+  run(config(task(2), "[full, random]", more));
+  const Results extended = run(config(task(3), "[full, random]", more));
+  const Results whole = run(config(task(3), "[random, full]", more, "whole.h5"));
+  ASSERT_EQ(extended.rows.size(), 12u);
+  const auto sorted = [](const Results& results) {
+    std::vector<std::string> texts = texts_of(results);
+    std::sort(texts.begin(), texts.end());
+    return texts;
+  };
+  EXPECT_EQ(sorted(extended), sorted(whole));
+  std::set<std::string> answers;
+  for (const SampleRow& row : extended.rows) {
+    EXPECT_EQ(row.error, "");
+    EXPECT_EQ(row.protocol, "official, temperature 1, top_p 0.9");
+    EXPECT_GT(row.nll_full, 0);
+    answers.insert(row.prediction);
+  }
+  EXPECT_EQ(answers.size(), 12u);
+}
+
 TEST_F(SweepTest, ExtendedStepByStepEqualsTheWholeAtOnce) {
   const auto tasks = [](int samples, const char* lengths) {
     return fmt::format(

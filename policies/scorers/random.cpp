@@ -14,6 +14,8 @@ class RandomScorer : public Scorer {
     p.get("seed", seed_, "of the draw; -1 takes the sample's own seed");
     p.get("seed_per_layer", seed_per_layer_,
           "a draw of its own for every layer, head and step; false repeats kvpress's one draw");
+    p.get("unified", unified_, "one draw for all heads of a layer");
+    p.require(!unified_ || seed_per_layer_, "unified", "expected seed_per_layer beside it");
     p.require_range("seed", static_cast<double>(seed_), -1, 9e15);
   }
 
@@ -21,7 +23,7 @@ class RandomScorer : public Scorer {
   at::Tensor score(const LayerView& layer) const override {
     const uint64_t seed = seed_ < 0 ? layer.seed : static_cast<uint64_t>(seed_);
     const at::Tensor draws =
-        seed_per_layer_ ? uniform_draws(layer, seed) : kvpress_draws(layer, seed);
+        seed_per_layer_ ? uniform_draws(layer, seed, unified_) : kvpress_draws(layer, seed);
     return draws.to(layer.keys.device(), at::kFloat);
   }
 
@@ -35,7 +37,7 @@ class RandomScorer : public Scorer {
   }
 
   int64_t seed_ = -1;
-  bool seed_per_layer_ = true;
+  bool seed_per_layer_ = true, unified_ = false;
 };
 
 KVB_REGISTER_SCORER("random", RandomScorer, "uniform random scores: the floor");

@@ -39,6 +39,9 @@ class Vase : public Scorer {
     p.choice("smooth_order", smooth_order_,
              {{"slot", Order::kSlot}, {"position", Order::kPosition}},
              "whose neighbours are pooled: rows as they lie, which is by rank, or by position");
+    p.get("prompt_apart", prompt_apart_,
+          "while decoding, the prompt is neither among the large values nor drawn (protect it); "
+          "rows stay by position, as Random Attention has them");
     p.get("mix", mix_, "with choose attention: mix * attention - (1 - mix) * redundancy");
     p.get("seed", seed_, "of the draw; -1 takes the sample's own seed");
     p.require_range("buffer", static_cast<double>(buffer_), 1, 1 << 20);
@@ -67,7 +70,10 @@ class Vase : public Scorer {
     const int64_t n_ranked = layer.n_tokens() - buffer_;
     const at::Tensor base = scores.narrow(1, 0, n_ranked);
     at::Tensor sizes = magnitudes(layer);
-    sizes.narrow(1, 0, std::min(sinks_, n_ranked)).fill_(std::numeric_limits<float>::infinity());
+    constexpr float kInfinity = std::numeric_limits<float>::infinity();
+    sizes.narrow(1, 0, std::min(sinks_, n_ranked)).fill_(kInfinity);
+    const int64_t n_apart = n_prompt_rows(layer, counts[0] - buffer_ - 1);
+    sizes.narrow(1, 0, n_apart).fill_(-kInfinity);
     const at::Tensor order = std::get<1>(sizes.sort(/*stable=*/true, 1, /*descending=*/true));
     const at::Tensor draws =
         choose_ == Choose::kSample
@@ -77,8 +83,9 @@ class Vase : public Scorer {
     const at::Tensor ranks = draws.defined() ? draw_keys(base, draws) : base.clone();
     for (int64_t h = 0; h < layer.n_kv_heads(); ++h) {
       const auto large = static_cast<int64_t>(static_cast<double>(counts[h]) * large_);
-      const int64_t n_forced = std::clamp(
-          large, int64_t{0}, std::max(int64_t{0}, std::min(counts[h] - buffer_, n_ranked)));
+      const int64_t n_forced =
+          std::clamp(large, int64_t{0},
+                     std::max(int64_t{0}, std::min(counts[h] - buffer_, n_ranked) - n_apart));
       // Above all draws, whose keys are below 25, all weights and all negative ranges.
       constexpr double kAboveAll = 1000;
       ranks[h].index_copy_(0, order[h].narrow(0, 0, n_forced),
@@ -90,10 +97,22 @@ class Vase : public Scorer {
   int64_t least_tokens() const override { return buffer_ + 1; }
 
   std::optional<DecodeNeeds> decode_needs() const override {
-    return DecodeNeeds{.queries = buffer_, .ranked_before_last = buffer_};
+    DecodeNeeds needs{.queries = buffer_};
+    if (!prompt_apart_) needs.ranked_before_last = buffer_;
+    return needs;
   }
 
  private:
+  // Rows of the prompt that stay apart: the first ones, `most` at most.
+  int64_t n_prompt_rows(const LayerView& layer, int64_t most) const {
+    int64_t n = 0;
+    while (prompt_apart_ && n < std::min(most, layer.n_tokens() - buffer_) &&
+           layer.position(n) < layer.n_prompt) {
+      ++n;
+    }
+    return n;
+  }
+
   // Of the tokens before the buffer, float32 [H, n].
   at::Tensor magnitudes(const LayerView& layer) const {
     const at::Tensor values = layer.values.narrow(1, 0, layer.n_tokens() - buffer_).to(at::kFloat);
@@ -141,6 +160,7 @@ class Vase : public Scorer {
   }
 
   int64_t buffer_ = 64, sinks_ = 4, kernel_ = 5, seed_ = -1;
+  bool prompt_apart_ = false;
   double large_ = 0.25, temperature_ = 1, mix_ = 1;
   Magnitude magnitude_ = Magnitude::kRange;
   Choose choose_ = Choose::kSample;

@@ -77,6 +77,22 @@ TEST(Vase, LargeValuesAreForcedInBeforeTheDraws) {
   EXPECT_FALSE(at::equal(ranked(vase, layer, 20), scores));
 }
 
+// Budget 20, 8 of them the latest, 6 the prompt's, 5 the largest of what was said, 1 another.
+TEST(Vase, ThePromptMayStandApart) {
+  LayerView layer = testing::random_view(40);
+  layer.n_prompt = 6;
+  layer.values = layer.values * 0.01;
+  for (const int64_t t : {2, 10, 11, 12, 20, 25, 30}) layer.values[0][t][0] = 40 - t;
+  const auto vase = scorer("vase", small_and({{"prompt_apart", "true"}}));
+  const at::Tensor order = std::get<1>(ranked(vase, layer, 20)[0].narrow(0, 0, 32).sort(
+      /*stable=*/true, 0, /*descending=*/true));
+  EXPECT_TRUE(at::equal(order.narrow(0, 0, 5), at::tensor({10L, 11L, 12L, 20L, 25L})));
+  // A quarter of the budget is 5, of which a prompt of 10 leaves 2.
+  layer.n_prompt = 10;
+  const at::Tensor fewer = ranked(vase, layer, 20)[0].narrow(0, 0, 32);
+  EXPECT_EQ((fewer > 500).sum().item<int64_t>(), 2);
+}
+
 TEST(Vase, ABudgetBelowTheBufferKeepsTheLatest) {
   const LayerView layer = testing::random_view(40);
   EXPECT_EQ(select_top(ranked(scorer("vase", small_and({})), layer, 3), {3, 3}).positions,

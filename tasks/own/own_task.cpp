@@ -63,12 +63,13 @@ class OwnTask : public Task {
     grading.first_line = map.optional("first_line", false);
     grading.strip_start = map.optional("strip_start", false);
     grading.exact_too = map.optional("exact", true);
-    check_metric(grading.metric, grading.parameters);
+    needs_references_ = needs_references(grading.metric, grading.parameters);
     if (!map.optional("chat_template", true)) protocol_.prompt.frame = PromptRule::Frame::kPlain;
     protocol_.prompt.prefix_in_turn = map.optional("prefix_in_turn", false);
-    if (map.choice("end", "model", {"model", "newline"}) == "newline") {
-      protocol_.stop.ends = StopRule::Ends::kEosOrNewline;
-    }
+    const std::string end = map.choice("end", "model", {"model", "newline", "never"});
+    protocol_.stop.ends = end == "model"     ? StopRule::Ends::kModel
+                          : end == "newline" ? StopRule::Ends::kEosOrNewline
+                                             : StopRule::Ends::kNever;
     const std::string first = map.choice("first_token", "ignored", {"ends", "ignored", "excluded"});
     protocol_.stop.first = first == "ends"      ? StopRule::First::kEnds
                            : first == "ignored" ? StopRule::First::kIgnored
@@ -83,12 +84,14 @@ class OwnTask : public Task {
     sample.context = fill_template(context_, {{"context", record.at("context").filled_text()}});
     sample.question = fill_template(question_, {{"question", record.at("question").filled_text()}});
     sample.answer_prefix = record.text_or("answer_prefix", answer_prefix_);
-    const JsonView answers = record.at("answers");
-    sample.references = answers.texts();
-    if (sample.references.empty()) answers.fail("expected at least one text, got an empty list");
-    for (const std::string& reference : sample.references) {
-      // An empty text is contained in every prediction.
-      if (reference.empty()) answers.fail("expected texts that are not empty");
+    if (needs_references_ || record.find("answers")) {
+      const JsonView answers = record.at("answers");
+      sample.references = answers.texts();
+      if (sample.references.empty()) answers.fail("expected at least one text, got an empty list");
+      for (const std::string& reference : sample.references) {
+        // An empty text is contained in every prediction.
+        if (reference.empty()) answers.fail("expected texts that are not empty");
+      }
     }
     if (const auto classes = record.find("all_classes")) sample.classes = classes->texts();
     sample.max_new_tokens = record.integer_or("max_new_tokens", 1, kMostTokens, max_new_tokens_);
@@ -98,6 +101,7 @@ class OwnTask : public Task {
   std::string name_;
   std::string context_ = "{context}", question_ = "\n{question}", answer_prefix_;
   int64_t max_new_tokens_ = 0;
+  bool needs_references_ = true;
   Protocol protocol_;
 };
 

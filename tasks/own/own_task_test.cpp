@@ -170,5 +170,19 @@ TEST_F(OwnTaskTest, ATasksFileIsReadStrictly) {
   refuse("metric: rouge_score\nmax_new_tokens: 8\nend: newlin\n", "did you mean newline");
 }
 
+TEST_F(OwnTaskTest, AMetricOfThePredictionAloneNeedsNoAnswers) {
+  const auto task = load_own_task("own/story", folder_.write("story.yaml",
+                                                             "metric: distinct_ngrams\n"
+                                                             "max_new_tokens: 8\nend: never\n"));
+  const std::string line = R"({"context": "A ship.", "question": "Go on.")";
+  const auto source = task->open({.file = folder_.write("d.jsonl", line + "}\n")}, {});
+  EXPECT_TRUE(source->sample(0).references.empty());
+  EXPECT_EQ(describe(source->protocol().stop), "never ends before its most tokens");
+  const std::string what = ruler::input_error([&] {
+    task->open({.file = folder_.write("e.jsonl", line + R"(, "answers": [])" + "}\n")}, {});
+  });
+  EXPECT_NE(what.find("expected at least one text"), std::string::npos) << what;
+}
+
 }  // namespace
 }  // namespace kvbench
