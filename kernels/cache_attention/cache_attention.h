@@ -40,7 +40,8 @@ struct CacheAttention {
 void cache_attention_reference(const CacheAttention& op);
 
 // Threaded (OpenMP) and vectorised; float sums. The result does not depend on the number of
-// threads nor on which other sequences are in the call.
+// threads nor on which other sequences are in the call. Where the machine multiplies pairs of
+// bfloat16, the weights of more than 16 bfloat16 query rows of a KV head are rounded to it.
 void cache_attention_cpu(const CacheAttention& op);
 
 // Reads each key and value once for every 8 query rows of a KV head, a GQA group of up to 8 in

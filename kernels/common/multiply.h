@@ -51,9 +51,13 @@ struct PairProduct {
   static Vec add(Vec sum, Vec columns, const uint16_t* row, int64_t k) {
     int pair;
     std::memcpy(&pair, row + kSize * k, sizeof pair);
-    return reinterpret_cast<Vec>(
-        _mm512_dpbf16_ps(reinterpret_cast<__m512>(sum), reinterpret_cast<__m512bh>(columns),
-                         reinterpret_cast<__m512bh>(_mm512_set1_epi32(pair))));
+    return add(sum, columns, reinterpret_cast<Vec>(_mm512_set1_epi32(pair)));
+  }
+  // Each lane's pairs of x and y.
+  static Vec add(Vec sum, Vec x, Vec y) {
+    return reinterpret_cast<Vec>(_mm512_dpbf16_ps(reinterpret_cast<__m512>(sum),
+                                                  reinterpret_cast<__m512bh>(x),
+                                                  reinterpret_cast<__m512bh>(y)));
   }
 };
 #endif

@@ -49,7 +49,7 @@ Vec add_halves(Vec a, Vec b, std::index_sequence<kLane...>) {
 
 // sums[i] := the sum of vectors[i]'s lanes, for kLanes vectors: additions as in horizontal_sum.
 template <int64_t kCount = kLanes>
-Vec sums_of(const Vec* vectors) {
+[[gnu::always_inline]] inline Vec sums_of(const Vec* vectors) {
   if constexpr (kCount == 1) {
     return vectors[0];
   } else {
