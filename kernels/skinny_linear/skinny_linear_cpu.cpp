@@ -3,7 +3,8 @@
 // and outputs has as many such vectors as a vector has lanes, and they become its sums together.
 // What shape a block has changes no sum.
 #include <algorithm>
-#include <vector>
+#include <memory>
+#include <type_traits>
 
 #include "kernels/common/element.h"
 #include "kernels/common/vector_math.h"
@@ -63,15 +64,19 @@ class Multiplier {
 
  public:
   explicit Multiplier(const SkinnyLinear& op)
-      : op_(op),
-        whole_(op.n_in / kStep * kStep),
-        padded_((op.n_in + kStep - 1) / kStep * kStep),
-        room_(op.n_rows * padded_ + kStep) {
-    x_ = room_.data();
-    while (reinterpret_cast<uintptr_t>(x_) % sizeof(Vec) != 0) ++x_;  // or loads cross cache lines
-    for (int64_t r = 0; r < op.n_rows; ++r) {
+      : op_(op), whole_(op.n_in / kStep * kStep), padded_((op.n_in + kStep - 1) / kStep * kStep) {
+    if constexpr (std::is_same_v<Input, Storage>) {
+      x_ = static_cast<const Input*>(op.x);
+      if (padded_ == op.n_in && is_aligned(x_)) return;
+    }
+    room_ = std::make_unique_for_overwrite<Input[]>(op.n_rows * padded_ + kStep);
+    Input* rows = room_.get();
+    while (!is_aligned(rows)) ++rows;
+    x_ = rows;
+    for (int64_t r = 0; r < op.n_rows; ++r, rows += padded_) {
       const auto* row = static_cast<const Storage*>(op.x) + r * op.n_in;
-      for (int64_t k = 0; k < op.n_in; ++k) x_[r * padded_ + k] = Steps<E>::prepare(row + k);
+      for (int64_t k = 0; k < op.n_in; ++k) rows[k] = Steps<E>::prepare(row + k);
+      std::fill(rows + op.n_in, rows + padded_, Input{});
     }
   }
 
@@ -94,6 +99,11 @@ class Multiplier {
   }
 
  private:
+  // Or loads cross cache lines.
+  static bool is_aligned(const Input* x) {
+    return reinterpret_cast<uintptr_t>(x) % sizeof(Vec) == 0;
+  }
+
   // Rows and outputs past the end repeat the last one; their sums are not stored.
   template <int64_t kRows>
   void block(int64_t r0, int64_t n0, int64_t n_end) const {
@@ -145,8 +155,8 @@ class Multiplier {
 
   const SkinnyLinear& op_;
   int64_t whole_, padded_;  // elements of a row in whole steps, and with zeros behind them
-  std::vector<Input> room_;
-  Input* x_;  // [n_rows, padded_], aligned
+  std::unique_ptr<Input[]> room_;
+  const Input* x_;  // [n_rows, padded_], aligned: in `room_`, or as they lie
 };
 
 template <class E>
