@@ -3,6 +3,7 @@
 // and outputs has as many such vectors as a vector has lanes, and they become its sums together.
 // What shape a block has changes no sum.
 #include <algorithm>
+#include <cstring>
 #include <memory>
 #include <type_traits>
 
@@ -148,8 +149,13 @@ class Multiplier {
     Storage rounded[kLanes];
     E::store_lanes(totals, rounded);
     for (int64_t r = 0; r < std::min(kRows, op_.n_rows - r0); ++r) {
-      std::copy(rounded + r * kOutputs, rounded + r * kOutputs + outputs,
-                static_cast<Storage*>(op_.out) + (r0 + r) * op_.n_out + n0);
+      const Storage* from = rounded + r * kOutputs;
+      Storage* out = static_cast<Storage*>(op_.out) + (r0 + r) * op_.n_out + n0;
+      if (outputs == kOutputs) {
+        std::memcpy(out, from, kOutputs * sizeof(Storage));  // one instruction
+      } else {
+        std::copy(from, from + outputs, out);
+      }
     }
   }
 
