@@ -6,7 +6,8 @@ LIBRARY is libkvbench_ops.so; gpu_check.sh builds it where there is a GPU and li
 FOLDER/gpu_check.json and FOLDER/gpu_check.md; 1 when an operator is wrong, 77 without a usable
 torch. `--device cpu` runs the same checks on the CPU's implementations, at smaller sizes.
 
-An operator is one class of gpu_check_cases.py.
+An operator is one class of gpu_check_cases.py; gpu_check_step.py is a decode step of them, as a CUDA graph
+beside its single launches.
 """
 
 import argparse
@@ -26,6 +27,7 @@ except ImportError as error:
     sys.exit(77)
 
 import gpu_check_cases as cases
+import gpu_check_step
 
 # ---- checks --------------------------------------------------------------------------------------
 
@@ -164,8 +166,10 @@ def copy_bandwidth_gb_s():
 
 
 def registered():
-    """Our operators with a CUDA kernel: they serve all devices, where others name the CPU."""
+    """Our operators with a CUDA kernel: they serve all devices, where others name the CPU. Their forms
+    that write into given tensors, NAME.out, are those of the decode step."""
     names = [n for n in torch._C._dispatch_get_all_op_names() if n.startswith("kvbench::")]
+    names = [n for n in names if "." not in n]
     has_kernel = torch._C._dispatch_has_kernel_for_dispatch_key
     return {n.removeprefix("kvbench::") for n in names if not has_kernel(n, "CPU")}
 
@@ -202,9 +206,43 @@ def markdown(report):
             cell(row.get("captured")),
         ]
         lines.append("| " + " | ".join(columns) + " |")
+    lines += [
+        "",
+        "A decode step of 4 sequences in a decoder of 8 layers, launched one by one and as one CUDA graph.",
+        "",
+        "| dtype | same tokens | launches | us | us as a graph |",
+        "| --- | --- | --: | --: | --: |",
+    ]
+    for row in report["steps"]:
+        columns = [row["dtype"], row.get("same"), row.get("launches")]
+        times = [cell(row.get(key), "{:.0f}") for key in ("eager_us", "graph_us")]
+        lines.append("| " + " | ".join([*map(cell, columns), *times]) + " |")
     return (
         "\n".join([*lines, "", *(f"- WRONG: {finding}" for finding in report["findings"])]) + "\n"
     )
+
+
+def check_steps(report):
+    on_gpu = cases.device.type == "cuda"
+    for dtype in (torch.float32, torch.bfloat16, torch.float16) if on_gpu else (torch.float32,):
+        row = {"dtype": str(dtype).removeprefix("torch.")}
+        where = f"decode step, {row['dtype']}"
+        report["steps"].append(row)
+        try:
+            told = gpu_check_step.check(dtype)
+            if on_gpu:
+                row["launches"], row["syncs"] = runtime_calls(told.pop("run"))
+            row |= told
+        except Exception as error:  # the rest of the report is wanted all the same
+            report["findings"].append(
+                f"{where}: {type(error).__name__}: {str(error).splitlines()[0]}"
+            )
+            continue
+        if not row["same"]:
+            report["findings"].append(f"{where}: other tokens in a CUDA graph")
+        for key in ("syncs", "allocations"):
+            if row.get(key):
+                report["findings"].append(f"{where}: {row[key]} {key}")
 
 
 def main():
@@ -226,6 +264,7 @@ def main():
         "torch": torch.__version__,
         "copy_gb_s": copy_bandwidth_gb_s(),
         "rows": [],
+        "steps": [],
         "findings": [],
     }
     names = registered()
@@ -255,6 +294,8 @@ def main():
                 report["findings"].append(f"{where}: waits for the device {row['syncs']} times")
             if row.get("captured") is False:
                 report["findings"].append(f"{where}: other results in a CUDA graph")
+    if not options.only:
+        check_steps(report)
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "gpu_check.json").write_text(json.dumps(report, indent=1) + "\n")
     text = markdown(report)

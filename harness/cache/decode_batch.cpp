@@ -11,15 +11,9 @@
 #include "kernels/decode_plan/decode_plan.h"
 
 namespace kvbench {
-namespace {
 
-at::Tensor index_tensor(const std::vector<int64_t>& values, c10::Device device) {
-  return at::tensor(values, at::kLong).to(device);
-}
-
-}  // namespace
-
-DecodeBatch::DecodeBatch(std::vector<KvCache*> caches) : caches_(std::move(caches)) {
+DecodeBatch::DecodeBatch(std::vector<KvCache*> caches)
+    : caches_(std::move(caches)), one_(at::scalar_tensor(1, at::kLong)) {
   KVB_CHECK(!caches_.empty(), "a batch needs a sequence");
 }
 
@@ -48,30 +42,50 @@ void DecodeBatch::reserve(int64_t n_tokens) {
   if (is_new) collect();
 }
 
+void DecodeBatch::store(at::Tensor& target, const at::Tensor& values) {
+  if (target.defined() && target.sizes() == values.sizes()) {
+    target.copy_(values);
+    return;
+  }
+  target = values.to(caches_[0]->layer(0).keys.device());
+  ++version_;
+}
+
 // Starts and lengths as tensors: what the operators take.
 void DecodeBatch::collect() {
+  const c10::InferenceMode no_autograd;
   const int64_t n_layers = caches_[0]->n_layers();
-  std::vector<int64_t> starts, lengths, positions;
-  for (const KvCache* cache : caches_) positions.push_back(cache->next_position());
+  std::vector<int64_t> starts, counters;
+  std::vector<Place> places;
   for (int64_t l = 0; l < n_layers; ++l) {
     for (const KvCache* cache : caches_) {
       const auto& layer = cache->layer(l);
       starts.insert(starts.end(), layer.starts.begin(), layer.starts.end());
-      lengths.insert(lengths.end(), layer.lengths.begin(), layer.lengths.end());
+      counters.insert(counters.end(), layer.lengths.begin(), layer.lengths.end());
     }
+    const auto& shared = caches_[0]->layer(l);
+    places.push_back(
+        {shared.keys.const_data_ptr(), shared.values.const_data_ptr(), shared.keys.size(0)});
   }
+  if (places != places_) ++version_;
+  places_ = std::move(places);
   const auto& first = caches_[0]->layer(0);
-  const auto device = first.keys.device();
   const auto n_heads = static_cast<int64_t>(first.starts.size());
-  starts_ = index_tensor(starts, device).view({n_layers, size(), n_heads});
-  lengths_ = index_tensor(lengths, device).view({n_layers, size(), n_heads});
-  positions_ = index_tensor(positions, device);
-  if (served_by_cuda(device)) plan(lengths);
+  store(starts_, at::tensor(starts, at::kLong).view({n_layers, size(), n_heads}));
+  if (served_by_cuda(first.keys.device())) plan(counters);
+  for (const KvCache* cache : caches_) counters.push_back(cache->next_position() - 1);
+  store(counters_, at::tensor(counters, at::kLong));
+  lengths_ = counters_.narrow(0, 0, starts_.numel()).view_as(starts_);
+  positions_ = counters_.narrow(0, starts_.numel(), size());
 }
 
-at::Tensor DecodeBatch::next_positions(int64_t n_tokens) const {
-  const at::Tensor first = positions_.unsqueeze(1);
-  return n_tokens == 1 ? first.clone() : first + at::arange(n_tokens, positions_.options());
+at::Tensor DecodeBatch::begin(int64_t n_tokens) {
+  if (n_tokens == 1) {
+    counters_.add_(one_);
+    return positions_.unsqueeze(1);
+  }
+  counters_.add_(n_tokens);
+  return positions_.unsqueeze(1) + at::arange(1 - n_tokens, 1, positions_.options());
 }
 
 // A CUDA kernel's plans of all layers for decode steps, which stay right while heads grow: made
@@ -93,30 +107,30 @@ void DecodeBatch::plan(const std::vector<int64_t>& lengths) {
     first_items.insert(first_items.end(), of_layer.first_items.begin(), of_layer.first_items.end());
   }
   static_assert(sizeof(DecodeItem) == 4 * sizeof(int32_t));
-  items_ = at::from_blob(items.data(), {n_layers, n_items, 4}, at::kInt).clone().to(device);
-  first_items_ = at::tensor(first_items, at::kInt).to(device).view({n_layers, n_heads + 1});
+  store(items_, at::from_blob(items.data(), {n_layers, n_items, 4}, at::kInt).clone());
+  store(first_items_, at::tensor(first_items, at::kInt).view({n_layers, n_heads + 1}));
 }
 
-at::Tensor DecodeBatch::append_and_attend(int64_t layer, const at::Tensor& query,
-                                          const at::Tensor& keys, const at::Tensor& values,
-                                          double scale, int64_t window) {
+void DecodeBatch::append_and_attend(int64_t layer, const at::Tensor& query, const at::Tensor& keys,
+                                    const at::Tensor& values, double scale, int64_t window,
+                                    const at::Tensor& workspace, const at::Tensor& out) {
   const int64_t n_tokens = query.size(1);
   // Before anything is written: in a flat buffer the next head's rows follow.
   KVB_CHECK(is_together(layer, n_tokens), "layer {} has no room for {} new tokens", layer,
             n_tokens);
   const KvCache::Layer& shared = caches_[0]->layer(layer);
   const at::Tensor starts = starts_[layer], lengths = lengths_[layer];
-  lengths.add_(n_tokens);
   cache_append(keys, values, shared.keys, shared.values, starts, lengths);
-  if (!items_.defined() || n_tokens > 1) {
-    return cache_attention(query, shared.keys, shared.values, starts, lengths, scale, window);
+  std::optional<at::Tensor> items, first_items;
+  if (items_.defined() && n_tokens == 1) {
+    items = items_[layer];
+    first_items = first_items_[layer];
   }
-  return cache_attention(query, shared.keys, shared.values, starts, lengths, scale, window,
-                         items_[layer], first_items_[layer]);
+  cache_attention_out(query, shared.keys, shared.values, starts, lengths, scale, window, items,
+                      first_items, workspace, out);
 }
 
 void DecodeBatch::advance(int64_t n_tokens) {
-  positions_.add_(n_tokens);
   for (KvCache* cache : caches_) cache->advance(n_tokens);
 }
 

@@ -9,14 +9,10 @@
 #include "harness/base/error.h"
 
 namespace kvbench {
-namespace {
 
-// A forward pass, given whom it tells of its queries.
-using Pass = std::function<at::Tensor(const Decoder::StepObserver&)>;
-
-at::Tensor evict_behind(const Pass& pass, DecodeBatch& batch,
-                        const std::vector<GrowingCache>& caches, std::vector<std::string>& errors,
-                        const Decoder::StepObserver& observer) {
+at::Tensor pass_and_evict(const Pass& pass, DecodeBatch& batch,
+                          const std::vector<GrowingCache>& caches, std::vector<std::string>& errors,
+                          const Decoder::StepObserver& observer) {
   errors.assign(caches.size(), "");
   const bool any = std::any_of(caches.begin(), caches.end(),
                                [](const GrowingCache& c) { return c.eviction != nullptr; });
@@ -42,8 +38,6 @@ at::Tensor evict_behind(const Pass& pass, DecodeBatch& batch,
   return logits;
 }
 
-}  // namespace
-
 at::Tensor extend_and_evict(const Decoder& model, const at::Tensor& tokens, DecodeBatch& batch,
                             const std::vector<GrowingCache>& caches,
                             std::vector<std::string>& errors,
@@ -51,14 +45,7 @@ at::Tensor extend_and_evict(const Decoder& model, const at::Tensor& tokens, Deco
   const auto extend = [&](const Decoder::StepObserver& told) {
     return model.extend(tokens, batch, Decoder::Logits::kLast, told);
   };
-  return evict_behind(extend, batch, caches, errors, observer);
-}
-
-at::Tensor step_and_evict(const Decoder& model, const at::Tensor& ids, DecodeBatch& batch,
-                          const std::vector<GrowingCache>& caches,
-                          std::vector<std::string>& errors) {
-  const auto step = [&](const Decoder::StepObserver& told) { return model.step(ids, batch, told); };
-  return evict_behind(step, batch, caches, errors, {});
+  return pass_and_evict(extend, batch, caches, errors, observer);
 }
 
 void decode(const Decoder& model, const std::vector<GrowingCache>& caches,

@@ -43,9 +43,11 @@ at::Tensor extend_and_evict(const Decoder& model, const at::Tensor& tokens, Deco
                             std::vector<std::string>& errors,
                             const Decoder::StepObserver& observer = {});
 
-// The same of Decoder::step() and its ids [S].
-at::Tensor step_and_evict(const Decoder& model, const at::Tensor& ids, DecodeBatch& batch,
-                          const std::vector<GrowingCache>& caches,
-                          std::vector<std::string>& errors);
+// A forward pass over a batch, given whom it tells of its queries, if anybody; and what the caches'
+// evictions then cut. errors as above.
+using Pass = std::function<at::Tensor(const Decoder::StepObserver&)>;
+at::Tensor pass_and_evict(const Pass& pass, DecodeBatch& batch,
+                          const std::vector<GrowingCache>& caches, std::vector<std::string>& errors,
+                          const Decoder::StepObserver& observer = {});
 
 }  // namespace kvbench

@@ -22,16 +22,6 @@ void exclude(const at::Tensor& logits, int64_t s, const std::vector<int64_t>& id
   }
 }
 
-// Row s by chance; a row with a NaN keeps its id, which says so.
-void draw(const at::Tensor& logits, const at::Tensor& ids, int64_t s, int64_t step,
-          const GenerateOptions& options) {
-  const at::Tensor id = ids.select(0, s);
-  if (id.item<int64_t>() < 0) return;
-  // By seed and step alone: the same in any company.
-  Random random(options.seed + static_cast<uint64_t>(step) * 0x9e3779b97f4a7c15);
-  id.fill_(sample_token(logits.select(0, s), options.sampling, random));
-}
-
 }  // namespace
 
 void DecodePool::ask(std::vector<GrowingCache> caches, const std::vector<int32_t>& question,
@@ -39,7 +29,7 @@ void DecodePool::ask(std::vector<GrowingCache> caches, const std::vector<int32_t
   const c10::InferenceMode no_autograd;
   const size_t n = caches.size();
   const auto asked = std::make_shared<Asked>(
-      Asked{std::move(caches), std::move(options), std::move(done), Stopwatch(model_.device())});
+      Asked{std::move(caches), std::move(options), std::move(done), Stopwatch(at::kCPU)});
   asked->answers.resize(n);
   asked->is_running.assign(n, true);
   asked->n_running = n;
@@ -59,7 +49,9 @@ void DecodePool::ask(std::vector<GrowingCache> caches, const std::vector<int32_t
     std::vector<std::string> errors;
     try {
       const at::Tensor logits = ask(part, question, errors);
-      part.ids = choose(logits, part.rows);
+      exclude_early_ends(logits, part.rows);
+      part.ids = argmax_lowest(logits);
+      draw(logits, part.ids, part.rows);
       said = host_values(part.ids);
     } catch (const InputError&) {
       n_running_ -= std::ssize(asked->caches);  // the first pass throws it or none does
@@ -121,7 +113,7 @@ void DecodePool::join(Part part) {
   leave_shared_buffers(part);
   at->ids = at::cat({at->ids, part.ids});
   std::move(part.rows.begin(), part.rows.end(), std::back_inserter(at->rows));
-  at->batch.reset();
+  at->step.reset();
 }
 
 void DecodePool::leave_shared_buffers(const Part& part) {
@@ -142,16 +134,15 @@ void DecodePool::step() {
 }
 
 void DecodePool::step(size_t p) {
-  at::Tensor logits;
   std::vector<std::string> errors;
   while (!parts_[p].rows.empty()) {
     Part& part = parts_[p];
     try {
-      errors = pass(part, logits);
+      errors = pass(part);
       break;
     } catch (...) {
       const std::string error = current_error();
-      part.batch.reset();
+      part.step.reset();
       look(part);
       if (part.rows.size() > 1) {
         split(p);
@@ -163,8 +154,9 @@ void DecodePool::step(size_t p) {
   }
   Part& part = parts_[p];
   if (part.rows.empty()) return;
-  part.ids = choose(logits, part.rows);
-  part.unseen.push_back(part.ids);
+  if (exclude_early_ends(part.step->logits(), part.rows)) part.step->choose();
+  draw(part.step->logits(), part.ids, part.rows);
+  part.chosen.select(0, part.n_unseen++).copy_(part.ids);
   for (Sequence& row : part.rows) ++row.n_chosen;
   std::vector<int64_t> sound;
   for (size_t s = 0; s < part.rows.size(); ++s) {
@@ -179,55 +171,76 @@ void DecodePool::step(size_t p) {
 }
 
 // One forward pass of a part; the errors of its evictions.
-std::vector<std::string> DecodePool::pass(Part& part, at::Tensor& logits) {
-  std::vector<GrowingCache> growing;
-  for (const Sequence& row : part.rows) growing.push_back(row.cache());
-  if (!part.batch) {
-    std::vector<KvCache*> caches;
-    for (const GrowingCache& of_row : growing) caches.push_back(of_row.cache);
-    part.batch.emplace(caches);
+std::vector<std::string> DecodePool::pass(Part& part) {
+  if (!part.step) {
+    std::vector<GrowingCache> growing;
+    for (const Sequence& row : part.rows) growing.push_back(row.cache());
+    part.step = std::make_unique<DecodeStep>(model_, std::move(growing), part.ids);
+    part.ids = part.step->ids();
+    if (part.n_unseen == 0) {
+      part.chosen = at::empty({look_every(part), part.ids.size(0)}, part.ids.options());
+    }
   }
   std::vector<std::string> errors;
-  logits = step_and_evict(model_, part.ids, *part.batch, growing, errors);
+  part.step->run(errors);
   return errors;
 }
 
-at::Tensor DecodePool::choose(const at::Tensor& logits, const std::vector<Sequence>& rows) const {
-  at::Tensor rest = logits;
+// Returns whether any id was excluded.
+bool DecodePool::exclude_early_ends(const at::Tensor& logits, const std::vector<Sequence>& rows) {
+  bool any = false;
   for (size_t s = 0; s < rows.size(); ++s) {
     const GenerateOptions& options = rows[s].asked->options;
     if (!options.exclude_early_ends || rows[s].n_chosen >= options.min_new_tokens) continue;
-    if (rest.is_same(logits)) rest = logits.clone();
-    exclude(rest, static_cast<int64_t>(s), options.end_tokens);
+    exclude(logits, static_cast<int64_t>(s), options.end_tokens);
+    any = true;
   }
-  at::Tensor ids = argmax_lowest(rest);
+  return any;
+}
+
+// Ids of those that draw, by seed and step alone: the same in any company. A row with a NaN keeps
+// its id, which says so.
+void DecodePool::draw(const at::Tensor& logits, const at::Tensor& ids,
+                      const std::vector<Sequence>& rows) {
   for (size_t s = 0; s < rows.size(); ++s) {
     const GenerateOptions& options = rows[s].asked->options;
-    if (options.sampling.temperature > 0)
-      draw(rest, ids, static_cast<int64_t>(s), rows[s].n_chosen, options);
+    if (options.sampling.temperature == 0) continue;
+    const auto row = static_cast<int64_t>(s);
+    const at::Tensor id = ids.select(0, row);
+    if (id.item<int64_t>() < 0) continue;
+    constexpr uint64_t kOfAStep = 0x9e3779b97f4a7c15;
+    Random random(options.seed + static_cast<uint64_t>(rows[s].n_chosen) * kOfAStep);
+    id.fill_(sample_token(logits.select(0, row), options.sampling, random));
   }
-  return ids;
+}
+
+// Steps between two looks: as often as the most curious row wants, and in every step that the host
+// has a part in.
+int64_t DecodePool::look_every(const Part& part) const {
+  constexpr int64_t kOnADevice = 8;
+  const int64_t usual = model_.device().is_cpu() ? 1 : kOnADevice;
+  int64_t every = INT64_MAX;
+  for (const Sequence& row : part.rows) {
+    const int64_t wanted = row.asked->options.look_every;
+    const bool evicts = row.cache().eviction != nullptr;
+    every = std::min(every, evicts ? 1 : wanted > 0 ? wanted : usual);
+  }
+  return every;
 }
 
 bool DecodePool::must_look(const Part& part) const {
-  constexpr int64_t kOnADevice = 8;
-  return std::any_of(part.rows.begin(), part.rows.end(), [&](const Sequence& row) {
-    const GenerateOptions& options = row.asked->options;
-    const int64_t usual = model_.device().is_cpu() ? 1 : kOnADevice;
-    const int64_t every = options.look_every > 0 ? options.look_every : usual;
-    return std::ssize(part.unseen) >= every || row.n_chosen >= options.max_new_tokens ||
-           row.cache().eviction != nullptr;  // the host has a part in every step
-  });
+  return part.n_unseen == part.chosen.size(0) ||
+         std::any_of(part.rows.begin(), part.rows.end(), [&](const Sequence& row) {
+           return row.n_chosen >= row.asked->options.max_new_tokens;
+         });
 }
 
 // Takes in what was chosen since the host looked last; who ended leaves.
 void DecodePool::look(Part& part) {
-  if (part.unseen.empty()) return;
+  if (part.n_unseen == 0) return;
   const auto n_rows = static_cast<int64_t>(part.rows.size());
-  const auto n_steps = static_cast<int64_t>(part.unseen.size());
-  const std::vector<int64_t> ids =
-      host_values(n_steps == 1 ? part.unseen[0] : at::stack(part.unseen));
-  part.unseen.clear();
+  const int64_t n_steps = std::exchange(part.n_unseen, 0);
+  const std::vector<int64_t> ids = host_values(part.chosen.narrow(0, 0, n_steps));
   std::vector<int64_t> going_on;
   for (int64_t s = 0; s < n_rows; ++s) {
     bool goes_on = true;
@@ -286,11 +299,11 @@ void DecodePool::keep(Part& part, const std::vector<int64_t>& rows) {
   if (rows.size() == part.rows.size()) return;
   const at::Tensor index = at::tensor(rows, at::kLong).to(part.ids.device());
   part.ids = part.ids.index_select(0, index);
-  for (at::Tensor& unseen : part.unseen) unseen = unseen.index_select(0, index);
+  if (part.n_unseen > 0) part.chosen = part.chosen.index_select(1, index);
   std::vector<Sequence> kept;
   for (const int64_t s : rows) kept.push_back(std::move(part.rows[s]));
   part.rows = std::move(kept);
-  part.batch.reset();
+  part.step.reset();
 }
 
 }  // namespace kvbench

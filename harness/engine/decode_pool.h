@@ -8,9 +8,9 @@
 #include <deque>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <vector>
 
+#include "harness/engine/decode_step.h"
 #include "harness/engine/generate.h"
 #include "harness/engine/stopwatch.h"
 
@@ -43,7 +43,7 @@ class DecodePool {
     std::vector<GrowingCache> caches;
     GenerateOptions options;
     Done done;
-    Stopwatch watch;
+    Stopwatch watch;  // the host's: it tells when the host knew a token
     std::vector<Generation> answers = {};
     std::vector<bool> is_running = {};
     size_t n_running = 0;
@@ -59,17 +59,21 @@ class DecodePool {
   // Those that go through the model together: all, but for batches that did not fit into memory.
   struct Part {
     std::vector<Sequence> rows;
-    at::Tensor ids;                       // int64 [rows], on the device: the next pass's tokens
-    std::vector<at::Tensor> unseen = {};  // what was chosen since the host looked, likewise
-    std::optional<DecodeBatch> batch = {};
+    at::Tensor ids;          // int64 [rows], on the device: the next pass's tokens
+    at::Tensor chosen = {};  // int64 [steps, rows], likewise: what was, since the host looked
+    int64_t n_unseen = 0;    // the steps of it
+    std::unique_ptr<DecodeStep> step = {};  // of these rows
   };
 
   at::Tensor ask(const Part& part, const std::vector<int32_t>& question,
                  std::vector<std::string>& errors) const;
   void join(Part part);
   void step(size_t part);
-  std::vector<std::string> pass(Part& part, at::Tensor& logits);
-  at::Tensor choose(const at::Tensor& logits, const std::vector<Sequence>& rows) const;
+  std::vector<std::string> pass(Part& part);
+  static bool exclude_early_ends(const at::Tensor& logits, const std::vector<Sequence>& rows);
+  static void draw(const at::Tensor& logits, const at::Tensor& ids,
+                   const std::vector<Sequence>& rows);
+  int64_t look_every(const Part& part) const;
   bool must_look(const Part& part) const;
   void look(Part& part);
   void split(size_t part);

@@ -97,7 +97,8 @@ KeptTokens Eviction::add_layer(const LayerView& view) {
 }
 
 void Eviction::observe(int64_t layer, const at::Tensor& queries) {
-  layers_.at(layer).observed = queries.transpose(0, 1);
+  // Of its own: the next layer's may come to lie where these are.
+  layers_.at(layer).observed = queries.transpose(0, 1).clone();
 }
 
 bool Eviction::is_due(const Layer& layer, const Passes& passes) const {

@@ -30,6 +30,7 @@ Decoder::Decoder(const std::filesystem::path& model_dir, at::ScalarType dtype, c
   const Advance advance =
       progress && weights.n_bytes() >= kWorthABar ? progress(config_.n_layers, 0) : Advance();
   embedding_ = weights.get(config_.embedding_name, {vocab, hidden}, dtype, device);
+  embedding_scale_ = at::scalar_tensor(config_.embedding_scale, dtype);
   final_norm_ = load_norm(weights, config_.weight_prefix + "norm.weight", hidden);
   head_ = Linear(config_.tied_embeddings
                      ? embedding_
@@ -136,37 +137,80 @@ int64_t Decoder::kv_bytes(int64_t n_tokens, int64_t n_kept) const {
          static_cast<int64_t>(c10::elementSize(dtype_));
 }
 
-at::Tensor Decoder::norm(const at::Tensor& hidden, const at::Tensor& weight) const {
-  return rms_norm(hidden, weight, config_.rms_norm_eps);
+at::Tensor Decoder::norm(const at::Tensor& x, const at::Tensor& weight, Buffers& buffers,
+                         Buffers::Name name) const {
+  const at::Tensor out = buffers.get(name, x.sizes(), dtype_, device_);
+  rms_norm_out(x, weight, config_.rms_norm_eps, std::nullopt, out);
+  return out;
 }
 
 at::Tensor Decoder::add_and_norm(const at::Tensor& hidden, const at::Tensor& change,
-                                 const at::Tensor& weight) const {
-  if (!change.defined()) return norm(hidden, weight);
-  return rms_norm(change, weight, config_.rms_norm_eps, hidden);
+                                 const at::Tensor& weight, Buffers& buffers) const {
+  if (!change.defined()) return norm(hidden, weight, buffers, Buffers::kNormed);
+  const at::Tensor out = buffers.get(Buffers::kNormed, hidden.sizes(), dtype_, device_);
+  rms_norm_out(change, weight, config_.rms_norm_eps, hidden, out);
+  return out;
+}
+
+at::Tensor Decoder::product(const Linear& linear, const at::Tensor& x, Buffers& buffers,
+                            Buffers::Name name) const {
+  if (x.size(1) > Linear::kFewTokens) return linear(x);
+  const at::Tensor out =
+      buffers.get(name, {x.size(0), x.size(1), linear.weight().size(0)}, dtype_, device_);
+  linear(x, out);
+  return out;
+}
+
+RopeAngles Decoder::angles(bool local, const at::Tensor& positions, int64_t end,
+                           Buffers& buffers) const {
+  const RopeTable* table = local ? local_angles_.get() : angles_.get();
+  if (table == nullptr) {
+    return rope_angles(positions, inverse_frequencies(config_, local, positions),
+                       rope_attention_factor(config_));
+  }
+  const RopeAngles& rows = buffers.rows(*table, end);
+  const int64_t S = positions.size(0), m = positions.size(1), pairs = rows.cos.size(1);
+  const auto look_up = [&](const at::Tensor& of_all, Buffers::Name name) {
+    at::Tensor out = buffers.get(name, {S * m, pairs}, at::kFloat, device_);
+    at::index_select_out(out, of_all, 0, positions.reshape({-1}));
+    return out.view({S, m, 1, pairs});
+  };
+  return {look_up(rows.cos, local ? Buffers::kLocalCos : Buffers::kCos),
+          look_up(rows.sin, local ? Buffers::kLocalSin : Buffers::kSin)};
 }
 
 Decoder::Projections Decoder::project(const Layer& layer, const at::Tensor& hidden,
-                                      const RopeAngles& angles) const {
+                                      const RopeAngles& angles, Buffers& buffers) const {
   const int64_t S = hidden.size(0), m = hidden.size(1), d = config_.head_dim;
   const int64_t Hq = config_.n_heads, H = config_.n_kv_heads;
-  const at::Tensor qkv = layer.qkv(hidden), heads = qkv.view({S, m, Hq + 2 * H, d});
+  const at::Tensor qkv = product(layer.qkv, hidden, buffers, Buffers::kQkv);
+  const at::Tensor heads = qkv.view({S, m, Hq + 2 * H, d});
   const auto weight = [&](const at::Tensor& norm) {
     return config_.qk_norm ? std::optional(norm) : std::nullopt;
   };
-  auto [queries, keys, normed] = norm_rope(qkv, Hq, H, angles.cos, angles.sin, weight(layer.q_norm),
-                                           weight(layer.k_norm), config_.rms_norm_eps);
-  return {config_.qk_norm ? normed : heads.narrow(2, 0, Hq), queries, keys,
-          heads.narrow(2, Hq + H, H)};
+  const auto rows_of = [&](Buffers::Name name, int64_t n_heads) {
+    return buffers.get(name, {S, m, n_heads, d}, dtype_, device_);
+  };
+  const at::Tensor queries = rows_of(Buffers::kQueries, Hq), keys = rows_of(Buffers::kKeys, H);
+  const at::Tensor prerope =
+      config_.qk_norm ? rows_of(Buffers::kNormedQueries, Hq) : heads.narrow(2, 0, Hq);
+  norm_rope_out(qkv, Hq, H, angles.cos, angles.sin, weight(layer.q_norm), weight(layer.k_norm),
+                config_.rms_norm_eps, queries, keys, prerope);
+  return {prerope, queries, keys, heads.narrow(2, Hq + H, H)};
 }
 
 // In blocks of tokens: what stands between the products is several times as large as a context's
 // hidden states.
-at::Tensor Decoder::mlp(const Layer& layer, const at::Tensor& hidden) const {
+at::Tensor Decoder::mlp(const Layer& layer, const at::Tensor& hidden, Buffers& buffers) const {
   constexpr int64_t kBlock = 256;
   const char* activation = config_.activation == Activation::kSilu ? "silu" : "gelu_tanh";
   const auto of_block = [&](const at::Tensor& rows) {
-    return layer.down(gated_activation(layer.gate_up(rows), activation));
+    const at::Tensor activated =
+        buffers.get(Buffers::kActivated, {rows.size(0), rows.size(1), config_.intermediate_size},
+                    dtype_, device_);
+    gated_activation_out(product(layer.gate_up, rows, buffers, Buffers::kGateUp), activation,
+                         activated);
+    return product(layer.down, activated, buffers, Buffers::kChange);
   };
   const int64_t n_tokens = hidden.size(1);
   if (n_tokens <= kBlock + Linear::kFewTokens) return of_block(hidden);
@@ -183,21 +227,22 @@ at::Tensor Decoder::mlp(const Layer& layer, const at::Tensor& hidden) const {
 
 // tokens [S, m] and their positions [S, m] -> logits float32 [S, vocab] or [S, m, vocab].
 at::Tensor Decoder::forward(const at::Tensor& tokens, const at::Tensor& positions, int64_t end,
-                            const Attend& attend, Logits logits) const {
-  const RopeAngles angles =
-      angles_ ? angles_->at(positions, end)
-              : rope_angles(positions, inverse_frequencies(config_, /*local=*/false, positions),
-                            rope_attention_factor(config_));
-  const RopeAngles local_angles = local_angles_ ? local_angles_->at(positions, end) : RopeAngles();
-  at::Tensor hidden = at::embedding(embedding_, tokens);
-  if (config_.embedding_scale != 1) {
-    hidden = hidden * at::scalar_tensor(config_.embedding_scale, hidden.options());
+                            Buffers& buffers, const Attend& attend, Logits logits) const {
+  const RopeAngles global_angles = angles(/*local=*/false, positions, end, buffers);
+  const RopeAngles local_angles =
+      local_angles_ ? angles(/*local=*/true, positions, end, buffers) : RopeAngles();
+  const int64_t S = tokens.size(0), m = tokens.size(1);
+  at::Tensor hidden = buffers.get(Buffers::kHidden, {S, m, config_.hidden_size}, dtype_, device_);
+  {
+    at::Tensor rows = hidden.view({S * m, config_.hidden_size});
+    at::index_select_out(rows, embedding_, 0, tokens.reshape({-1}));
   }
+  if (config_.embedding_scale != 1) hidden.mul_(embedding_scale_);
   at::Tensor change;  // what the part before adds to the hidden states, with the next norm
   for (int64_t l = 0; l < config_.n_layers; ++l) {
     const Layer& layer = layers_[l];
-    Projections heads = project(layer, add_and_norm(hidden, change, layer.attention_norm),
-                                layer.local_rope ? local_angles : angles);
+    Projections heads = project(layer, add_and_norm(hidden, change, layer.attention_norm, buffers),
+                                layer.local_rope ? local_angles : global_angles, buffers);
     // What the next products do not need goes before they need room.
     change.reset();
     at::Tensor attended = attend(l, std::move(heads)).flatten(2);  // [S, m, Hq * d]
@@ -206,15 +251,23 @@ at::Tensor Decoder::forward(const at::Tensor& tokens, const at::Tensor& position
       attended = attended.narrow(1, -1, 1);
       hidden = hidden.narrow(1, -1, 1).contiguous();
     }
-    change = layer.output(attended);
+    change = product(layer.output, attended, buffers, Buffers::kChange);
     attended.reset();
-    if (config_.sandwich_norms) change = norm(change, layer.after_attention_norm);
-    const at::Tensor normed = add_and_norm(hidden, change, layer.mlp_norm);
+    if (config_.sandwich_norms) {
+      change = norm(change, layer.after_attention_norm, buffers, Buffers::kNormedChange);
+    }
+    const at::Tensor normed = add_and_norm(hidden, change, layer.mlp_norm, buffers);
     change.reset();
-    change = mlp(layer, normed);
-    if (config_.sandwich_norms) change = norm(change, layer.after_mlp_norm);
+    change = mlp(layer, normed, buffers);
+    if (config_.sandwich_norms) {
+      change = norm(change, layer.after_mlp_norm, buffers, Buffers::kNormedChange);
+    }
   }
-  const at::Tensor result = head_(add_and_norm(hidden, change, final_norm_)).to(at::kFloat);
+  at::Tensor result =
+      product(head_, add_and_norm(hidden, change, final_norm_, buffers), buffers, Buffers::kLogits);
+  if (dtype_ != at::kFloat) {
+    result = buffers.get(Buffers::kFloatLogits, result.sizes(), at::kFloat, device_).copy_(result);
+  }
   return logits == Logits::kLast ? result.squeeze(1) : result;
 }
 
@@ -263,7 +316,8 @@ at::Tensor Decoder::prefill(const std::vector<int32_t>& tokens, const Observer& 
     observer(view);
     return attended.unsqueeze(0);
   };
-  return forward(ids.to(device_), positions, n_tokens, attend, Logits::kLast).squeeze(0);
+  Buffers buffers(/*kept=*/false);
+  return forward(ids.to(device_), positions, n_tokens, buffers, attend, Logits::kLast).squeeze(0);
 }
 
 at::Tensor Decoder::extend(const at::Tensor& tokens, DecodeBatch& batch, Logits logits,
@@ -272,32 +326,46 @@ at::Tensor Decoder::extend(const at::Tensor& tokens, DecodeBatch& batch, Logits 
   KVB_CHECK(tokens.size(0) == batch.size() || tokens.size(0) == 1, "{} token rows for {} sequences",
             tokens.size(0), batch.size());
   check_tokens(tokens);
-  return extend_batch(tokens.to(device_), batch, logits, observer);
+  check_room(batch.furthest_position() + tokens.size(1));
+  batch.reserve(tokens.size(1));
+  Buffers buffers(/*kept=*/false);
+  at::Tensor result = extend_batch(tokens.to(device_).expand({batch.size(), tokens.size(1)}), batch,
+                                   buffers, logits, observer);
+  batch.advance(tokens.size(1));
+  return result;
 }
 
-at::Tensor Decoder::step(const at::Tensor& ids, DecodeBatch& batch,
+void Decoder::prepare_step(DecodeBatch& batch, Buffers& buffers) const {
+  const c10::InferenceMode no_autograd;
+  const int64_t end = batch.furthest_position() + 1;
+  check_room(end);
+  batch.reserve(1);
+  for (const RopeTable* table : {angles_.get(), local_angles_.get()}) {
+    if (table != nullptr) buffers.rows(*table, end);
+  }
+}
+
+at::Tensor Decoder::step(const at::Tensor& ids, DecodeBatch& batch, Buffers& buffers,
                          const StepObserver& observer) const {
   const c10::InferenceMode no_autograd;
   KVB_CHECK(ids.size(0) == batch.size(), "{} tokens for {} sequences", ids.size(0), batch.size());
-  return extend_batch(ids.clamp_min(0).unsqueeze(1), batch, Logits::kLast, observer);
+  at::Tensor tokens = buffers.get(Buffers::kTokens, {ids.size(0)}, at::kLong, device_);
+  at::clamp_min_out(tokens, ids, 0);
+  return extend_batch(tokens.unsqueeze(1), batch, buffers, Logits::kLast, observer);
 }
 
-at::Tensor Decoder::extend_batch(const at::Tensor& tokens, DecodeBatch& batch, Logits logits,
-                                 const StepObserver& observer) const {
+at::Tensor Decoder::extend_batch(const at::Tensor& tokens, DecodeBatch& batch, Buffers& buffers,
+                                 Logits logits, const StepObserver& observer) const {
   const int64_t m = tokens.size(1), end = batch.furthest_position() + m;
-  check_room(end);
-  batch.reserve(m);
   const auto attend = [&](int64_t l, Projections p) {
     const Layer& layer = layers_[l];
-    at::Tensor attended = batch.append_and_attend(layer.cache_slot, p.queries, p.keys, p.values,
-                                                  config_.attention_scale, layer.window);
+    at::Tensor attended = buffers.get(Buffers::kAttended, p.queries.sizes(), dtype_, device_);
+    batch.append_and_attend(layer.cache_slot, p.queries, p.keys, p.values, config_.attention_scale,
+                            layer.window, buffers.workspace(device_), attended);
     if (observer && layer.is_budgeted) observer(layer.cache_slot, p.queries);
     return attended;
   };
-  at::Tensor result =
-      forward(tokens.expand({batch.size(), m}), batch.next_positions(m), end, attend, logits);
-  batch.advance(m);
-  return result;
+  return forward(tokens, batch.begin(m), end, buffers, attend, logits);
 }
 
 }  // namespace kvbench

@@ -15,6 +15,7 @@
 
 #include "harness/base/progress.h"
 #include "harness/cache/decode_batch.h"
+#include "harness/model/buffers.h"
 #include "harness/model/linear.h"
 #include "harness/model/model_config.h"
 #include "harness/model/rope.h"
@@ -57,8 +58,8 @@ class Decoder {
   at::Tensor prefill(const std::vector<int32_t>& tokens, const Observer& observer) const;
 
   // Called after each budgeted layer's attention with its index among them and the queries
-  // [S, m, Hq, d] after RoPE; the new tokens' keys are in the caches, whose lengths do not count
-  // them yet.
+  // [S, m, Hq, d] after RoPE, which the next layer's may overwrite; the new tokens' keys are in the
+  // caches, whose lengths do not count them yet.
   using StepObserver = std::function<void(int64_t layer, const at::Tensor& queries)>;
 
   // The next m tokens of every sequence of a batch, token ids int64 [S, m] or, the same for all,
@@ -68,11 +69,19 @@ class Decoder {
   at::Tensor extend(const at::Tensor& tokens, DecodeBatch& batch, Logits logits = Logits::kLast,
                     const StepObserver& observer = {}) const;
 
-  // One next token of every sequence, chosen on the device: ids int64 [S], those below 0 taken for
-  // 0 (argmax_lowest() says -1 of NaN). Nothing waits for the device, unless RoPE's dynamic scaling
-  // gives every sequence frequencies of its own. Returns float32 [S, vocab].
-  at::Tensor step(const at::Tensor& ids, DecodeBatch& batch,
+  // One next token of every sequence, chosen on the device, in two parts; DecodeBatch::advance(1)
+  // ends it. The host's: room in the caches, angles in the buffers, which are of this batch alone.
+  void prepare_step(DecodeBatch& batch, Buffers& buffers) const;
+  // The device's: ids int64 [S], those below 0 taken for 0 (argmax_lowest() says -1 of NaN).
+  // Allocates nothing but the buffers that are not there yet, and works on no host value that
+  // changes from step to step, so that what it launches can be launched again (step_graph.h),
+  // unless waits_for_positions(). Returns float32 [S, vocab], in the buffers.
+  at::Tensor step(const at::Tensor& ids, DecodeBatch& batch, Buffers& buffers,
                   const StepObserver& observer = {}) const;
+
+  // Whether the host computes every step's angles: RoPE's dynamic scaling gives each sequence
+  // frequencies of its own.
+  bool waits_for_positions() const { return angles_ == nullptr; }
 
  private:
   struct Layer {
@@ -95,25 +104,31 @@ class Decoder {
   void check_room(int64_t end) const;
   void check_tokens(const at::Tensor& tokens) const;
   // Appends to the batch's caches, which have room.
-  at::Tensor extend_batch(const at::Tensor& tokens, DecodeBatch& batch, Logits logits,
-                          const StepObserver& observer) const;
+  at::Tensor extend_batch(const at::Tensor& tokens, DecodeBatch& batch, Buffers& buffers,
+                          Logits logits, const StepObserver& observer) const;
   // Positions [S, m] are below `end`.
   at::Tensor forward(const at::Tensor& tokens, const at::Tensor& positions, int64_t end,
-                     const Attend& attend, Logits logits) const;
-  Projections project(const Layer& layer, const at::Tensor& hidden, const RopeAngles& angles) const;
-  at::Tensor mlp(const Layer& layer, const at::Tensor& hidden) const;
-  at::Tensor norm(const at::Tensor& hidden, const at::Tensor& weight) const;
+                     Buffers& buffers, const Attend& attend, Logits logits) const;
+  RopeAngles angles(bool local, const at::Tensor& positions, int64_t end, Buffers& buffers) const;
+  Projections project(const Layer& layer, const at::Tensor& hidden, const RopeAngles& angles,
+                      Buffers& buffers) const;
+  at::Tensor mlp(const Layer& layer, const at::Tensor& hidden, Buffers& buffers) const;
+  at::Tensor product(const Linear& linear, const at::Tensor& x, Buffers& buffers,
+                     Buffers::Name name) const;
+  at::Tensor norm(const at::Tensor& x, const at::Tensor& weight, Buffers& buffers,
+                  Buffers::Name name) const;
   // The norm of hidden + change, which hidden becomes, contiguous and in place; of hidden where
   // there is no change yet.
   at::Tensor add_and_norm(const at::Tensor& hidden, const at::Tensor& change,
-                          const at::Tensor& weight) const;
+                          const at::Tensor& weight, Buffers& buffers) const;
 
   ModelConfig config_;
   at::ScalarType dtype_;
   c10::Device device_;
   at::Tensor final_norm_;
   Linear head_;
-  at::Tensor embedding_;  // the head's weight where they are tied
+  at::Tensor embedding_;        // the head's weight where they are tied
+  at::Tensor embedding_scale_;  // [], in the model's dtype
   // None where a sequence's length decides its frequencies, and where no layer is local.
   std::unique_ptr<RopeTable> angles_, local_angles_;
   std::vector<Layer> layers_;

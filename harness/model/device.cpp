@@ -1,5 +1,6 @@
 #include "harness/model/device.h"
 
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <cuda_runtime_api.h>
 #include <dlfcn.h>
 
@@ -36,7 +37,13 @@ c10::Device resolve_device(const std::string& word) {
   int index = 0;
   if (word.starts_with("cuda:")) std::from_chars(&word[5], &word[0] + word.size(), index);
   const std::string refusal = gpu_refusal(index);
-  if (refusal.empty()) return c10::Device(at::kCUDA, static_cast<c10::DeviceIndex>(index));
+  if (refusal.empty()) {
+    const c10::Device device(at::kCUDA, static_cast<c10::DeviceIndex>(index));
+    // Work on the default stream cannot be recorded as a graph.
+    const c10::impl::VirtualGuardImpl guard(at::kCUDA);
+    guard.exchangeStream(guard.getNewStream(device));
+    return device;
+  }
   if (word == "auto") return at::kCPU;
   throw_input_error("device {}: {}", word, refusal);
 }

@@ -11,7 +11,8 @@ namespace kvbench {
 // The device of a word of harness/config/device_word.h. auto: the first GPU when it can be used,
 // else the CPU. cuda, cuda:N: throws InputError, saying what is missing: a driver, a GPU of that
 // number, or LibTorch's CUDA half. That half is loaded only here, so a machine without a GPU never
-// pays for it.
+// pays for it. The calling thread works on a stream of its own from then on, not on the default
+// one.
 c10::Device resolve_device(const std::string& word);
 
 // What `auto` took and why, a line; "" for the words that leave no choice.

@@ -9,6 +9,10 @@ namespace kvbench {
 Linear::Linear(at::Tensor weight, at::Tensor bias)
     : weight_(std::move(weight)), bias_(std::move(bias)) {}
 
+void Linear::operator()(const at::Tensor& x, const at::Tensor& out) const {
+  skinny_linear_out(x, weight_, bias_.defined() ? std::optional(bias_) : std::nullopt, out);
+}
+
 at::Tensor Linear::operator()(const at::Tensor& x) const {
   const int64_t n_tokens = x.dim() == 2 ? 1 : x.size(-2);
   const auto bias = bias_.defined() ? std::optional(bias_) : std::nullopt;

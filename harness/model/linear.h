@@ -20,6 +20,9 @@ class Linear {
   // each.
   at::Tensor operator()(const at::Tensor& x) const;
 
+  // The same of up to kFewTokens tokens of a sequence into `out`, contiguous.
+  void operator()(const at::Tensor& x, const at::Tensor& out) const;
+
   const at::Tensor& weight() const { return weight_; }
   const at::Tensor& bias() const { return bias_; }
 

@@ -134,28 +134,20 @@ RopeTable::RopeTable(at::Tensor inverse_frequencies, double attention_factor, c1
       attention_factor_(attention_factor),
       device_(device) {
   constexpr int64_t kFirst = 1024;
-  rows_ = rows(kFirst);
+  rows_ = computed(kFirst);
 }
 
-RopeAngles RopeTable::rows(int64_t n) const {
+RopeAngles RopeTable::computed(int64_t n) const {
   const auto [cos, sin] =
       rope_angles(at::arange(n, at::kLong).unsqueeze(0), frequencies_, attention_factor_);
   return {cos.view({n, -1}).to(device_), sin.view({n, -1}).to(device_)};
 }
 
-RopeAngles RopeTable::at(const at::Tensor& positions, int64_t end) const {
-  RopeAngles table;
-  {
-    const std::scoped_lock lock(growing_);
-    const int64_t n = rows_.cos.size(0);
-    if (end > n) rows_ = rows(std::max(end, 2 * n));
-    table = rows_;
-  }
-  const auto look_up = [&](const at::Tensor& of_all) {
-    return of_all.index_select(0, positions.reshape({-1}))
-        .view({positions.size(0), positions.size(1), 1, of_all.size(1)});
-  };
-  return {look_up(table.cos), look_up(table.sin)};
+RopeAngles RopeTable::rows(int64_t end) const {
+  const std::scoped_lock lock(growing_);
+  const int64_t n = rows_.cos.size(0);
+  if (end > n) rows_ = computed(std::max(end, 2 * n));
+  return rows_;
 }
 
 }  // namespace kvbench

@@ -44,17 +44,18 @@ struct RopeAngles {
 RopeAngles rope_angles(const at::Tensor& positions, const at::Tensor& inverse_frequencies,
                        double attention_factor);
 
-// The same angles where one set of frequencies serves all positions: computed once by the host, and
-// looked up by the device that holds the positions, which nobody waits for.
+// The same angles where one set of frequencies serves all positions: computed once by the host, to
+// be looked up by the device that holds the positions, which nobody waits for.
 class RopeTable {
  public:
   RopeTable(at::Tensor inverse_frequencies, double attention_factor, c10::Device device);
 
-  // positions int64 [S, m] on the device, all below `end`. Threads may ask at once.
-  RopeAngles at(const at::Tensor& positions, int64_t end) const;
+  // Those of the positions below `end`, or of more: cos and sin float32 [n, d/2], a row a position.
+  // Threads may ask at once.
+  RopeAngles rows(int64_t end) const;
 
  private:
-  RopeAngles rows(int64_t n) const;
+  RopeAngles computed(int64_t n) const;
 
   at::Tensor frequencies_;
   double attention_factor_;

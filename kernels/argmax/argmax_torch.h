@@ -9,4 +9,9 @@ namespace kvbench {
 // a NaN. Throws c10::Error when they do not fit.
 at::Tensor argmax_lowest(const at::Tensor& logits);
 
+// The same into `ids`. workspace: the kernel's scratch memory on the same device, uint8 [n], which
+// grows where it is too small.
+void argmax_lowest_out(const at::Tensor& logits, const at::Tensor& workspace,
+                       const at::Tensor& ids);
+
 }  // namespace kvbench

@@ -10,11 +10,11 @@
 namespace kvbench {
 namespace {
 
-at::Tensor cache_attention_of(const at::Tensor& query, const at::Tensor& keys,
-                              const at::Tensor& values, const at::Tensor& starts,
-                              const at::Tensor& lengths, double scale, int64_t window,
-                              const std::optional<at::Tensor>& items,
-                              const std::optional<at::Tensor>& first_items) {
+void cache_attention_into(const at::Tensor& query, const at::Tensor& keys, const at::Tensor& values,
+                          const at::Tensor& starts, const at::Tensor& lengths, double scale,
+                          int64_t window, const std::optional<at::Tensor>& items,
+                          const std::optional<at::Tensor>& first_items, const at::Tensor& workspace,
+                          const at::Tensor& out) {
   CacheAttention op;
   op.cache = ragged_cache(keys, values, starts, lengths);
   TORCH_CHECK(query.dim() == 4 && query.size(0) == op.cache.n_sequences &&
@@ -35,15 +35,25 @@ at::Tensor cache_attention_of(const at::Tensor& query, const at::Tensor& keys,
     op.first_items = first_items->const_data_ptr<int32_t>();
     op.n_items = items->size(0);
   }
+  check_out(out, "out", query.sizes(), query, query.scalar_type());
   const at::Tensor contiguous = query.contiguous();
-  at::Tensor out = at::empty_like(contiguous);
   op.n_tokens = query.size(1);
   op.n_heads = query.size(2);
   op.scale = static_cast<float>(scale);
   op.window = window;
   op.query = contiguous.const_data_ptr();
   op.out = out.mutable_data_ptr();
-  launch(KVB_IMPLEMENTATIONS_WITH_WORKSPACE(cache_attention), op, query.device());
+  launch(KVB_IMPLEMENTATIONS_WITH_WORKSPACE(cache_attention), op, query.device(), workspace);
+}
+
+at::Tensor cache_attention_of(const at::Tensor& query, const at::Tensor& keys,
+                              const at::Tensor& values, const at::Tensor& starts,
+                              const at::Tensor& lengths, double scale, int64_t window,
+                              const std::optional<at::Tensor>& items,
+                              const std::optional<at::Tensor>& first_items) {
+  at::Tensor out = at::empty(query.sizes(), query.options());
+  cache_attention_into(query, keys, values, starts, lengths, scale, window, items, first_items,
+                       at::Tensor(), out);
   return out;
 }
 
@@ -58,14 +68,29 @@ at::Tensor cache_attention(const at::Tensor& query, const at::Tensor& keys,
   return op.call(query, keys, values, starts, lengths, scale, window, items, first_items);
 }
 
+void cache_attention_out(const at::Tensor& query, const at::Tensor& keys, const at::Tensor& values,
+                         const at::Tensor& starts, const at::Tensor& lengths, double scale,
+                         int64_t window, const std::optional<at::Tensor>& items,
+                         const std::optional<at::Tensor>& first_items, const at::Tensor& workspace,
+                         const at::Tensor& out) {
+  static const auto op =
+      find_operator<decltype(cache_attention_out)>("kvbench::cache_attention", "out");
+  op.call(query, keys, values, starts, lengths, scale, window, items, first_items, workspace, out);
+}
+
 TORCH_LIBRARY_FRAGMENT(kvbench, library) {
   library.def(
       "cache_attention(Tensor query, Tensor keys, Tensor values, Tensor starts, Tensor lengths, "
       "float scale, int window=0, Tensor? items=None, Tensor? first_items=None) -> Tensor");
+  library.def(
+      "cache_attention.out(Tensor query, Tensor keys, Tensor values, Tensor starts, "
+      "Tensor lengths, float scale, int window, Tensor? items, Tensor? first_items, "
+      "Tensor(a!) workspace, *, Tensor(b!) out) -> ()");
 }
 
 TORCH_LIBRARY_IMPL(kvbench, CompositeExplicitAutograd, library) {
   library.impl("cache_attention", cache_attention_of);
+  library.impl("cache_attention.out", cache_attention_into);
 }
 
 }  // namespace kvbench

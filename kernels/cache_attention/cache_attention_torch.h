@@ -17,4 +17,12 @@ at::Tensor cache_attention(const at::Tensor& query, const at::Tensor& keys,
                            const std::optional<at::Tensor>& items = std::nullopt,
                            const std::optional<at::Tensor>& first_items = std::nullopt);
 
+// The same into `out`, contiguous and of the query's form. workspace: the kernel's scratch memory
+// on the same device, uint8 [n], which grows where it is too small.
+void cache_attention_out(const at::Tensor& query, const at::Tensor& keys, const at::Tensor& values,
+                         const at::Tensor& starts, const at::Tensor& lengths, double scale,
+                         int64_t window, const std::optional<at::Tensor>& items,
+                         const std::optional<at::Tensor>& first_items, const at::Tensor& workspace,
+                         const at::Tensor& out);
+
 }  // namespace kvbench

@@ -13,10 +13,20 @@
 
 namespace kvbench {
 
-// The operator as callers reach it: the dispatcher picks the kernel of the device.
+// The operator as callers reach it: the dispatcher picks the kernel of the device. overload: "out"
+// of the form that writes into the caller's tensors.
 template <class Function>
-auto find_operator(const char* name) {
-  return c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<Function>();
+auto find_operator(const char* name, const char* overload = "") {
+  return c10::Dispatcher::singleton().findSchemaOrThrow(name, overload).typed<Function>();
+}
+
+// Where a result goes: contiguous, of these sizes, and like `x` but for the dtype.
+inline void check_out(const at::Tensor& out, const char* name, at::IntArrayRef sizes,
+                      const at::Tensor& x, at::ScalarType dtype) {
+  TORCH_CHECK(out.sizes() == sizes && out.scalar_type() == dtype && out.is_contiguous() &&
+                  out.device() == x.device(),
+              name, ": expected contiguous ", dtype, " ", sizes, " on ", x.device(), ", got ",
+              out.scalar_type(), " ", out.sizes(), " on ", out.device());
 }
 
 inline DType dtype_of(const at::Tensor& tensor) {

@@ -7,7 +7,7 @@ namespace kvbench {
 
 [[gnu::weak]] bool served_by_cuda(c10::Device device) { return device.is_cuda(); }
 
-CudaStream current_stream(c10::Device device) {
+[[gnu::weak]] CudaStream current_stream(c10::Device device) {
   if (!device.is_cuda()) return nullptr;
   const c10::impl::VirtualGuardImpl guard(device.type());
   return static_cast<CudaStream>(guard.getStreamNativeHandle(guard.getStream(device)));

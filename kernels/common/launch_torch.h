@@ -4,6 +4,7 @@
 
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/resize.h>
 #include <c10/core/DeviceGuard.h>
 
 #include "kernels/common/stream.h"
@@ -14,7 +15,7 @@ namespace kvbench {
 // executes them on the CPU (kernels/ptx) says yes of the CPU's tensors.
 bool served_by_cuda(c10::Device device);
 
-// LibTorch's current stream of a GPU.
+// LibTorch's current stream of a GPU. Weak likewise.
 CudaStream current_stream(c10::Device device);
 
 int64_t n_multiprocessors(c10::Device device);
@@ -31,15 +32,20 @@ struct Implementations {
   size_t (*workspace_bytes)(const Op&) = nullptr;
 };
 
-// Runs `op`, whose pointers are those of tensors on `device`.
+// Runs `op`, whose pointers are those of tensors on `device`. A kernel's scratch memory is
+// `workspace`, uint8 [n] there, which grows where it is too small, or undefined: this call's own.
 template <class Op>
-void launch(const Implementations<Op>& implementations, Op& op, c10::Device device) {
+void launch(const Implementations<Op>& implementations, Op& op, c10::Device device,
+            at::Tensor workspace = {}) {
   if (!served_by_cuda(device)) return implementations.cpu(op);
   const c10::DeviceGuard guard(device);
-  at::Tensor workspace;
   if constexpr (requires { op.workspace; }) {
     const auto n_bytes = static_cast<int64_t>(implementations.workspace_bytes(op));
-    workspace = at::empty({n_bytes}, at::TensorOptions(at::kByte).device(device));
+    if (!workspace.defined()) {
+      workspace = at::empty({n_bytes}, at::TensorOptions(at::kByte).device(device));
+    } else if (workspace.numel() < n_bytes) {
+      workspace.resize_({n_bytes});
+    }
     op.workspace = workspace.mutable_data_ptr();
   }
   check_launch(implementations.cuda(op, current_stream(device)), implementations.name);

@@ -17,12 +17,18 @@ void check(const at::Tensor& gate_up, std::string_view kind) {
               gate_up.sizes());
 }
 
-at::Tensor gated_activation_of(const at::Tensor& gate_up, std::string_view kind) {
-  check(gate_up, kind);
-  const at::Tensor contiguous = gate_up.contiguous();
+std::vector<int64_t> out_sizes(const at::Tensor& gate_up) {
   auto sizes = gate_up.sizes().vec();
   sizes.back() /= 2;
-  at::Tensor out = at::empty(sizes, gate_up.options());
+  return sizes;
+}
+
+void gated_activation_into(const at::Tensor& gate_up, std::string_view kind,
+                           const at::Tensor& out) {
+  check(gate_up, kind);
+  const auto sizes = out_sizes(gate_up);
+  check_out(out, "out", sizes, gate_up, gate_up.scalar_type());
+  const at::Tensor contiguous = gate_up.contiguous();
   GatedActivation op;
   op.n_columns = sizes.back();
   op.n_rows = op.n_columns == 0 ? 0 : out.numel() / op.n_columns;
@@ -31,6 +37,12 @@ at::Tensor gated_activation_of(const at::Tensor& gate_up, std::string_view kind)
   op.gate_up = contiguous.const_data_ptr();
   op.out = out.mutable_data_ptr();
   launch(KVB_IMPLEMENTATIONS(gated_activation), op, gate_up.device());
+}
+
+at::Tensor gated_activation_of(const at::Tensor& gate_up, std::string_view kind) {
+  check(gate_up, kind);
+  at::Tensor out = at::empty(out_sizes(gate_up), gate_up.options());
+  gated_activation_into(gate_up, kind, out);
   return out;
 }
 
@@ -41,12 +53,20 @@ at::Tensor gated_activation(const at::Tensor& gate_up, std::string_view kind) {
   return op.call(gate_up, kind);
 }
 
+void gated_activation_out(const at::Tensor& gate_up, std::string_view kind, const at::Tensor& out) {
+  static const auto op =
+      find_operator<decltype(gated_activation_out)>("kvbench::gated_activation", "out");
+  op.call(gate_up, kind, out);
+}
+
 TORCH_LIBRARY_FRAGMENT(kvbench, library) {
   library.def("gated_activation(Tensor gate_up, str kind) -> Tensor");
+  library.def("gated_activation.out(Tensor gate_up, str kind, *, Tensor(a!) out) -> ()");
 }
 
 TORCH_LIBRARY_IMPL(kvbench, CompositeExplicitAutograd, library) {
   library.impl("gated_activation", gated_activation_of);
+  library.impl("gated_activation.out", gated_activation_into);
 }
 
 }  // namespace kvbench

@@ -11,4 +11,7 @@ namespace kvbench {
 // Throws c10::Error for another kind or an odd size.
 at::Tensor gated_activation(const at::Tensor& gate_up, std::string_view kind);
 
+// The same into `out`, contiguous.
+void gated_activation_out(const at::Tensor& gate_up, std::string_view kind, const at::Tensor& out);
+
 }  // namespace kvbench

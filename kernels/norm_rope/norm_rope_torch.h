@@ -16,4 +16,12 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> norm_rope(
     const at::Tensor& sin, const std::optional<at::Tensor>& query_weight,
     const std::optional<at::Tensor>& key_weight, double eps);
 
+// The same into contiguous tensors of these forms.
+void norm_rope_out(const at::Tensor& qkv, int64_t n_heads, int64_t n_kv_heads,
+                   const at::Tensor& cos, const at::Tensor& sin,
+                   const std::optional<at::Tensor>& query_weight,
+                   const std::optional<at::Tensor>& key_weight, double eps,
+                   const at::Tensor& queries, const at::Tensor& keys,
+                   const at::Tensor& normed_queries);
+
 }  // namespace kvbench

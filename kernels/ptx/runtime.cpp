@@ -1,18 +1,21 @@
 // Stand-in for the CUDA runtime: what objects made by nvcc and the tests call. Everything happens
-// at once and in order, streams are names only.
+// at once and in order, streams are names only, but for those that record (graphs.h).
 #include <cuda_runtime_api.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <utility>
 
+#include "kernels/ptx/graphs.h"
 #include "kernels/ptx/launch.h"
 
 namespace {
 
 using kvbench::ptx::Dim;
+using kvbench::ptx::do_or_record;
 using kvbench::ptx::Engine;
 using kvbench::ptx::Finding;
+using kvbench::ptx::forbidden_in_recording;
 using kvbench::ptx::LaunchResult;
 
 struct Kernel {
@@ -76,8 +79,8 @@ void misuse(const std::string& detail, const char* check = "runtime misused") {
   Engine::get().finding(std::move(f));
 }
 
-cudaError_t launch(const Kernel& kernel, dim3 grid, dim3 block, void** arguments,
-                   size_t shared_bytes) {
+cudaError_t launch_now(const Kernel& kernel, dim3 grid, dim3 block, void** arguments,
+                       size_t shared_bytes) {
   switch (Engine::get().launch(kernel.module, kernel.name, {grid.x, grid.y, grid.z},
                                {block.x, block.y, block.z}, static_cast<uint32_t>(shared_bytes),
                                kernel.allowed_shared_bytes, arguments)) {
@@ -90,6 +93,30 @@ cudaError_t launch(const Kernel& kernel, dim3 grid, dim3 block, void** arguments
     default:
       return fail(cudaErrorLaunchFailure);
   }
+}
+
+cudaError_t launch(const Kernel& kernel, dim3 grid, dim3 block, void** arguments,
+                   size_t shared_bytes, cudaStream_t stream) {
+  // A recording keeps the arguments' values.
+  const auto* program = Engine::get().find(kernel.module, kernel.name);
+  if (program == nullptr) return fail(cudaErrorInvalidPtx);
+  std::vector<std::vector<uint8_t>> values;
+  for (size_t n = 0; n < program->parameters.size(); ++n) {
+    const auto* bytes = static_cast<const uint8_t*>(arguments[n]);
+    values.emplace_back(bytes, bytes + program->parameters[n].bytes);
+  }
+  return do_or_record(stream, [&kernel, grid, block, shared_bytes, values]() mutable {
+    std::vector<void*> pointers;
+    for (auto& value : values) pointers.push_back(value.data());
+    return launch_now(kernel, grid, block, pointers.data(), shared_bytes);
+  });
+}
+
+// A call that no recording stands: made unless one is under way.
+template <class F>
+cudaError_t at_once(F&& call) {
+  const cudaError_t status = forbidden_in_recording();
+  return status == cudaSuccess ? call() : fail(status);
 }
 
 // Host copies: both ends in bounds, sources initialised.
@@ -190,17 +217,17 @@ cudaError_t __cudaGetKernel(cudaKernel_t* kernel, const void* stub) {
 }
 
 cudaError_t __cudaLaunchKernel(cudaKernel_t kernel, dim3 grid, dim3 block, void** arguments,
-                               size_t shared_bytes, cudaStream_t) {
-  return launch(*reinterpret_cast<Kernel*>(kernel), grid, block, arguments, shared_bytes);
+                               size_t shared_bytes, cudaStream_t stream) {
+  return launch(*reinterpret_cast<Kernel*>(kernel), grid, block, arguments, shared_bytes, stream);
 }
 
 // ---- the runtime's own functions ----
 
 cudaError_t cudaLaunchKernel(const void* stub, dim3 grid, dim3 block, void** arguments,
-                             size_t shared_bytes, cudaStream_t) {
+                             size_t shared_bytes, cudaStream_t stream) {
   const auto found = runtime().kernels.find(stub);
   if (found == runtime().kernels.end()) return fail(cudaErrorInvalidDeviceFunction);
-  return launch(found->second, grid, block, arguments, shared_bytes);
+  return launch(found->second, grid, block, arguments, shared_bytes, stream);
 }
 
 cudaError_t cudaGetLastError() { return std::exchange(runtime().error, cudaSuccess); }
@@ -211,8 +238,12 @@ const char* cudaGetErrorString(cudaError_t error) {
 const char* cudaGetErrorName(cudaError_t error) { return cudaGetErrorString(error); }
 
 cudaError_t cudaMalloc(void** pointer, size_t bytes) {
-  *pointer = bytes == 0 ? nullptr : Engine::get().arena().allocate(bytes);
-  return *pointer == nullptr && bytes != 0 ? fail(cudaErrorMemoryAllocation) : cudaSuccess;
+  *pointer = nullptr;
+  if (bytes == 0) return cudaSuccess;
+  return at_once([&] {
+    *pointer = Engine::get().arena().allocate(bytes);
+    return *pointer == nullptr ? fail(cudaErrorMemoryAllocation) : cudaSuccess;
+  });
 }
 // The host may write it at any time, so that none of it counts as unwritten.
 cudaError_t cudaMallocManaged(void** pointer, size_t bytes, unsigned) {
@@ -226,9 +257,13 @@ cudaError_t cudaMallocAsync(void** pointer, size_t bytes, cudaStream_t) {
   return cudaMalloc(pointer, bytes);
 }
 cudaError_t cudaFree(void* pointer) {
-  if (pointer == nullptr || Engine::get().arena().free(pointer)) return cudaSuccess;
-  misuse("cudaFree of what is no allocation");
-  return fail(cudaErrorInvalidValue);
+  if (pointer == nullptr) return cudaSuccess;
+  const cudaError_t status = forbidden_in_recording();
+  if (!Engine::get().arena().free(pointer)) {
+    misuse("cudaFree of what is no allocation");
+    return fail(cudaErrorInvalidValue);
+  }
+  return status == cudaSuccess ? status : fail(status);
 }
 cudaError_t cudaFreeAsync(void* pointer, cudaStream_t) { return cudaFree(pointer); }
 cudaError_t cudaMallocHost(void** pointer, size_t bytes) {
@@ -242,11 +277,11 @@ cudaError_t cudaFreeHost(void* pointer) {
 
 cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind) {
   ++Engine::get().n_synchronisations;
-  return copy(to, from, bytes, kind);
+  return at_once([&] { return copy(to, from, bytes, kind); });
 }
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind,
-                            cudaStream_t) {
-  return copy(to, from, bytes, kind);
+                            cudaStream_t stream) {
+  return do_or_record(stream, [=] { return copy(to, from, bytes, kind); });
 }
 cudaError_t cudaMemset(void* pointer, int value, size_t bytes) {
   auto& arena = Engine::get().arena();
@@ -263,8 +298,8 @@ cudaError_t cudaMemset(void* pointer, int value, size_t bytes) {
   std::memset(arena.state(address), kvbench::ptx::kWritten, bytes);
   return cudaSuccess;
 }
-cudaError_t cudaMemsetAsync(void* pointer, int value, size_t bytes, cudaStream_t) {
-  return cudaMemset(pointer, value, bytes);
+cudaError_t cudaMemsetAsync(void* pointer, int value, size_t bytes, cudaStream_t stream) {
+  return do_or_record(stream, [=] { return cudaMemset(pointer, value, bytes); });
 }
 
 cudaError_t cudaGetSymbolAddress(void** pointer, const void* host) {
@@ -291,7 +326,7 @@ cudaError_t cudaMemcpyFromSymbol(void* to, const void* host, size_t bytes, size_
 
 cudaError_t cudaDeviceSynchronize() {
   ++Engine::get().n_synchronisations;
-  return runtime().error;
+  return at_once([] { return runtime().error; });
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaDeviceSynchronize(); }
 cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaDeviceSynchronize(); }

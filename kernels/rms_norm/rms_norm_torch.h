@@ -11,4 +11,8 @@ namespace kvbench {
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps,
                     const std::optional<at::Tensor>& residual = std::nullopt);
 
+// The same into `out`, contiguous and of x's form.
+void rms_norm_out(const at::Tensor& x, const at::Tensor& weight, double eps,
+                  const std::optional<at::Tensor>& residual, const at::Tensor& out);
+
 }  // namespace kvbench

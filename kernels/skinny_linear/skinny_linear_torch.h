@@ -13,4 +13,8 @@ namespace kvbench {
 at::Tensor skinny_linear(const at::Tensor& x, const at::Tensor& weight,
                          const std::optional<at::Tensor>& bias);
 
+// The same into `out`, contiguous.
+void skinny_linear_out(const at::Tensor& x, const at::Tensor& weight,
+                       const std::optional<at::Tensor>& bias, const at::Tensor& out);
+
 }  // namespace kvbench

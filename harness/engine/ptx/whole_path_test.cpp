@@ -3,8 +3,6 @@
 // in the PTX engine's memory. What is kept and said must be what the CPU's operators make of it.
 #include <ATen/ATen.h>
 #include <ATen/record_function.h>
-#include <c10/core/CPUAllocator.h>
-#include <cuda_runtime_api.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -15,43 +13,17 @@
 #include "harness/config/policy_yaml.h"
 #include "harness/engine/compress.h"
 #include "harness/engine/decode_pool.h"
+#include "harness/engine/ptx/kernel_device.h"
 #include "harness/engine/test_profile.h"
 #include "harness/engine/tiny_model.h"
 #include "kernels/common/host_torch.h"
-#include "kernels/common/launch_torch.h"
 #include "kernels/ptx/engine.h"
 #include "policies/allocator.h"
 
 namespace kvbench {
 namespace {
-bool runs_kernels = false;
-}
-
-// Instead of the one that asks for a GPU (kernels/common/launch_torch.h).
-bool served_by_cuda(c10::Device) { return runs_kernels; }
-
-namespace {
 
 constexpr int64_t kTokens = 90;
-
-// LibTorch's CPU tensors in memory that kernels may touch, each with its bounds watched.
-class KernelMemory final : public c10::Allocator {
- public:
-  c10::DataPtr allocate(size_t n) override {
-    void* data = nullptr;
-    if (n > 0 && cudaMallocManaged(&data, n, cudaMemAttachGlobal) != cudaSuccess) {
-      TORCH_CHECK(false, "no memory for a tensor of ", n, " bytes");
-    }
-    return {data, data, &release, at::Device(at::kCPU)};
-  }
-  c10::DeleterFnPtr raw_deleter() const override { return &release; }
-  void copy_data(void* to, const void* from, size_t n) const override {
-    default_copy_data(to, from, n);
-  }
-
- private:
-  static void release(void* data) { cudaFree(data); }
-};
 
 struct Made {
   std::vector<KeptTokens> kept;
@@ -99,14 +71,7 @@ void expect_same(const std::string& text, double ratio) {
   EXPECT_EQ(got.tokens, want.tokens);
 }
 
-class WholePath : public testing::Test {
- protected:
-  static void SetUpTestSuite() {
-    static KernelMemory memory;
-    c10::SetCPUAllocator(&memory, 1);
-    tiny_model();  // its weights in the same memory
-  }
-};
+using WholePath = KernelDevice;
 
 TEST_F(WholePath, Full) { expect_same("full", 0); }
 
