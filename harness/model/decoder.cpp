@@ -157,7 +157,7 @@ Decoder::Projections Decoder::project(const Layer& layer, const at::Tensor& hidd
   auto [queries, keys, normed] = norm_rope(qkv, Hq, H, angles.cos, angles.sin, weight(layer.q_norm),
                                            weight(layer.k_norm), config_.rms_norm_eps);
   return {config_.qk_norm ? normed : heads.narrow(2, 0, Hq), queries, keys,
-          heads.narrow(2, Hq + H, H)};
+          heads.narrow(2, Hq + H, H), hidden};
 }
 
 // In blocks of tokens: what stands between the products is several times as large as a context's
@@ -291,7 +291,7 @@ at::Tensor Decoder::extend_batch(const at::Tensor& tokens, DecodeBatch& batch, L
     const Layer& layer = layers_[l];
     at::Tensor attended = batch.append_and_attend(layer.cache_slot, p.queries, p.keys, p.values,
                                                   config_.attention_scale, layer.window);
-    if (observer && layer.is_budgeted) observer(layer.cache_slot, p.queries);
+    if (observer && layer.is_budgeted) observer(layer.cache_slot, p.queries, p.hidden);
     return attended;
   };
   at::Tensor result =

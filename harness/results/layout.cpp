@@ -29,7 +29,9 @@ const std::set<std::string>& later_columns() {
       "grading", "words", "exact", "classes", "prediction_at", "references_at", "classes_at",
       "error_at", "cut_tokens",
       // since version 5
-      "attended_mean", "attended_most"};
+      "attended_mean", "attended_most",
+      // since version 6
+      "score_tokens"};
   return columns;
 }
 

@@ -25,7 +25,7 @@ struct RunInfo {
 };
 
 // Of results/README.md. Files of earlier versions can be read, not extended.
-inline constexpr int64_t kSchemaVersion = 5;
+inline constexpr int64_t kSchemaVersion = 6;
 
 // The state of the file, kept by the store.
 struct RunState {
