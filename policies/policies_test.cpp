@@ -38,7 +38,7 @@ TEST(Registered, EachScorerGivesFiniteFloatScores) {
     for (const auto dtype : {at::kFloat, at::kBFloat16}) {
       SCOPED_TRACE(name + " " + at::toString(dtype));
       LayerView layer = testing::random_view(70);
-      layer.importance = at::rand({2, 70});  // for oracles
+      layer.importance = layer.reconstruction = at::rand({2, 70});  // made by the engine
       for (at::Tensor* tensor : {&layer.keys, &layer.values, &layer.queries, &layer.queries_prerope,
                                  &layer.output_weight}) {
         *tensor = tensor->to(dtype);
@@ -114,7 +114,7 @@ TEST(Registered, EachScorerRefusesFewerThanItsLeastTokens) {
     const auto scorer = testing::scorer(name);
     const auto view_of = [](int64_t n_tokens) {
       LayerView layer = testing::random_view(n_tokens);
-      layer.importance = at::rand({2, n_tokens});
+      layer.importance = layer.reconstruction = at::rand({2, n_tokens});
       return layer;
     };
     const int64_t least = scorer->least_tokens();

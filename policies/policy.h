@@ -11,6 +11,7 @@
 #include "policies/eviction_rule.h"
 #include "policies/kept.h"
 #include "policies/policy_spec.h"
+#include "policies/reconstruction.h"
 #include "policies/scorer.h"
 #include "policies/weighting.h"
 
@@ -85,6 +86,17 @@ class Policy {
   int64_t skip_layers() const { return is_full() ? 0 : scorer_->skip_layers(); }
   // An oracle: its context is cut once the full cache has answered.
   bool needs_answer() const { return !is_full() && scorer_->needs_answer(); }
+  // It looks at a layer's queries once more when all have been scored.
+  bool reads_queries_late() const { return ranks_by_budget() || decode_.has_value(); }
+  // Its scorer's passes over the prefilled context (Scorer::reconstruct()).
+  bool reconstructs() const { return !is_full() && scorer_->reconstructs(); }
+  std::unique_ptr<Reconstruction> reconstruct(const std::vector<int32_t>& context,
+                                              const ContextFrame& frame) const {
+    return scorer_->reconstruct(context, frame);
+  }
+  int64_t about_read_again(int64_t n_tokens) const {
+    return is_full() ? 0 : scorer_->about_read_again(n_tokens);
+  }
   const Protection& protection() const { return protection_; }
 
   // Scores in which the policy's protected tokens outrank all others, for allocators to count by;

@@ -6,12 +6,18 @@
 #include <stdexcept>
 
 #include "kernels/common/launch_torch.h"
+#include "policies/reconstruction.h"
 
 namespace kvbench {
 
 at::Tensor Scorer::score_for_counts(const LayerView& /*layer*/, const at::Tensor& scores,
                                     const std::vector<int64_t>& /*counts*/) const {
   return scores;
+}
+
+std::unique_ptr<Reconstruction> Scorer::reconstruct(const std::vector<int32_t>& /*context*/,
+                                                    const ContextFrame& /*frame*/) const {
+  KVB_CHECK(false, "a scorer that needs no second pass was asked for it");
 }
 
 void require_tokens(const Scorer& scorer, const std::string& name, int64_t n_tokens) {

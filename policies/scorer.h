@@ -34,6 +34,8 @@ struct LayerView {
   double attention_scale = 0;      // 1 / sqrt(d)
   at::Tensor importance;           // float32 [H, T], of the answer to come: for oracles alone, else
                                    // undefined (policies/lukv/oracle.h)
+  at::Tensor reconstruction;       // float32 [H, T], of the scorer's own passes over the context
+                                   // (reconstruction.h), else undefined
   uint64_t seed = 0;               // of the sample: the source of any randomness (draws.h)
   std::vector<int64_t> positions;  // of the tokens in the text, the same in all heads of the view;
                                    // empty = 0 .. T - 1
@@ -57,6 +59,9 @@ struct DecodeNeeds {
   // last ones as they were: for methods that read their rows in that order. Else by position.
   std::optional<int64_t> ranked_before_last = std::nullopt;
 };
+
+class Reconstruction;
+struct ContextFrame;
 
 class Scorer {
  public:
@@ -101,6 +106,15 @@ class Scorer {
 
   // True for an oracle: it ranks by LayerView::importance, which only a finished answer tells.
   virtual bool needs_answer() const { return false; }
+
+  // True of a scorer that has the model read tokens behind the prefilled context: reconstruct()
+  // makes of them what score() then finds in LayerView::reconstruction (reconstruction.h). Throws
+  // InputError where the frame lacks what it needs.
+  virtual bool reconstructs() const { return false; }
+  virtual std::unique_ptr<Reconstruction> reconstruct(const std::vector<int32_t>& context,
+                                                      const ContextFrame& frame) const;
+  // About how many tokens the passes read of a context of T.
+  virtual int64_t about_read_again(int64_t /*n_tokens*/) const { return 0; }
 
   // The first layers of a model that the method leaves whole, whatever the budget.
   virtual int64_t skip_layers() const { return 0; }

@@ -27,6 +27,18 @@ bool KvCache::Layer::has_room(int64_t n_tokens) const {
   return true;
 }
 
+at::Tensor KvCache::Layer::first_rows(const at::Tensor& rows, int64_t n) const {
+  const auto n_heads = static_cast<int64_t>(starts.size());
+  for (size_t h = 0; h < starts.size(); ++h) {
+    KVB_CHECK(starts[h] == starts[0] + static_cast<int64_t>(h) * capacities[0] &&
+                  lengths[h] == lengths[0],
+              "the heads of a full cache differ");
+  }
+  return rows.narrow(0, starts[0], n_heads * capacities[0])
+      .view({n_heads, capacities[0], -1})
+      .narrow(1, 0, n);
+}
+
 // Moves layers into one pair of new buffers with room for `n_tokens` more tokens behind each head.
 void KvCache::move(const std::vector<Layer*>& layers, int64_t n_tokens) {
   std::vector<Layer> moved(layers.size());

@@ -34,6 +34,9 @@ class KvCache {
 
     int64_t n_rows() const;                 // that are this cache's own
     bool has_room(int64_t n_tokens) const;  // behind every head
+    // The first n rows of every head, [H, n, head_dim], of `rows`, the keys or the values: where
+    // all heads have the same length and room, as those of a full cache.
+    at::Tensor first_rows(const at::Tensor& rows, int64_t n) const;
   };
 
   explicit KvCache(int64_t n_layers);

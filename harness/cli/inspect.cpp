@@ -147,6 +147,10 @@ void inspect(const Options& options) {
   compress.on_scores = [&](const std::string&, int64_t, const at::Tensor& layer) {
     scores.push_back(layer.to(at::kCPU).clone());
   };
+  if (policy.reconstructs()) {
+    tokenizer();
+    compress.frame = format->context_frame(PromptRule());
+  }
   Compressed result = compress_context(model, context, {{&policy, options.ratio}}, compress);
   CompressedCache& cut = result.caches[0];
   if (!cut.error.empty()) throw InputError(cut.error);

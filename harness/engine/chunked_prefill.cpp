@@ -33,7 +33,7 @@ class ChunkedPrefill {
     cut();
     for (int64_t first = chunk; first < n_tokens_; first += chunk) {
       DecodeBatch batch({out_.cache.get()});
-      const auto observe = [this](int64_t layer, const at::Tensor& queries) {
+      const auto observe = [this](int64_t layer, const at::Tensor& queries, const at::Tensor&) {
         out_.eviction->observe(layer, queries.select(0, 0));
       };
       const at::Tensor ids =

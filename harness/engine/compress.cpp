@@ -9,6 +9,7 @@
 #include "harness/base/error.h"
 #include "harness/engine/chunked_prefill.h"
 #include "harness/engine/in_layer.h"
+#include "harness/engine/second_pass.h"
 #include "harness/engine/stopwatch.h"
 #include "kernels/common/host_torch.h"
 
@@ -38,11 +39,9 @@ class Compressor {
         options_(options),
         spans_layers_(std::any_of(policies.begin(), policies.end(),
                                   [](const auto& asked) { return asked.policy->spans_layers(); })),
-        needs_queries_(std::any_of(policies.begin(), policies.end(),
-                                   [](const auto& asked) {
-                                     return asked.policy->ranks_by_budget() ||
-                                            asked.policy->decode().has_value();
-                                   })),
+        needs_queries_(
+            std::any_of(policies.begin(), policies.end(),
+                        [](const auto& asked) { return asked.policy->reads_queries_late(); })),
         pending_(policies.size()),
         selected_(policies.size()),
         caches_(policies.size()) {
@@ -59,7 +58,8 @@ class Compressor {
     by_scorer_.clear();
     for (size_t i = 0; i < policies_.size(); ++i) {
       guarded(i, [&] {
-        in_layer(layer.index, [&] { keeps_all(i) ? take_all(i, layer) : take(i, layer); });
+        in_layer(layer.index,
+                 [&] { policies_[i].keeps_all() ? take_all(i, layer) : take(i, layer); });
         note_peak(i, layer);
       });
     }
@@ -90,14 +90,6 @@ class Compressor {
   }
 
  private:
-  // No share of the context is removed.
-  bool keeps_all(size_t i) const {
-    return policies_[i].policy->is_full() || policies_[i].ratio == 0 || cuts_by_rule(i);
-  }
-  bool cuts_by_rule(size_t i) const {
-    const auto& rule = policies_[i].policy->decode();
-    return rule && rule->cuts_prefill();
-  }
   // What a window has left behind is no policy's business, nor what it still sees.
   void add_windowed_layer(const LayerView& layer) {
     for (size_t i = 0; i < policies_.size(); ++i) {
@@ -146,7 +138,7 @@ class Compressor {
 
   void take_all(size_t i, const LayerView& layer) {
     if (options_.on_scores && !policies_[i].policy->is_full()) score(i, layer);
-    if (cuts_by_rule(i)) return take_by_rule(i, layer);
+    if (policies_[i].cuts_by_rule()) return take_by_rule(i, layer);
     store(layer, keep_all(layer.n_kv_heads(), layer.n_tokens(), layer.keys.device()), i);
   }
 
@@ -264,6 +256,31 @@ class Compressor {
   std::vector<CompressedCache> caches_;
 };
 
+// Policies whose scorer, the same for all, asks for passes behind the context: cut after them.
+std::vector<CompressedCache> cut_after(const SecondPass& second, const std::string& scorer,
+                                       const Decoder& model,
+                                       const std::vector<PolicyAtRatio>& policies,
+                                       const CompressOptions& options,
+                                       const at::Tensor& last_logits, double prefill_ms) {
+  std::vector<CompressedCache> caches(policies.size());
+  try {
+    Compressor compressor(model, policies, options);
+    for (const LayerView& layer : second.layers(scorer)) compressor.add_layer(layer);
+    caches = compressor.finish(last_logits, prefill_ms);
+  } catch (...) {
+    for (CompressedCache& cut : caches) cut.error = current_error();
+    return caches;
+  }
+  const SecondPass::Cost cost = second.cost(scorer);
+  for (CompressedCache& cut : caches) {
+    if (!cut.error.empty()) continue;
+    cut.score_ms += cost.ms;
+    cut.score_tokens = cost.tokens;
+    cut.peak_kv_bytes = second.bytes() + cut.cache->bytes_allocated();
+  }
+  return caches;
+}
+
 }  // namespace
 
 Compressed compress_context(const Decoder& model, const std::vector<int32_t>& context,
@@ -271,23 +288,38 @@ Compressed compress_context(const Decoder& model, const std::vector<int32_t>& co
                             const CompressOptions& options) {
   Compressed result;
   result.caches.resize(policies.size());
+  // Those of one scorer whose cut waits for its passes, and their indices in `policies`.
+  struct Late {
+    std::vector<PolicyAtRatio> policies;
+    std::vector<size_t> index;
+  };
+  std::map<std::string, Late> late;
+  std::vector<const Policy*> reconstructing;
   std::vector<PolicyAtRatio> together;
   std::vector<size_t> index;  // of those in `policies`
   for (size_t i = 0; i < policies.size(); ++i) {
     if (policies[i].is_chunked()) {
       result.caches[i] = prefill_in_chunks(model, context, policies[i], options);
+    } else if (policies[i].policy->reconstructs() &&
+               (!policies[i].keeps_all() || options.on_scores)) {
+      Late& of_scorer = late[policies[i].policy->scorer()];
+      of_scorer.policies.push_back(policies[i]);
+      of_scorer.index.push_back(i);
+      reconstructing.push_back(policies[i].policy);
     } else {
       together.push_back(policies[i]);
       index.push_back(i);
     }
   }
-  if (!together.empty() || options.keep_prefill) {
+  if (!together.empty() || !late.empty() || options.keep_prefill) {
     Compressor compressor(model, together, options);
+    SecondPass second(model, context, reconstructing, options.frame, options.timed);
     double observed_ms = 0;
     const Stopwatch watch(model.device(), options.timed);
     const at::Tensor last_logits = model.prefill(context, [&](const LayerView& layer) {
       const Stopwatch observed(model.device(), options.timed);
       compressor.add_layer(layer);
+      second.add_layer(layer);
       if (options.keep_prefill) result.prefilled.layers.push_back(layer);
       observed_ms += observed.ms();
     });
@@ -298,6 +330,14 @@ Compressed compress_context(const Decoder& model, const std::vector<int32_t>& co
     }
     auto caches = compressor.finish(last_logits, prefill_ms);
     for (size_t i = 0; i < caches.size(); ++i) result.caches[index[i]] = std::move(caches[i]);
+    second.run();
+    for (const auto& [scorer, of_scorer] : late) {
+      caches =
+          cut_after(second, scorer, model, of_scorer.policies, options, last_logits, prefill_ms);
+      for (size_t i = 0; i < caches.size(); ++i) {
+        result.caches[of_scorer.index[i]] = std::move(caches[i]);
+      }
+    }
   }
   return result;
 }
@@ -306,7 +346,8 @@ std::vector<CompressedCache> compress_prefilled(const Decoder& model, const Pref
                                                 const std::vector<PolicyAtRatio>& policies,
                                                 const CompressOptions& options) {
   for (const PolicyAtRatio& asked : policies) {
-    KVB_CHECK(!asked.is_chunked(), "{} prefills by itself", asked.policy->name());
+    KVB_CHECK(!asked.is_chunked() && !asked.policy->reconstructs(), "{} needs passes of its own",
+              asked.policy->name());
   }
   const c10::InferenceMode no_autograd;
   Compressor compressor(model, policies, options);

@@ -24,6 +24,7 @@ struct CompressedCache {
   at::Tensor last_logits;  // of the last context token, float32 [vocab]
   double prefill_ms = 0;   // scoring and compaction not counted
   double score_ms = 0, allocate_ms = 0, compact_ms = 0;  // selection counts as compaction
+  int64_t score_tokens = 0;  // that the scorer's own passes read, whose time is in score_ms
   // Most bytes of keys and values that lived at once, were this policy alone: the layer at work in
   // full and the cut ones before it.
   int64_t peak_kv_bytes = 0;
@@ -36,6 +37,9 @@ struct PolicyAtRatio {
   double ratio = 0;
 
   bool is_chunked() const { return policy->chunk() > 0 && ratio > 0; }
+  // No share of the context is removed.
+  bool keeps_all() const { return policy->is_full() || ratio == 0 || cuts_by_rule(); }
+  bool cuts_by_rule() const { return policy->decode() && policy->decode()->cuts_prefill(); }
 };
 
 struct CompressOptions {
@@ -44,6 +48,7 @@ struct CompressOptions {
   bool keep_positions = false;
   bool keep_prefill = false;
   std::vector<at::Tensor> importance = {};  // [L] of [H, T]: LayerView::importance, for oracles
+  ContextFrame frame = {};                  // for scorers that ask for passes of their own
   // Told the scores of each layer of each scorer (by Policy::scorer()), float32 [H, T].
   std::function<void(const std::string& scorer, int64_t layer, const at::Tensor&)> on_scores = {};
 };
@@ -63,14 +68,15 @@ struct Compressed {
 // Prefill attention is never changed by eviction (a layer is cut after its own attention), so
 // every policy's scores come from the same pass; policies with the same scorer share them. Each
 // layer is cut at once and its full keys and values are let go, unless an allocator spans layers. A
-// policy that prefills in chunks makes passes of its own (chunked_prefill.h). Whatever is thrown in
-// one policy's part fails that one only. Ratio 0 removes nothing, while decoding neither unless the
+// policy that prefills in chunks makes passes of its own (chunked_prefill.h); one whose scorer asks
+// for passes behind the context (second_pass.h) is cut after them. Whatever is thrown in one
+// policy's part fails that one only. Ratio 0 removes nothing, while decoding neither unless the
 // policy evicts to a fixed number of tokens.
 Compressed compress_context(const Decoder& model, const std::vector<int32_t>& context,
                             const std::vector<PolicyAtRatio>& policies,
                             const CompressOptions& options);
 
-// The same without another prefill, for policies that do not prefill in chunks.
+// The same without another prefill, for policies that need no pass of their own.
 std::vector<CompressedCache> compress_prefilled(const Decoder& model, const Prefilled& prefilled,
                                                 const std::vector<PolicyAtRatio>& policies,
                                                 const CompressOptions& options);

@@ -39,6 +39,18 @@ std::vector<at::Tensor> some_importance(const std::vector<int64_t>& sizes) {
   return values.unbind();
 }
 
+// For scorers that have the context read again: a chat head of a few tokens, a word's ids its
+// bytes.
+ContextFrame some_frame(const Decoder& model) {
+  return {4, {0, 1}, [vocab = model.config().vocab_size](const std::string& text) {
+            std::vector<int32_t> ids;
+            for (const char c : text) {
+              ids.push_back(static_cast<int32_t>(static_cast<unsigned char>(c) % vocab));
+            }
+            return ids;
+          }};
+}
+
 // One compression with everything that the checks look at.
 struct Cut {
   Compressed result;
@@ -53,6 +65,7 @@ Cut cut(const Decoder& model, const Policy& policy, double ratio,
   CompressOptions options;
   options.keep_positions = true;
   options.seed = 1;
+  options.frame = some_frame(model);
   const ModelConfig& config = model.config();
   options.importance = some_importance(
       {config.n_budgeted_layers(), config.n_kv_heads, static_cast<int64_t>(context.size())});

@@ -9,8 +9,8 @@
 #include "harness/config/policy_yaml.h"
 #include "harness/engine/compress.h"
 #include "harness/engine/decode.h"
-#include "harness/engine/test_profile.h"
 #include "harness/engine/generate.h"
+#include "harness/engine/test_profile.h"
 #include "harness/engine/tiny_model.h"
 #include "policies/allocator.h"
 
@@ -60,7 +60,8 @@ TEST(Invariants, ShortContextsAreTakenOrRefused) {
       for (const Policy& policy : policies) {
         if (!policy.needs_answer()) asked.push_back({&policy, policy.is_full() ? 0 : ratio});
       }
-      const auto made = compress_context(tiny_model(), some_tokens(n_tokens), asked, {});
+      const auto made =
+          compress_context(tiny_model(), some_tokens(n_tokens), asked, {.frame = some_frame()});
       for (size_t i = 0; i < asked.size(); ++i) {
         const CompressedCache& cut = made.caches[i];
         SCOPED_TRACE(fmt::format("{} {} {}", asked[i].policy->name(), n_tokens, ratio));

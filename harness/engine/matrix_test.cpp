@@ -55,6 +55,7 @@ class Matrix : public testing::TestWithParam<std::tuple<std::string, std::string
     CompressOptions options;
     options.keep_positions = true;
     options.seed = 7;
+    options.frame = some_frame();
     options.importance =
         some_importance(tiny_model().config().n_layers, tiny_model().config().n_kv_heads,
                         static_cast<int64_t>(tokens.size()));

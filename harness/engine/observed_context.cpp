@@ -6,44 +6,39 @@
 
 #include "harness/base/error.h"
 #include "harness/engine/decode.h"
+#include "harness/engine/second_pass.h"
 #include "kernels/oracle_step/oracle_step_torch.h"
 
 namespace kvbench {
-namespace {
-
-// Keys of all heads of a full cache while a token is being appended, [H, length + 1, d]: its heads
-// have the same length and room, so they are one tensor.
-at::Tensor keys_in_use(const KvCache::Layer& layer) {
-  const auto n_heads = static_cast<int64_t>(layer.starts.size());
-  for (size_t h = 0; h < layer.starts.size(); ++h) {
-    KVB_CHECK(layer.starts[h] == layer.starts[0] + static_cast<int64_t>(h) * layer.capacities[0] &&
-                  layer.lengths[h] == layer.lengths[0],
-              "the heads of a full cache differ");
-  }
-  return layer.keys.narrow(0, layer.starts[0], layer.n_rows())
-      .view({n_heads, layer.capacities[0], -1})
-      .narrow(1, 0, layer.lengths[0] + 1);
-}
-
-}  // namespace
 
 ObservedContext::ObservedContext(const Decoder& model, const std::vector<int32_t>& context,
                                  const std::vector<const Policy*>& policies, lukv::OracleNorm norm,
-                                 uint64_t seed)
+                                 uint64_t seed, const ContextFrame& frame)
     : model_(model),
       cache_(model.config().n_layers),
       n_tokens_(static_cast<int64_t>(context.size())) {
   std::vector<std::vector<at::Tensor>> by_scorer(policies.size());
+  SecondPass second(model, context, policies, frame);
   model.prefill(context, [&](const LayerView& view) {
     LayerView layer = view;
     layer.seed = seed;
     if (layer.window == 0) {
       for (size_t i = 0; i < policies.size(); ++i) {
+        if (policies[i]->reconstructs()) continue;
         by_scorer[i].push_back(policies[i]->score(layer).scores.to(at::kCPU));
       }
     }
+    second.add_layer(layer);
     add_layer(layer, norm);
   });
+  second.run();
+  for (size_t i = 0; i < policies.size(); ++i) {
+    if (!policies[i]->reconstructs()) continue;
+    for (const LayerView& layer : second.layers(policies[i]->scorer())) {
+      if (layer.window > 0) continue;
+      by_scorer[i].push_back(policies[i]->score(layer).scores.to(at::kCPU));
+    }
+  }
   for (const auto& layers : by_scorer) scores_.push_back(at::stack(layers));
 }
 
@@ -80,11 +75,12 @@ std::vector<at::Tensor> ObservedContext::importance(const std::vector<Ask>& asks
           at::zeros({model.config().n_kv_heads, context.n_tokens_}, norms.options()));
     }
   }
-  const auto observe = [&](int64_t l, const at::Tensor& queries) {
+  const auto observe = [&](int64_t l, const at::Tensor& queries, const at::Tensor&) {
     for (size_t i = 0; i < asks.size(); ++i) {
       const ObservedContext& context = *asks[i].context;
+      const KvCache::Layer& layer = context.cache_.layer(l);
       oracle_step(importance[i][l], queries[static_cast<int64_t>(i)][0],
-                  keys_in_use(context.cache_.layer(l)), context.norms_[l],
+                  layer.first_rows(layer.keys, layer.lengths[0] + 1), context.norms_[l],
                   context.attention_scale_);
     }
   };

@@ -14,10 +14,11 @@ namespace kvbench {
 
 class ObservedContext {
  public:
-  // One prefill for the scorers of all policies; holds the full cache. Throws InputError when a
-  // scorer refuses the context.
+  // One prefill for the scorers of all policies, and what passes they ask for behind it; holds the
+  // full cache. Throws InputError when a scorer refuses the context.
   ObservedContext(const Decoder& model, const std::vector<int32_t>& context,
-                  const std::vector<const Policy*>& policies, lukv::OracleNorm norm, uint64_t seed);
+                  const std::vector<const Policy*>& policies, lukv::OracleNorm norm, uint64_t seed,
+                  const ContextFrame& frame = {});
 
   // Of a context that has been read: no scores, no prefill.
   ObservedContext(const Decoder& model, const std::vector<LayerView>& layers,

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 #include <vector>
 
 #include "harness/model/decoder.h"
+#include "policies/reconstruction.h"
 
 namespace kvbench {
 
@@ -23,6 +25,15 @@ inline std::vector<int32_t> some_tokens(int64_t n, int64_t factor = 37) {
     tokens.push_back(static_cast<int32_t>((i * factor + i / 7) % 96));
   }
   return tokens;
+}
+
+// What might stand around it: the first three tokens are a chat head; a word's ids are its bytes.
+inline ContextFrame some_frame() {
+  return {3, {5, 6}, [](const std::string& text) {
+            std::vector<int32_t> ids;
+            for (const char c : text) ids.push_back(static_cast<unsigned char>(c) % 96);
+            return ids;
+          }};
 }
 
 }  // namespace kvbench

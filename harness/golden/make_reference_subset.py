@@ -89,6 +89,18 @@ KEEP_OF_E2E = [
 VASE_MODES = ["range_sink_sample_attn", "attn", "attn_rkv", "range_attn", "evict_large_range"]
 KEEP_OF_VASE = ["keys", "values", "queries/384", "schedule", *[f"{mode}/cut1" for mode in VASE_MODES]]
 
+LAYERS_OF_SCORES = [0, 15, 29]
+KEEP_OF_KVZIP = [
+    *["context_ids", "repeat_ids_0", "repeat_ids_1"],
+    *[f"{name}_{ratio}" for name in ("kept", "keep_counts") for ratio in ("r0.5", "r0.9")],
+    *[f"{name}_layer{layer}" for name in ("scores", "scores_plus") for layer in LAYERS_OF_SCORES],
+]
+KEEP_OF_ECHO = [
+    *["context_ids", "repeat_ids_0", "chunks", "keep_counts_r0.5", "unit"],
+    *[f"{name}_layer{layer}" for name in ("virtual", "exact_first", "final") for layer in LAYERS_OF_SCORES],
+    *["final_scope_layer_layer15", "final_scope_global_layer15"],
+]
+
 FILES = {
     "policies/sherlock_700.h5": KEEP,
     "policies/lukv_profile.h5": KEEP_OF_LUKV,
@@ -96,9 +108,11 @@ FILES = {
     "decode/gkv_sequence.h5": KEEP_OF_SEQUENCE,
     "decode/gkv_e2e.h5": KEEP_OF_E2E,
     "decode/vase.h5": KEEP_OF_VASE,
+    "decode/kvzip_scores.h5": KEEP_OF_KVZIP,
+    "decode/echo.h5": KEEP_OF_ECHO,
 }
 
-MAX_BYTES = 9_000_000
+MAX_BYTES = 10_000_000
 
 
 class SubsetError(Exception):

@@ -196,7 +196,7 @@ Decoder::Projections Decoder::project(const Layer& layer, const at::Tensor& hidd
       config_.qk_norm ? rows_of(Buffers::kNormedQueries, Hq) : heads.narrow(2, 0, Hq);
   norm_rope_out(qkv, Hq, H, angles.cos, angles.sin, weight(layer.q_norm), weight(layer.k_norm),
                 config_.rms_norm_eps, queries, keys, prerope);
-  return {prerope, queries, keys, heads.narrow(2, Hq + H, H)};
+  return {prerope, queries, keys, heads.narrow(2, Hq + H, H), hidden};
 }
 
 // In blocks of tokens: what stands between the products is several times as large as a context's
@@ -362,7 +362,7 @@ at::Tensor Decoder::extend_batch(const at::Tensor& tokens, DecodeBatch& batch, B
     at::Tensor attended = buffers.get(Buffers::kAttended, p.queries.sizes(), dtype_, device_);
     batch.append_and_attend(layer.cache_slot, p.queries, p.keys, p.values, config_.attention_scale,
                             layer.window, buffers.workspace(device_), attended);
-    if (observer && layer.is_budgeted) observer(layer.cache_slot, p.queries);
+    if (observer && layer.is_budgeted) observer(layer.cache_slot, p.queries, p.hidden);
     return attended;
   };
   return forward(tokens, batch.begin(m), end, buffers, attend, logits);

@@ -57,10 +57,12 @@ class Decoder {
   // positions or holds an id outside the vocabulary.
   at::Tensor prefill(const std::vector<int32_t>& tokens, const Observer& observer) const;
 
-  // Called after each budgeted layer's attention with its index among them and the queries
-  // [S, m, Hq, d] after RoPE, which the next layer's may overwrite; the new tokens' keys are in the
-  // caches, whose lengths do not count them yet.
-  using StepObserver = std::function<void(int64_t layer, const at::Tensor& queries)>;
+  // Called after each budgeted layer's attention with its index among them, the queries
+  // [S, m, Hq, d] after RoPE and the hidden states [S, m, D] that they were made of, both of which
+  // the next layer's may overwrite; the new tokens' keys are in the caches, whose lengths do not
+  // count them yet.
+  using StepObserver =
+      std::function<void(int64_t layer, const at::Tensor& queries, const at::Tensor& hidden)>;
 
   // The next m tokens of every sequence of a batch, token ids int64 [S, m] or, the same for all,
   // [1, m], appended to the caches. Returns the logits of the last of them, float32 [S, vocab], or
@@ -91,9 +93,9 @@ class Decoder {
     int64_t window, cache_slot;
     bool is_budgeted, local_rope;
   };
-  // What attention sees: [S, m, heads, d].
+  // What attention sees: [S, m, heads, d], and the hidden states [S, m, D] that it is made of.
   struct Projections {
-    at::Tensor queries_prerope, queries, keys, values;
+    at::Tensor queries_prerope, queries, keys, values, hidden;
   };
   using Attend = std::function<at::Tensor(int64_t layer, Projections)>;
 

@@ -71,6 +71,15 @@ PromptFormat::Around PromptFormat::around(const PromptRule& rule) const {
   return {rule.second_bos && prefix_.starts_with(bos_) ? bos_ + prefix_ : prefix_, suffix_};
 }
 
+// Without a template there is no head: BOS counts as the context's, as in kvpress.
+ContextFrame PromptFormat::context_frame(const PromptRule& rule) const {
+  const auto [head, tail] = around(rule);
+  const bool is_chat = chat_template_ && rule.frame == PromptRule::Frame::kChat;
+  return {is_chat ? static_cast<int64_t>(tokenizer_.encode(head).size()) : 0,
+          tokenizer_.encode(tail),
+          [this](const std::string& text) { return tokenizer_.encode(text); }};
+}
+
 // LongBench pred.py: of a text that has more than `most` tokens, the tokenizer's BOS counted, both
 // halves are decoded apart and put together. Returns how many tokens went.
 int64_t PromptFormat::cut_middle(std::string& turn, int64_t most) const {

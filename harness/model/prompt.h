@@ -11,6 +11,7 @@
 #include "harness/model/model_config.h"
 #include "harness/text/chat_template.h"
 #include "harness/text/tokenizer.h"
+#include "policies/reconstruction.h"
 #include "tasks/task.h"
 
 namespace kvbench {
@@ -48,6 +49,9 @@ class PromptFormat {
     std::string head, tail;
   };
   Around around(const PromptRule& rule) const;
+
+  // What scorers know that have the context read again; this format must outlive it.
+  ContextFrame context_frame(const PromptRule& rule) const;
 
   // The pieces of a sample put together by the rule. With `whole_prompt` the question belongs to
   // what is compressed, else it is asked after that. `room` is the most tokens that a prompt may

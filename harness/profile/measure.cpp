@@ -67,8 +67,9 @@ size_t group_size(const std::vector<ProfileContext>& contexts, size_t first) {
 
 std::vector<Measurement> measure(const ProfileConfig& config, const Decoder& model,
                                  const std::vector<Policy>& scorers,
-                                 const std::vector<ProfileContext>& contexts, size_t first,
-                                 size_t size, const Advance& advance) {
+                                 const std::vector<ProfileContext>& contexts,
+                                 const ContextFrame& frame, size_t first, size_t size,
+                                 const Advance& advance) {
   std::vector<const Policy*> policies;
   for (const auto& scorer : scorers) policies.push_back(&scorer);
   const auto norm =
@@ -83,7 +84,7 @@ std::vector<Measurement> measure(const ProfileConfig& config, const Decoder& mod
   std::vector<std::unique_ptr<ObservedContext>> group(size);
   share_out(n_workers, size, [&](size_t i) {
     group[i] = std::make_unique<ObservedContext>(model, contexts[first + i].tokens, policies, norm,
-                                                 seed(first + i));
+                                                 seed(first + i), frame);
     if (advance) advance(1, "contexts read");
   });
   size_t most_questions = 0;

@@ -22,10 +22,12 @@ struct Measurement {
   std::vector<ScorerCurve> curves;  // [scorers]
 };
 
-// Measures contexts [first, first + size), question by question; one prefill a context.
+// Measures contexts [first, first + size), question by question; one prefill a context, and what
+// passes scorers ask for behind it. `frame`: what stands around each of them.
 std::vector<Measurement> measure(const ProfileConfig& config, const Decoder& model,
                                  const std::vector<Policy>& scorers,
-                                 const std::vector<ProfileContext>& contexts, size_t first,
-                                 size_t size, const Advance& advance);
+                                 const std::vector<ProfileContext>& contexts,
+                                 const ContextFrame& frame, size_t first, size_t size,
+                                 const Advance& advance);
 
 }  // namespace kvbench

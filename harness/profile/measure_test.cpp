@@ -33,7 +33,7 @@ class MeasureTest : public testing::Test {
 
   std::vector<Measurement> measured(int n_threads, size_t first, size_t size) {
     at::set_num_threads(n_threads);
-    return measure(config_, model_, policies_, contexts_, first, size, {});
+    return measure(config_, model_, policies_, contexts_, {}, first, size, {});
   }
 
   const int threads_before_ = at::get_num_threads();

@@ -169,6 +169,7 @@ ProfileData make_profile(const ProfileConfig& config, const StartProgress& start
   const PromptFormat format(config.model.path, config.chat_template);
   const auto [contexts, data_hash] = load_contexts(config.contexts, format);
   check_contexts(config, opened.config, contexts);
+  const ContextFrame frame = format.context_frame(PromptRule());
   check_weights(opened);
 
   const FileLock lock(config.output);
@@ -204,7 +205,8 @@ ProfileData make_profile(const ProfileConfig& config, const StartProgress& start
     while (n_done < contexts.size()) {
       const size_t size = group_size(contexts, n_done);
       ProfileData group = empty;
-      for (auto& measured : measure(config, model, scorers, contexts, n_done, size, advance)) {
+      for (auto& measured :
+           measure(config, model, scorers, contexts, frame, n_done, size, advance)) {
         group.entries.push_back(measured.entry);
         for (size_t s = 0; s < scorers.size(); ++s) {
           group.scorers[s].curves.push_back(std::move(measured.curves[s]));

@@ -15,7 +15,8 @@ bool HeadBudgets::is_even() const {
 }
 
 std::map<std::string, HeadBudgets> head_budgets(const Results& results) {
-  if (results.state.schema_version != kSchemaVersion) return {};
+  constexpr int64_t kFirstLikeThis = 5;
+  if (results.state.schema_version < kFirstLikeThis) return {};
   const h5::File file(results.file, h5::Mode::kRead);
   const auto keep_counts = read_keep_counts(results);
   std::map<std::string, HeadBudgets> budgets;

@@ -31,7 +31,7 @@ const std::set<std::string>& later_columns() {
       // since version 5
       "attended_mean", "attended_most",
       // since version 6
-      "nll_full"};
+      "nll_full", "score_tokens"};
   return columns;
 }
 

@@ -63,6 +63,7 @@ struct SampleRow {
   std::string error;      // empty = fine
   std::string path;       // "shared" prefill or "chunked": one of its own
   double prefill_ms = NAN, score_ms = NAN, compact_ms = NAN, decode_ms = NAN;
+  int64_t score_tokens = 0;  // that the scorer had the model read behind the context, in score_ms
 };
 
 // What tells one row of /samples from every other.
@@ -103,6 +104,7 @@ struct LatencyRow {
   int64_t decode_tokens = 0, peak_rss_bytes = 0, peak_cuda_bytes = 0;
   int64_t kv_bytes_full = 0, kv_bytes_logical = 0, kv_bytes_allocated = 0;
   int64_t peak_kv_bytes = 0;  // while prefilling: the layer at work in full and the cut ones
+  int64_t score_tokens = 0;   // that the scorer had the model read behind the context, in score_ms
   std::string error;          // empty = fine; what was not measured is nan or 0 then
 };
 
@@ -156,6 +158,7 @@ void visit_columns(Row& row, Visit&& visit) {
   visit("score_ms", row.score_ms);
   visit("compact_ms", row.compact_ms);
   visit("decode_ms", row.decode_ms);
+  visit("score_tokens", row.score_tokens);
 }
 
 template <class Row, class Visit>
@@ -227,6 +230,7 @@ void visit_columns(Row& row, Visit&& visit) {
   visit("kv_bytes_logical", row.kv_bytes_logical);
   visit("kv_bytes_allocated", row.kv_bytes_allocated);
   visit("peak_kv_bytes", row.peak_kv_bytes);
+  visit("score_tokens", row.score_tokens);
   visit("error", row.error);
 }
 

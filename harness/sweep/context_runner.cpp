@@ -154,9 +154,16 @@ int64_t ContextRunner::bytes_beside(const std::vector<const SweepCell*>& cells,
   const bool any_oracle = std::any_of(cells.begin(), cells.end(), [](const SweepCell* cell) {
     return cell->policy->needs_answer();
   });
+  // A scorer's own pass has a whole cache, and what it reads behind that.
+  int64_t read_again = 0;
+  for (const SweepCell* cell : cells) {
+    if (!cell->policy->reconstructs()) continue;
+    read_again = std::max(read_again, n_tokens + cell->policy->about_read_again(n_tokens));
+  }
   // Oracles and allocators that span layers keep what the prefill read.
   return model_.kv_bytes(n_tokens) *
-         (1 + (any_oracle ? 1 : 0) + (also_.any() || any_oracle ? 1 : 0));
+             (1 + (any_oracle ? 1 : 0) + (also_.any() || any_oracle ? 1 : 0)) +
+         model_.kv_bytes(read_again);
 }
 
 Work ContextRunner::run_context(const SampleGroup& group, const std::vector<SweepCell>& cells,
@@ -193,6 +200,7 @@ Work ContextRunner::run_wave(const SampleGroup& group, const std::vector<const S
   const PromptSample& first = *questions.front();
   CompressOptions options;
   options.seed = group.seed(first);
+  options.frame = format_.context_frame(group.protocol().prompt);
   options.keep_prefill = !after_answer.empty();
   std::vector<PolicyAtRatio> policies = at_ratios(before_answer);
   const bool wants_full = also_.any() || !after_answer.empty();
@@ -440,6 +448,7 @@ SampleRow ContextRunner::compressed_row(const SweepCell& cell, const CompressedC
   row.kv_bytes_logical = cut.cache->bytes_logical();
   row.kv_bytes_allocated = cut.cache->bytes_allocated();
   row.score_ms = cut.score_ms;
+  row.score_tokens = cut.score_tokens;
   row.compact_ms = cut.allocate_ms + cut.compact_ms;
   return row;
 }

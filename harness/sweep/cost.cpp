@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <map>
 
 #include "harness/base/error.h"
 #include "harness/engine/compress.h"
@@ -47,7 +48,8 @@ Timed time_context(const Decoder& model, const SweepPlan& plan, int64_t tokens) 
   constexpr int64_t kSteps = 8;
   const LatencyInput input = latency_input(plan.sample_groups(), tokens);
   const Stopwatch watch(model.device(), true);
-  const Compressed compressed = compress_context(model, input.context, timed_cells(plan), {});
+  const Compressed compressed =
+      compress_context(model, input.context, timed_cells(plan), {.frame = input.frame});
   Timed timed;
   timed.context_ms = watch.ms();
   std::vector<GrowingCache> caches;
@@ -83,11 +85,18 @@ SweepCost cost_of(const SweepPlan& plan, const OpenModel& model) {
         std::count_if(group.cells.begin(), group.cells.end(), [](const SweepCell& cell) {
           return PolicyAtRatio{cell.policy, cell.ratio}.is_chunked();
         });
+    std::map<std::string, const Policy*> reconstructing;  // by scorer: its passes serve all cells
+    for (const auto& cell : group.cells) {
+      if (cell.policy->reconstructs()) reconstructing[cell.policy->scorer()] = cell.policy;
+    }
     int64_t longest = 0;
     for (const auto& members : group.contexts) {
       const int64_t tokens = group.samples.about_tokens(members.front());
       longest = std::max(longest, tokens);
       cost.prefill_tokens += tokens * (1 + n_chunked);
+      for (const auto& [scorer, policy] : reconstructing) {
+        cost.prefill_tokens += policy->about_read_again(tokens);
+      }
     }
     cost.n_contexts += std::ssize(group.contexts);
     const int64_t n_answers = group.n_samples * n_cells;

@@ -15,7 +15,8 @@ namespace kvbench {
 struct SweepCost {
   int64_t n_contexts = 0, n_answers = 0;
   int64_t longest_context = 0;                     // tokens
-  int64_t prefill_tokens = 0;                      // policies that prefill by themselves included
+  int64_t prefill_tokens = 0;                      // policies that prefill by themselves included,
+                                                   // and what scorers read again
   int64_t question_tokens = 0, answer_tokens = 0;  // over all cells
   int64_t weight_bytes = 0, cache_bytes = 0;       // caches: all cells of the longest context
   int64_t file_bytes = 0;                          // of the results file

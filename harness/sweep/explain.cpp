@@ -129,6 +129,7 @@ std::string kept_text(const SweepConfig& config, const OpenModel& opened, const 
   CompressOptions options;
   options.seed = group.seed(prompt);
   options.keep_positions = true;
+  options.frame = group.format->context_frame(group.protocol().prompt);
   const Compressed compressed =
       compress_context(model, prompt.prompt.context, {{&policy, told_ratio(ratio)}}, options);
   const CompressedCache& cut = compressed.caches[0];

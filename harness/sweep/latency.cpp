@@ -61,8 +61,8 @@ double percentile(std::vector<double> values, double share) {
 void measure(const Decoder& model, const Policy& policy, double ratio, const LatencyInput& input,
              LatencyRow& row) {
   const PeakMemory peak(model.device());
-  Compressed compressed =
-      compress_context(model, input.context, {{&policy, ratio}}, {.timed = true});
+  Compressed compressed = compress_context(model, input.context, {{&policy, ratio}},
+                                           {.timed = true, .frame = input.frame});
   const CompressedCache& cut = compressed.caches[0];
   if (!cut.error.empty()) throw std::runtime_error(cut.error);
   const int64_t bytes_logical = cut.cache->bytes_logical();
@@ -73,6 +73,7 @@ void measure(const Decoder& model, const Policy& policy, double ratio, const Lat
   if (!answer[0].error.empty()) throw std::runtime_error(answer[0].error);
   row.prefill_ms = cut.prefill_ms;
   row.score_ms = cut.score_ms;
+  row.score_tokens = cut.score_tokens;
   row.allocate_ms = cut.allocate_ms;
   row.compact_ms = cut.compact_ms;
   row.kv_bytes_logical = bytes_logical;
@@ -142,6 +143,7 @@ std::vector<int32_t> question_of(const std::vector<SampleGroup>& groups) {
 LatencyInput latency_input(const std::vector<SampleGroup>& groups, int64_t length) {
   LatencyInput input;
   input.question = question_of(groups);
+  input.frame = groups.front().format->context_frame(groups.front().protocol().prompt);
   while (static_cast<int64_t>(input.context.size()) < length) {
     for (const auto& group : groups) {
       for (int64_t i = 0; i < group.samples->size(); ++i) {

@@ -16,10 +16,11 @@ namespace kvbench {
 // What is run: a context as long as asked, out of the sweep's own texts, and a question.
 struct LatencyInput {
   std::vector<int32_t> context, question;
+  ContextFrame frame;
 };
 
 // The first `length` tokens of the contexts of `groups`, one after the other and from the start
-// again when they do not suffice; the question of the first sample.
+// again when they do not suffice; the question and the frame of the first sample.
 LatencyInput latency_input(const std::vector<SampleGroup>& groups, int64_t length);
 
 // Throws InputError for a length that the model has no positions for or that a policy cannot rank:

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <functional>
 #include <map>
+#include <set>
 
 #include "harness/base/error.h"
 #include "harness/base/hdf5.h"
@@ -490,6 +491,32 @@ TEST_F(SweepTest, ADryRunWritesNothing) {
   EXPECT_FALSE(fs::exists(folder_ / "deep"));
 }
 
+// Of scorers that have the context read again; cells of one scorer share its passes.
+TEST_F(SweepTest, RowsSayWhatAScorerReadAgain) {
+  const char* policies =
+      "[full, snapkv, kvzip, echo, "
+      "{name: ada, scorer: {name: kvzip, chunk_size: 2048, sinks: 4}, allocator: ada}]";
+  const SweepConfig sweep = config(
+      kFileTask, policies,
+      "ratios: [0.5, 0.8]\nlatency: {repeats: 1, warmup: 0, lengths: [64], decode_tokens: 2}");
+  const Results results = run(sweep);
+  std::map<std::string, std::set<int64_t>> read;  // of the first sample, by policy
+  for (const SampleRow& row : results.rows) {
+    EXPECT_EQ(row.error, "") << row.policy;
+    if (row.sample_id == 0) read[row.policy].insert(row.score_tokens);
+  }
+  EXPECT_EQ(read["snapkv"], std::set<int64_t>{0});
+  ASSERT_EQ(read["kvzip"].size(), 1u);
+  EXPECT_GT(*read["kvzip"].begin(), results.rows[0].context_tokens);
+  EXPECT_EQ(read["kvzip"], read["ada"]);
+  EXPECT_EQ(read["kvzip"], read["echo"]);  // one chunk is the whole context
+  for (const LatencyRow& row : results.latency) {
+    EXPECT_EQ(row.error, "") << row.policy;
+    const bool reads = row.policy != "full" && row.policy != "snapkv";
+    EXPECT_EQ(row.score_tokens > 0, reads) << row.policy;
+  }
+}
+
 TEST_F(SweepTest, ADryRunTellsWhatItCosts) {
   const SweepConfig sweep =
       config("[{task: ruler/niah_single_1, lengths: [1024], samples: 4, max_new_tokens: 4}]",
@@ -504,6 +531,12 @@ TEST_F(SweepTest, ADryRunTellsWhatItCosts) {
   EXPECT_EQ(all.find("hours"), std::string::npos);
   const std::string shard = run_sweep(sweep, {.dry_run = true, .shard = {2, 4}}).plan;
   expect(shard, {"1 contexts, 3 answers", "about 2048 to prefill"});
+  // Two scorers read it again, one with a request before it.
+  const SweepConfig again =
+      config("[{task: ruler/niah_single_1, lengths: [1024], samples: 4, max_new_tokens: 4}]",
+             "[full, kvzip, echo, {name: ada, scorer: {name: kvzip, chunk_size: 2048}, "
+             "allocator: ada}]");
+  expect(run_sweep(again, {.dry_run = true}).plan, {"about 12408 to prefill"});
   const std::string timed = run_sweep(sweep, {.dry_run = true, .calibrate = true}).plan;
   expect(timed, {"time: about ", "contexts of 256 and 1024 tokens"});
   // Its hours are those of the run, within what a busy machine makes of them.

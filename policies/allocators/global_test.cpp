@@ -9,13 +9,14 @@ namespace {
 
 using Layers = std::vector<std::vector<int64_t>>;
 
-Layers global(const std::vector<at::Tensor>& scores, double ratio) {
+Layers global(const std::vector<at::Tensor>& scores, double ratio,
+              std::vector<Params::Given> given = {}) {
   std::vector<LayerBudget> budgets;
   const auto n_layers = static_cast<int64_t>(scores.size());
   for (int64_t l = 0; l < n_layers; ++l) {
     budgets.push_back(budget_of(scores[l], ratio, l, n_layers));
   }
-  const auto allocator = make_allocator("global");
+  const auto allocator = make_allocator("global", std::move(given));
   EXPECT_TRUE(allocator->spans_layers());
   Layers layers;
   for (const auto& counts : allocator->allocate_layers(budgets)) layers.push_back(counts.on_host());
@@ -35,6 +36,15 @@ TEST(Global, TiesGoToTheLowerLayerThenHead) {
 
 TEST(Global, EveryHeadKeepsOne) {
   EXPECT_EQ(global({at::zeros({1, 10}), at::ones({1, 10})}, 0.9), (Layers{{1}, {1}}));
+}
+
+// 2 layers of 1 head and 7 tokens: trunc(7 * 0.5) twice is 6, 14 - trunc(14 * 0.5) is 7.
+TEST(Global, TheTotalMayCountEntries) {
+  const std::vector<at::Tensor> scores = {at::ones({1, 7}), at::zeros({1, 7})};
+  EXPECT_EQ(global(scores, 0.5), (Layers{{5}, {1}}));
+  EXPECT_EQ(global(scores, 0.5, {{"total", "entries"}}), (Layers{{6}, {1}}));
+  EXPECT_EQ(global(scores, 0.99, {{"total", "entries"}}), (Layers{{1}, {1}}));
+  EXPECT_EQ(global(scores, 0.5, {{"total", "entries"}, {"capacity", "2"}}), (Layers{{3}, {1}}));
 }
 
 }  // namespace
