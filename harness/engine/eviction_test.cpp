@@ -57,9 +57,10 @@ struct Uncut {
 Uncut uncut_step(const KvCache& cache, const std::vector<int64_t>& tokens) {
   Uncut step{cache.clone(), {}};
   DecodeBatch batch({&step.cache});
-  tiny_model().extend(
-      at::tensor(tokens).unsqueeze(0), batch, Decoder::Logits::kLast,
-      [&](int64_t, const at::Tensor& q) { step.queries.push_back(q.select(0, 0)); });
+  tiny_model().extend(at::tensor(tokens).unsqueeze(0), batch, Decoder::Logits::kLast,
+                      [&](int64_t, const at::Tensor& q, const at::Tensor&) {
+                        step.queries.push_back(q.select(0, 0));
+                      });
   return step;
 }
 

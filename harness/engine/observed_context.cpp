@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "harness/base/error.h"
@@ -34,7 +35,9 @@ ObservedContext::ObservedContext(const Decoder& model, const std::vector<int32_t
       cache_(model.config().n_layers),
       n_tokens_(static_cast<int64_t>(context.size())) {
   std::vector<std::vector<at::Tensor>> by_scorer(policies.size());
-  model.prefill(context, [&](const LayerView& view) {
+  const bool hidden_states = std::any_of(policies.begin(), policies.end(),
+                                         [](const Policy* p) { return p->reads_hidden_states(); });
+  const auto observe = [&](const LayerView& view) {
     LayerView layer = view;
     layer.seed = seed;
     if (layer.window == 0) {
@@ -43,7 +46,8 @@ ObservedContext::ObservedContext(const Decoder& model, const std::vector<int32_t
       }
     }
     add_layer(layer, norm);
-  });
+  };
+  model.prefill(context, observe, hidden_states);
   for (const auto& layers : by_scorer) scores_.push_back(at::stack(layers));
 }
 
@@ -80,7 +84,7 @@ std::vector<at::Tensor> ObservedContext::importance(const std::vector<Ask>& asks
           at::zeros({model.config().n_kv_heads, context.n_tokens_}, norms.options()));
     }
   }
-  const auto observe = [&](int64_t l, const at::Tensor& queries) {
+  const auto observe = [&](int64_t l, const at::Tensor& queries, const at::Tensor&) {
     for (size_t i = 0; i < asks.size(); ++i) {
       const ObservedContext& context = *asks[i].context;
       oracle_step(importance[i][l], queries[static_cast<int64_t>(i)][0],

@@ -157,7 +157,7 @@ Decoder::Projections Decoder::project(const Layer& layer, const at::Tensor& hidd
   auto [queries, keys, normed] = norm_rope(qkv, Hq, H, angles.cos, angles.sin, weight(layer.q_norm),
                                            weight(layer.k_norm), config_.rms_norm_eps);
   return {config_.qk_norm ? normed : heads.narrow(2, 0, Hq), queries, keys,
-          heads.narrow(2, Hq + H, H)};
+          heads.narrow(2, Hq + H, H), hidden};
 }
 
 // In blocks of tokens: what stands between the products is several times as large as a context's
@@ -232,7 +232,8 @@ void Decoder::check_tokens(const at::Tensor& tokens) const {
   }
 }
 
-at::Tensor Decoder::prefill(const std::vector<int32_t>& tokens, const Observer& observer) const {
+at::Tensor Decoder::prefill(const std::vector<int32_t>& tokens, const Observer& observer,
+                            bool hidden_states) const {
   const c10::InferenceMode no_autograd;
   const at::Tensor ids = token_ids(tokens);
   const auto n_tokens = static_cast<int64_t>(tokens.size());
@@ -251,6 +252,7 @@ at::Tensor Decoder::prefill(const std::vector<int32_t>& tokens, const Observer& 
     // [1, T, heads, d] -> [heads, T, d]
     view.queries_prerope = p.queries_prerope.squeeze(0).transpose(0, 1);
     view.queries = p.queries.squeeze(0).transpose(0, 1);
+    if (hidden_states) view.hidden_states = p.hidden.squeeze(0);
     view.keys = p.keys.squeeze(0).transpose(0, 1).contiguous();
     view.values = p.values.squeeze(0).transpose(0, 1).contiguous();
     p = {};
@@ -291,7 +293,7 @@ at::Tensor Decoder::extend_batch(const at::Tensor& tokens, DecodeBatch& batch, L
     const Layer& layer = layers_[l];
     at::Tensor attended = batch.append_and_attend(layer.cache_slot, p.queries, p.keys, p.values,
                                                   config_.attention_scale, layer.window);
-    if (observer && layer.is_budgeted) observer(layer.cache_slot, p.queries);
+    if (observer && layer.is_budgeted) observer(layer.cache_slot, p.queries, p.hidden);
     return attended;
   };
   at::Tensor result =

@@ -53,13 +53,16 @@ class Decoder {
 
   // One forward pass over a whole context with full causal attention. Returns the logits of the
   // last token, float32 [vocab]. Throws InputError when the context is longer than the model's
-  // positions or holds an id outside the vocabulary.
-  at::Tensor prefill(const std::vector<int32_t>& tokens, const Observer& observer) const;
+  // positions or holds an id outside the vocabulary. Without `hidden_states` views have none: they
+  // would live on through the layer's attention.
+  at::Tensor prefill(const std::vector<int32_t>& tokens, const Observer& observer,
+                     bool hidden_states = false) const;
 
-  // Called after each budgeted layer's attention with its index among them and the queries
-  // [S, m, Hq, d] after RoPE; the new tokens' keys are in the caches, whose lengths do not count
-  // them yet.
-  using StepObserver = std::function<void(int64_t layer, const at::Tensor& queries)>;
+  // Called after each budgeted layer's attention with its index among them, the queries
+  // [S, m, Hq, d] after RoPE and the hidden states [S, m, D] that they were made of; the new
+  // tokens' keys are in the caches, whose lengths do not count them yet.
+  using StepObserver =
+      std::function<void(int64_t layer, const at::Tensor& queries, const at::Tensor& hidden)>;
 
   // The next m tokens of every sequence of a batch, token ids int64 [S, m] or, the same for all,
   // [1, m], appended to the caches. Returns the logits of the last of them, float32 [S, vocab], or
@@ -82,9 +85,9 @@ class Decoder {
     int64_t window, cache_slot;
     bool is_budgeted, local_rope;
   };
-  // What attention sees: [S, m, heads, d].
+  // What attention sees: [S, m, heads, d], and the hidden states [S, m, D] that it is made of.
   struct Projections {
-    at::Tensor queries_prerope, queries, keys, values;
+    at::Tensor queries_prerope, queries, keys, values, hidden;
   };
   using Attend = std::function<at::Tensor(int64_t layer, Projections)>;
 

@@ -9,13 +9,14 @@ namespace {
 
 using Layers = std::vector<std::vector<int64_t>>;
 
-Layers global(const std::vector<at::Tensor>& scores, double ratio) {
+Layers global(const std::vector<at::Tensor>& scores, double ratio,
+              std::vector<Params::Given> given = {}) {
   std::vector<LayerBudget> budgets;
   const auto n_layers = static_cast<int64_t>(scores.size());
   for (int64_t l = 0; l < n_layers; ++l) {
     budgets.push_back(budget_of(scores[l], ratio, l, n_layers));
   }
-  const auto allocator = make_allocator("global");
+  const auto allocator = make_allocator("global", std::move(given));
   EXPECT_TRUE(allocator->spans_layers());
   Layers layers;
   for (const auto& counts : allocator->allocate_layers(budgets)) layers.push_back(counts.on_host());
@@ -31,6 +32,15 @@ TEST(Global, TheBestOfAllLayersStay) {
 
 TEST(Global, TiesGoToTheLowerLayerThenHead) {
   EXPECT_EQ(global({at::zeros({2, 4}), at::zeros({2, 4})}, 0.5), (Layers{{4, 2}, {1, 1}}));
+}
+
+// Of 18 entries in 3 heads 0.8 removes 14; of 6 in each head all but 1.
+TEST(Global, RoundsTheTotalOnce) {
+  const std::vector<at::Tensor> scores = {at::arange(12, at::kFloat).view({2, 6}),
+                                          at::arange(6, at::kFloat).view({1, 6})};
+  EXPECT_EQ(global(scores, 0.8), (Layers{{1, 1}, {1}}));
+  EXPECT_EQ(global(scores, 0.8, {{"total", "entries"}}), (Layers{{1, 2}, {1}}));
+  EXPECT_EQ(global(scores, 0.99, {{"total", "entries"}}), (Layers{{1, 1}, {1}}));
 }
 
 TEST(Global, EveryHeadKeepsOne) {
