@@ -108,7 +108,7 @@ bool Eviction::end_prefill(KvCache& cache) {
 
 void Eviction::observe(int64_t layer, const at::Tensor& queries, const at::Tensor& hidden_states) {
   layers_.at(layer).observed = queries.transpose(0, 1);
-  layers_[layer].hidden_states = hidden_states;
+  if (rule_.scorer->reads_hidden_states()) layers_[layer].hidden_states = hidden_states;
 }
 
 bool Eviction::is_due(const Layer& layer, const Passes& passes) const {
@@ -153,6 +153,7 @@ void Eviction::take_in(int64_t l, const KvCache& cache, int64_t m) {
       carried = rule_.scorer->carry(step, carried);
     }
   }
+  layer.hidden_states.reset();
 }
 
 bool Eviction::cut_layer(int64_t l, KvCache& cache, const Passes& passes) {

@@ -93,6 +93,12 @@ TEST(Invariants, HoldWithProtection) {
             std::vector<std::string>{});
 }
 
+TEST(Invariants, HoldWithOneBudgetForAllHeads) {
+  EXPECT_EQ(broken("{scorer: knorm, allocator: global, decode: {when: grid, interval: 16, budget: "
+                   "64}}"),
+            std::vector<std::string>{});
+}
+
 // A policy with a budget of its own holds that one.
 TEST(Invariants, HoldWithACapacity) {
   for (const char* allocator : {"uniform", "ada", "pyramid"}) {

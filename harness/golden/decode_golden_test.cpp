@@ -16,7 +16,7 @@
 #include "harness/config/policy_yaml.h"
 #include "harness/engine/compress.h"
 #include "harness/engine/decode.h"
-#include "harness/golden/golden.h"
+#include "harness/golden/decode_golden.h"
 #include "harness/model/decoder.h"
 #include "policies/draws.h"
 #include "policies/key_redundancy.h"
@@ -25,23 +25,13 @@
 namespace kvbench {
 namespace {
 
-template <class T>
-at::Tensor read(const h5::File& file, const std::string& name) {
-  const auto array = h5::read_array<T>(file, name);
-  return at::tensor(array.values).view(array.dims);
-}
+using golden::DecodeGolden;
+using golden::expect_relative;
+using golden::read;
 
 std::vector<int64_t> to_vector(const at::Tensor& row) {
   const at::Tensor longs = row.to(at::kLong).contiguous();
   return {longs.const_data_ptr<int64_t>(), longs.const_data_ptr<int64_t>() + longs.numel()};
-}
-
-// Relative to the largest absolute value expected; the padding is NaN.
-void expect_relative(const at::Tensor& got, const at::Tensor& want, double tolerance) {
-  ASSERT_EQ(got.sizes(), want.sizes());
-  const double largest = want.abs().max().item<double>();
-  EXPECT_LE((got.to(at::kDouble) - want.to(at::kDouble)).abs().max().item<double>(),
-            tolerance * largest);
 }
 
 // The same number of tokens, of the same golden scores but for ties.
@@ -53,17 +43,6 @@ void expect_same_set(const std::vector<int64_t>& got, const std::vector<int64_t>
   };
   expect_relative(sorted(got), sorted(want), 1e-6);
 }
-
-class DecodeGolden : public testing::Test {
- protected:
-  static h5::File open(const std::string& name) {
-    return {golden::reference_root() / "decode" / name, h5::Mode::kRead};
-  }
-};
-
-#define KVB_REQUIRE_GOLDEN(NAME)                                          \
-  const auto path_of_golden = golden::reference_root() / "decode" / NAME; \
-  if (!std::filesystem::exists(path_of_golden)) GTEST_SKIP() << path_of_golden << " is absent"
 
 TEST_F(DecodeGolden, Redundancy) {
   KVB_REQUIRE_GOLDEN("gkv_redundancy.h5");

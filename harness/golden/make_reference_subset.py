@@ -89,6 +89,13 @@ KEEP_OF_E2E = [
 VASE_MODES = ["range_sink_sample_attn", "attn", "attn_rkv", "range_attn", "evict_large_range"]
 KEEP_OF_VASE = ["keys", "values", "queries/384", "schedule", *[f"{mode}/cut1" for mode in VASE_MODES]]
 
+# All of it: two layers of gates are most of the file, and budgets span them.
+KEEP_OF_GATE = [
+    *["layer0", "layer1", "hidden_states", "decode"],
+    *[f"protected_{n}" for n in (1, 3, 40, 49, 50, 100, 300)],
+    *[f"kept_r{ratio}_{scope}" for ratio in (0.3, 0.9) for scope in ("global", "layer")],
+]
+
 FILES = {
     "policies/sherlock_700.h5": KEEP,
     "policies/lukv_profile.h5": KEEP_OF_LUKV,
@@ -96,9 +103,10 @@ FILES = {
     "decode/gkv_sequence.h5": KEEP_OF_SEQUENCE,
     "decode/gkv_e2e.h5": KEEP_OF_E2E,
     "decode/vase.h5": KEEP_OF_VASE,
+    "decode/fastkvzip_gate.h5": KEEP_OF_GATE,
 }
 
-MAX_BYTES = 9_000_000
+MAX_BYTES = 11_000_000
 
 
 class SubsetError(Exception):
