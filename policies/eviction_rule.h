@@ -43,8 +43,9 @@ struct EvictionRule {
 
   When when = When::kOverflow;
   int64_t interval = 1;
-  int64_t budget = 0;  // tokens kept per head; 0 = as many as the prefill's cut left it
-  double share = 0;    // ... or this share of all tokens seen, rounded down, once that is more
+  int64_t budget = 0;   // tokens kept per head; 0 = as many as the prefill's cut left it
+  double share = 0;     // ... or this share of all tokens seen, rounded down, once that is more
+  bool shared = false;  // the budgets of all heads of all layers together, for the best tokens
   const Scorer* scorer = nullptr;
   std::string scorer_label;
 };

@@ -40,10 +40,10 @@ TEST(Registered, EachScorerGivesFiniteFloatScores) {
       LayerView layer = testing::random_view(70);
       layer.importance = layer.reconstruction = at::rand({2, 70});  // made by the engine
       for (at::Tensor* tensor : {&layer.keys, &layer.values, &layer.queries, &layer.queries_prerope,
-                                 &layer.output_weight}) {
+                                 &layer.output_weight, &layer.hidden_states}) {
         *tensor = tensor->to(dtype);
       }
-      const at::Tensor scores = testing::scorer(name)->score(layer);
+      const at::Tensor scores = testing::ready_scorer(name)->score(layer);
       EXPECT_EQ(scores.scalar_type(), at::kFloat);
       EXPECT_EQ(scores.sizes(), at::IntArrayRef({2, 70}));
       EXPECT_TRUE(scores.isfinite().all().item<bool>());
@@ -111,7 +111,7 @@ TEST(Above, IsAboveInFloat32Too) {
 // least_tokens() is where score() begins to work, for every scorer that is there.
 TEST(Registered, EachScorerRefusesFewerThanItsLeastTokens) {
   for (const auto& name : Registry<Scorer>::instance().names()) {
-    const auto scorer = testing::scorer(name);
+    const auto scorer = testing::ready_scorer(name);
     const auto view_of = [](int64_t n_tokens) {
       LayerView layer = testing::random_view(n_tokens);
       layer.importance = layer.reconstruction = at::rand({2, n_tokens});

@@ -84,9 +84,12 @@ void Policy::read_phases(const PolicySpec& spec) {
   params.finish();
   rule.scorer = scorer_.get();
   rule.scorer_label = scorer_label_;
-  params.require(!rule.cuts_prefill() || (spec.allocator.name == "uniform" && chunk_ == 0), "when",
-                 "expected overflow or interval beside a chunked prefill or another allocator than "
-                 "uniform: the others have a budget of their own, the same in every head");
+  rule.shared = rule.cuts_prefill() && spec.allocator.name == "global";
+  params.require(
+      !rule.cuts_prefill() || ((rule.shared || spec.allocator.name == "uniform") && chunk_ == 0),
+      "when",
+      "expected overflow or interval beside a chunked prefill or another allocator than uniform "
+      "or global: the others have a budget of their own, the same for every head");
   const PartSpec& part = spec.decode.scorer.name.empty() ? spec.scorer : spec.decode.scorer;
   if (!spec.decode.scorer.name.empty()) {
     std::tie(decode_scorer_, rule.scorer_label) = make_part<Scorer>(part, sources_);
@@ -95,6 +98,15 @@ void Policy::read_phases(const PolicySpec& spec) {
                    "expected the policy's own: a chunked prefill has begun with it");
   }
   require_decode_scorer(*rule.scorer, part, "decode");
+  if (rule.shared) {
+    const DecodeNeeds needs = *rule.scorer->decode_needs();
+    params.require(rule.when != EvictionRule::When::kHeld && !needs.same_tokens &&
+                       !needs.ranked_before_last && rule.scorer->least_tokens() == 1,
+                   "when",
+                   fmt::format("expected uniform in place of global, or grid or seen and a scorer "
+                               "of single tokens: {} cannot compare heads of different lengths",
+                               part.name));
+  }
   phases_label_ += fmt::format("+decode({},{})", rule.scorer_label, params.canonical());
 }
 
@@ -130,11 +142,12 @@ std::string Policy::plugin_hashes() const {
   return lines;
 }
 
-void Policy::validate(int64_t n_layers, int64_t n_kv_heads,
-                      std::function<std::string()> model_hash) const {
+void Policy::validate(const ModelShape& model, std::function<std::string()> model_hash) const {
   if (is_full()) return;
-  allocator_->validate({n_layers, n_kv_heads, scorer_label_, protection_.sink, protection_.recent,
-                        std::move(model_hash)});
+  scorer_->validate(model);
+  if (decode_scorer_) decode_scorer_->validate(model);
+  allocator_->validate({model.n_layers, model.n_kv_heads, scorer_label_, protection_.sink,
+                        protection_.recent, std::move(model_hash)});
 }
 
 at::Tensor Policy::protected_scores(const at::Tensor& scores) const {

@@ -47,8 +47,7 @@ class Policy {
 
   // Throws InputError when the policy cannot run on such a model, or its allocator not with the
   // rest of it. model_hash: of the model's files, called only if it matters; empty = not known.
-  void validate(int64_t n_layers, int64_t n_kv_heads,
-                std::function<std::string()> model_hash = {}) const;
+  void validate(const ModelShape& model, std::function<std::string()> model_hash = {}) const;
 
   // The budgets are the same at every ratio: one run stands for all of them.
   bool ignores_ratio() const {
@@ -84,6 +83,10 @@ class Policy {
     return weighting_ != nullptr || (!is_full() && scorer_->ranks_by_budget());
   }
   int64_t skip_layers() const { return is_full() ? 0 : scorer_->skip_layers(); }
+  bool reads_hidden_states() const {
+    return !is_full() &&
+           (scorer_->reads_hidden_states() || (decode_ && decode_->scorer->reads_hidden_states()));
+  }
   // An oracle: its context is cut once the full cache has answered.
   bool needs_answer() const { return !is_full() && scorer_->needs_answer(); }
   // It looks at a layer's queries once more when all have been scored.
@@ -103,8 +106,11 @@ class Policy {
   // `scores` itself is left as it is.
   at::Tensor protected_scores(const at::Tensor& scores) const;
 
-  // The allocator wants the scores of all layers before the first is cut.
-  bool spans_layers() const { return allocator_ != nullptr && allocator_->spans_layers(); }
+  // The allocator wants the scores of all layers before the first is cut, if it is asked at all.
+  bool spans_layers() const {
+    return allocator_ != nullptr && allocator_->spans_layers() &&
+           !(decode_ && decode_->cuts_prefill());
+  }
 
   // Keep counts of one layer, or of all, given protected scores, 0 < ratio < 1. Throws
   // std::runtime_error when the allocator's are not in [1, T], as far as the host knows them.

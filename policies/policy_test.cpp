@@ -38,7 +38,7 @@ class PolicyTest : public ProfileFileTest {
   // What a policy is refused for on a model of that hash; "" = nothing.
   static std::string refusal(const PolicySpec& spec, const std::string& model_hash = "abc") {
     try {
-      Policy(spec).validate(2, 2, [&] { return model_hash; });
+      Policy(spec).validate({2, 2}, [&] { return model_hash; });
     } catch (const InputError& e) {
       return e.what();
     }
@@ -91,7 +91,7 @@ TEST_F(PolicyTest, PairsAProfileOnlyWithWhatItWasMadeWith) {
   forced.scorer.name = "knorm";
   EXPECT_EQ(refusal(forced, "abd"), "");
   // Whoever does not know the model has nothing to compare.
-  EXPECT_NO_THROW(Policy(right).validate(2, 2));
+  EXPECT_NO_THROW(Policy(right).validate({2, 2}));
 }
 
 TEST(Policy, TellsWhetherTheRatioMatters) {

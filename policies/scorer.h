@@ -28,7 +28,9 @@ struct LayerView {
   at::Tensor queries;          // [Hq, Q, d] after RoPE, those of the last Q tokens; query head q
                                // serves KV head q / (Hq / H)
   at::Tensor queries_prerope;  // [Hq, T, d] before RoPE; undefined while decoding
-  at::Tensor output_weight;    // W_O [D, Hq * d]
+  at::Tensor hidden_states;  // [Q, D] that enter the attention, after its norm; undefined unless a
+                             // scorer reads_hidden_states()
+  at::Tensor output_weight;  // W_O [D, Hq * d]
   at::Tensor inverse_frequencies;  // of RoPE, float32 [d / 2]: position t turns pair i by t * f_i
   double rope_factor = 1;          // and scales it by this (yarn)
   double attention_scale = 0;      // 1 / sqrt(d)
@@ -48,6 +50,12 @@ struct LayerView {
   int64_t n_tokens() const { return keys.size(1); }
   int64_t n_kv_heads() const { return keys.size(0); }
   int64_t position(int64_t row) const { return positions.empty() ? row : positions[row]; }
+};
+
+// What a scorer may be made for.
+struct ModelShape {
+  int64_t n_layers = 0, n_kv_heads = 0;  // layers of full attention
+  int64_t n_query_heads = 0, hidden_size = 0;
 };
 
 // What a scorer asks for to score while the model decodes (policies.md 6).
@@ -103,6 +111,14 @@ class Scorer {
 
   // Absent: the scorer reads the whole context's queries, so it cannot score while decoding.
   virtual std::optional<DecodeNeeds> decode_needs() const { return std::nullopt; }
+
+  // Scores are made of LayerView::hidden_states, which are kept for nobody else and go with the
+  // layer: while decoding, carry() sees those of its step (DecodeNeeds::every_step).
+  virtual bool reads_hidden_states() const { return false; }
+
+  // Throws InputError when this scorer cannot serve such a model; asked before the weights are
+  // loaded.
+  virtual void validate(const ModelShape& /*model*/) const {}
 
   // True for an oracle: it ranks by LayerView::importance, which only a finished answer tells.
   virtual bool needs_answer() const { return false; }

@@ -20,7 +20,7 @@ Decoder load(const std::string& model, const Policy& policy) {
     const auto folder = project_root() / "harness/model/testdata/smollm2";
     const ModelConfig tiny = load_model_config(folder);
     try {
-      policy.validate(tiny.n_layers, tiny.n_kv_heads);
+      policy.validate(tiny.shape());
     } catch (const InputError& e) {
       throw_input_error(
           "{}; the tiny model has {} layers of {} KV heads: choose another by --model", e.what(),
@@ -29,8 +29,7 @@ Decoder load(const std::string& model, const Policy& policy) {
     return {folder, at::kFloat, at::kCPU};
   }
   const OpenModel opened = open_model(resolve_model(model), "cpu");
-  policy.validate(opened.config.n_budgeted_layers(), opened.config.n_kv_heads,
-                  [&] { return model_hash(opened.spec.path); });
+  policy.validate(opened.config.shape(), [&] { return model_hash(opened.spec.path); });
   return {opened.spec.path, at::kFloat, at::kCPU};
 }
 

@@ -121,8 +121,7 @@ void inspect(const Options& options) {
   if (!options.dtype.empty()) spec.dtype = options.dtype;
   const OpenModel opened = open_model(spec, options.device);
   const ModelConfig& config = opened.config;
-  policy.validate(config.n_budgeted_layers(), config.n_kv_heads,
-                  [&] { return model_hash(spec.path); });
+  policy.validate(config.shape(), [&] { return model_hash(spec.path); });
 
   // Token ids need no tokenizer, so a folder without one will do for them.
   std::optional<PromptFormat> format;

@@ -41,6 +41,7 @@ int run(int argc, char** argv) {
   add_merge(app);
   add_report(app);
   add_profile(app);
+  add_train_gate(app);
   add_inspect(app);
   add_explain(app);
   add_generate_task(app);

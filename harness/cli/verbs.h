@@ -16,6 +16,7 @@ void add_run(CLI::App& app);
 void add_merge(CLI::App& app);
 void add_report(CLI::App& app);
 void add_profile(CLI::App& app);
+void add_train_gate(CLI::App& app);
 void add_inspect(CLI::App& app);
 void add_explain(CLI::App& app);
 void add_generate_task(CLI::App& app);

@@ -16,32 +16,6 @@ namespace {
 constexpr int64_t kMost = 1'000'000'000;
 constexpr int64_t kMostProtected = 1 << 20;
 
-ContextsSpec read_contexts(const YamlNode& node) {
-  const YamlMap map(node, "contexts", {"file", "count", "length", "ask", "questions", "seed"});
-  ContextsSpec contexts;
-  contexts.file = map.path("file");
-  std::error_code ignored;
-  if (!contexts.file.empty() && !std::filesystem::is_regular_file(contexts.file, ignored)) {
-    map.fail("file", fmt::format("no such file: {}", contexts.file.string()));
-  }
-  contexts.length = map.integer("length", 0, 1, kMost);
-  if (contexts.length == 0) map.fail("length", "is missing: tokens of a context");
-  contexts.count = map.integer("count", 0, 1, kMost);
-  const bool has_questions = contexts.file.extension() == ".jsonl";
-  if (!has_questions && contexts.count == 0) {
-    map.fail("count", "is missing; only a .jsonl file can be taken whole");
-  }
-  for (const char* key : {"ask", "questions"}) {
-    if (has_questions && map.find(key) != nullptr) {
-      map.fail(key, "stands beside a .jsonl file, which brings its own questions");
-    }
-  }
-  contexts.ask = map.choice("ask", contexts.ask, {"recite", "explain"});
-  contexts.questions = map.integer("questions", contexts.questions, 1, 1000);
-  contexts.seed = map.optional("seed", contexts.seed);
-  return contexts;
-}
-
 void read_sampling(const YamlNode& node, ProfileConfig& config) {
   if (node.kind == YamlNode::Kind::kScalar) {
     read_choice(node, "sampling", {"greedy"});
@@ -79,6 +53,32 @@ std::vector<ProfiledScorer> read_scorers(const YamlNode& node) {
 }
 
 }  // namespace
+
+ContextsSpec read_contexts(const YamlNode& node) {
+  const YamlMap map(node, "contexts", {"file", "count", "length", "ask", "questions", "seed"});
+  ContextsSpec contexts;
+  contexts.file = map.path("file");
+  std::error_code ignored;
+  if (!contexts.file.empty() && !std::filesystem::is_regular_file(contexts.file, ignored)) {
+    map.fail("file", fmt::format("no such file: {}", contexts.file.string()));
+  }
+  contexts.length = map.integer("length", 0, 1, kMost);
+  if (contexts.length == 0) map.fail("length", "is missing: tokens of a context");
+  contexts.count = map.integer("count", 0, 1, kMost);
+  const bool has_questions = contexts.file.extension() == ".jsonl";
+  if (!has_questions && contexts.count == 0) {
+    map.fail("count", "is missing; only a .jsonl file can be taken whole");
+  }
+  for (const char* key : {"ask", "questions"}) {
+    if (has_questions && map.find(key) != nullptr) {
+      map.fail(key, "stands beside a .jsonl file, which brings its own questions");
+    }
+  }
+  contexts.ask = map.choice("ask", contexts.ask, {"recite", "explain"});
+  contexts.questions = map.integer("questions", contexts.questions, 1, 1000);
+  contexts.seed = map.optional("seed", contexts.seed);
+  return contexts;
+}
 
 ProfileConfig parse_profile_config(const YamlNode& root) {
   const YamlMap map(

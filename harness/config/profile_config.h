@@ -47,6 +47,10 @@ struct ProfileConfig {
   std::filesystem::path output;  // results/NAME.profile.h5 below the working folder unless given
 };
 
+// {file: F.jsonl or F.txt, count, length, ask: recite or explain, questions, seed}; of `length`
+// and, but with a .jsonl file, `count` none has a default. Throws InputError.
+ContextsSpec read_contexts(const YamlNode& node);
+
 // Reads a profile's configuration, `sets` being --set overrides. Strict like a sweep's: unknown
 // keys, wrong types and impossible values throw InputError with place and near matches. Keys:
 //   name, model, scorers                        required

@@ -29,12 +29,14 @@ class ChunkedPrefill {
     const Stopwatch watch(model_.device(), options_.timed);
     out_.last_logits = model_.prefill(
         {context.begin(), context.begin() + std::min(chunk, n_tokens_)},
-        [this](const LayerView& view) { in_layer(view.index, [&] { start(view); }); });
+        [this](const LayerView& view) { in_layer(view.index, [&] { start(view); }); },
+        rule.scorer->reads_hidden_states());
     cut();
     for (int64_t first = chunk; first < n_tokens_; first += chunk) {
       DecodeBatch batch({out_.cache.get()});
-      const auto observe = [this](int64_t layer, const at::Tensor& queries, const at::Tensor&) {
-        out_.eviction->observe(layer, queries.select(0, 0));
+      const auto observe = [this](int64_t layer, const at::Tensor& queries,
+                                  const at::Tensor& hidden) {
+        out_.eviction->observe(layer, queries.select(0, 0), hidden.select(0, 0));
       };
       const at::Tensor ids =
           token_ids(std::span(context).subspan(first, std::min(chunk, n_tokens_ - first)));

@@ -30,6 +30,11 @@ LayerView without_queries(LayerView layer) {
   return layer;
 }
 
+LayerView without_hidden_states(LayerView layer) {
+  layer.hidden_states.reset();
+  return layer;
+}
+
 // One compression of a context under way: fed layer by layer, then finished.
 class Compressor {
  public:
@@ -43,6 +48,7 @@ class Compressor {
             std::any_of(policies.begin(), policies.end(),
                         [](const auto& asked) { return asked.policy->reads_queries_late(); })),
         pending_(policies.size()),
+        carries_(policies.size()),
         selected_(policies.size()),
         caches_(policies.size()) {
     for (auto& out : caches_) {
@@ -63,6 +69,7 @@ class Compressor {
         note_peak(i, layer);
       });
     }
+    layer.hidden_states.reset();
     if (spans_layers_) layers_.push_back(needs_queries_ ? layer : without_queries(layer));
   }
 
@@ -76,10 +83,14 @@ class Compressor {
         const auto counts = policies_[i].policy->allocate_layers(pending_[i], policies_[i].ratio);
         caches_[i].allocate_ms += watch.ms();
         for (size_t l = 0; l < layers_.size(); ++l) {
-          in_layer(layers_[l].index, [&] { cut(layers_[l], pending_[i][l], counts[l], i); });
+          in_layer(layers_[l].index, [&] {
+            cut(layers_[l], pending_[i][l], counts[l],
+                carries_[i].empty() ? at::Tensor() : carries_[i][l], i);
+          });
         }
       });
     }
+    for (size_t i = 0; i < policies_.size(); ++i) guarded(i, [&] { cut_together(i); });
     settle();
     for (auto& out : caches_) {
       if (!out.error.empty()) continue;
@@ -139,7 +150,8 @@ class Compressor {
   void take_all(size_t i, const LayerView& layer) {
     if (options_.on_scores && !policies_[i].policy->is_full()) score(i, layer);
     if (policies_[i].cuts_by_rule()) return take_by_rule(i, layer);
-    store(layer, keep_all(layer.n_kv_heads(), layer.n_tokens(), layer.keys.device()), i);
+    store(layer, keep_all(layer.n_kv_heads(), layer.n_tokens(), layer.keys.device()),
+          carried(i, layer), i);
   }
 
   // Ranking, selection and compaction are one step here: they all count as compaction.
@@ -154,34 +166,45 @@ class Compressor {
     out.compact_ms += watch.ms();
   }
 
+  // Where all layers share one budget of a rule, nothing has been cut yet.
+  void cut_together(size_t i) {
+    CompressedCache& out = caches_[i];
+    if (!out.eviction || !out.eviction->end_prefill(*out.cache)) return;
+    for (auto& [index, kept] : selected_[i]) {
+      kept = on_device(out.eviction->kept(index), kept.offsets.device());
+    }
+  }
+
   void take(size_t i, const LayerView& layer) {
     const at::Tensor scores = policies_[i].policy->protected_scores(score(i, layer));
     if (policies_[i].policy->spans_layers()) {
       pending_[i].push_back(scores);
+      if (policies_[i].policy->decode()) carries_[i].push_back(carried(i, layer));
       return;
     }
     const Stopwatch watch(layer.keys.device(), options_.timed);
     const auto counts = policies_[i].policy->allocate(layer, scores, policies_[i].ratio);
     caches_[i].allocate_ms += watch.ms();
-    cut(layer, scores, counts, i);
+    cut(layer, scores, counts, carried(i, layer), i);
   }
 
-  void cut(const LayerView& layer, const at::Tensor& scores, const KeepCounts& counts, size_t i) {
+  void cut(const LayerView& layer, const at::Tensor& scores, const KeepCounts& counts,
+           const at::Tensor& carried, size_t i) {
     const Stopwatch watch(layer.keys.device(), options_.timed);
     const Policy& policy = *policies_[i].policy;
-    store(layer, policy.select(layer, policy.rank(layer, scores, counts), counts), i);
+    store(layer, policy.select(layer, policy.rank(layer, scores, counts), counts), carried, i);
     caches_[i].compact_ms += watch.ms();
   }
 
-  void store(const LayerView& layer, Selection kept, size_t i) {
+  // `carried`: by all T tokens, where the policy goes on evicting.
+  void store(const LayerView& layer, Selection kept, const at::Tensor& carried, size_t i) {
     CompressedCache& out = caches_[i];
     out.cache->store(layer.index, layer.keys, layer.values, kept);
-    const auto& rule = policies_[i].policy->decode();
-    // Where nothing is removed, a budget that is a share of the context has no end.
-    if (rule && (policies_[i].ratio > 0 || rule->budget > 0)) {
-      if (!out.eviction) out.eviction = std::make_unique<Eviction>(*policies_[i].policy, *rule);
+    if (evicts_later(i)) {
+      const Policy& policy = *policies_[i].policy;
+      if (!out.eviction) out.eviction = std::make_unique<Eviction>(policy, *policy.decode());
       const KeptTokens on_host = kept.on_host();
-      out.eviction->add_layer(layer, on_host, on_host.counts(), carried(i, layer));
+      out.eviction->add_layer(layer, on_host, on_host.counts(), carried);
     }
     if (!options_.keep_positions) kept.positions.reset();
     selected_[i].push_back({layer.index, std::move(kept)});
@@ -229,11 +252,18 @@ class Compressor {
   }
 
   // What the tokens carry into decoding: made along with the scores where the scorer is the same.
+  // Undefined where nothing is evicted then.
   at::Tensor carried(size_t i, const LayerView& layer) const {
-    const EvictionRule& rule = *policies_[i].policy->decode();
-    const auto it = by_scorer_.find(rule.scorer_label);
+    const auto& rule = policies_[i].policy->decode();
+    if (!evicts_later(i)) return {};
+    const auto it = by_scorer_.find(rule->scorer_label);
     if (it != by_scorer_.end() && !it->second.failure) return it->second.scored.carried;
-    return rule.scorer->carry(layer, {});
+    return rule->scorer->carry(layer, {});
+  }
+  // Where nothing is removed, a budget that is a share of the context has no end.
+  bool evicts_later(size_t i) const {
+    const auto& rule = policies_[i].policy->decode();
+    return rule && (policies_[i].ratio > 0 || rule->budget > 0);
   }
 
   // The layer at hand in full, beside the cut ones before it, or all of them where none is cut yet.
@@ -250,7 +280,8 @@ class Compressor {
   const CompressOptions& options_;
   bool spans_layers_, needs_queries_;
   std::map<std::string, LayerScores> by_scorer_;  // of the layer at hand
-  std::vector<std::vector<at::Tensor>> pending_;  // protected scores of each layer, where wanted
+  std::vector<std::vector<at::Tensor>> pending_;  // protected scores of each layer, where wanted,
+  std::vector<std::vector<at::Tensor>> carries_;  // and what its tokens carry into decoding
   std::vector<LayerView> layers_;                 // whole layers, where an allocator spans them
   std::vector<std::vector<std::pair<int64_t, Selection>>> selected_;  // by layer
   std::vector<CompressedCache> caches_;
@@ -316,13 +347,17 @@ Compressed compress_context(const Decoder& model, const std::vector<int32_t>& co
     SecondPass second(model, context, reconstructing, options.frame, options.timed);
     double observed_ms = 0;
     const Stopwatch watch(model.device(), options.timed);
-    const at::Tensor last_logits = model.prefill(context, [&](const LayerView& layer) {
+    const auto observe = [&](const LayerView& layer) {
       const Stopwatch observed(model.device(), options.timed);
       compressor.add_layer(layer);
-      second.add_layer(layer);
-      if (options.keep_prefill) result.prefilled.layers.push_back(layer);
+      second.add_layer(without_hidden_states(layer));
+      if (options.keep_prefill) result.prefilled.layers.push_back(without_hidden_states(layer));
       observed_ms += observed.ms();
+    };
+    const bool hidden_states = std::any_of(together.begin(), together.end(), [](const auto& asked) {
+      return asked.policy->reads_hidden_states();
     });
+    const at::Tensor last_logits = model.prefill(context, observe, hidden_states);
     const double prefill_ms = watch.ms() - observed_ms;
     if (options.keep_prefill) {
       result.prefilled.last_logits = last_logits;

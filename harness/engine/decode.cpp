@@ -18,9 +18,10 @@ at::Tensor pass_and_evict(const Pass& pass, DecodeBatch& batch,
                                [](const GrowingCache& c) { return c.eviction != nullptr; });
   if (!any) return pass(observer);
   const auto observe = [&](int64_t layer, const at::Tensor& queries, const at::Tensor& hidden) {
-    for (size_t s = 0; s < caches.size(); ++s) {
-      if (caches[s].eviction == nullptr) continue;
-      caches[s].eviction->observe(layer, queries.select(0, static_cast<int64_t>(s)));
+    for (size_t i = 0; i < caches.size(); ++i) {
+      if (caches[i].eviction == nullptr) continue;
+      const auto s = static_cast<int64_t>(i);
+      caches[i].eviction->observe(layer, queries.select(0, s), hidden.select(0, s));
     }
     if (observer) observer(layer, queries, hidden);
   };

@@ -67,8 +67,9 @@ void Eviction::add_layer(const LayerView& view, const KeptTokens& kept,
   next_position_ = n_prompt_ = view.n_tokens();
   Layer& layer = layers_.emplace_back();
   layer.constants = view;
-  for (at::Tensor* of_prefill : {&layer.constants.keys, &layer.constants.values,
-                                 &layer.constants.queries, &layer.constants.queries_prerope}) {
+  for (at::Tensor* of_prefill :
+       {&layer.constants.keys, &layer.constants.values, &layer.constants.queries,
+        &layer.constants.queries_prerope, &layer.constants.hidden_states}) {
     of_prefill->reset();
   }
   layer.queries = last(view.queries, needs_.queries).clone();
@@ -90,15 +91,25 @@ KeptTokens Eviction::add_layer(const LayerView& view) {
   add_layer(view, kept, kept.counts(), rule_.scorer->begin(view));
   Layer& layer = layers_.back();
   const int64_t n_tokens = view.n_tokens();
-  if (!is_due(layer, {.n_forwards = 0, .n_seen = n_tokens, .n_new = n_tokens})) return kept;
+  if (rule_.shared || !is_due(layer, {.n_forwards = 0, .n_seen = n_tokens, .n_new = n_tokens})) {
+    return kept;
+  }
   kept = select(layer, rows_of(view));
   keep(layer, kept);
   return kept;
 }
 
-void Eviction::observe(int64_t layer, const at::Tensor& queries) {
+bool Eviction::end_prefill(KvCache& cache) {
+  const c10::InferenceMode no_autograd;
+  if (!rule_.shared || !cut_together(cache, {0, next_position_, next_position_, 0})) return false;
+  cache.commit();
+  return true;
+}
+
+void Eviction::observe(int64_t layer, const at::Tensor& queries, const at::Tensor& hidden_states) {
   // Of its own: the next layer's may come to lie where these are.
   layers_.at(layer).observed = queries.transpose(0, 1).clone();
+  if (rule_.scorer->reads_hidden_states()) layers_[layer].hidden_states = hidden_states.clone();
 }
 
 bool Eviction::is_due(const Layer& layer, const Passes& passes) const {
@@ -115,15 +126,17 @@ bool Eviction::end_step(KvCache& cache) {
   const Passes passes = {++n_forwards_, next_position_, m, since_cut_};
   bool cut = false;
   for (int64_t l = 0; l < std::ssize(layers_); ++l) {
-    const bool cut_here = in_layer(l, [&] { return end_step(l, cache, passes); });
-    cut = cut || cut_here;
+    in_layer(l, [&] {
+      take_in(l, cache, m);
+      if (!rule_.shared) cut = cut_layer(l, cache, passes) || cut;
+    });
   }
+  if (rule_.shared) cut = cut_together(cache, passes);
   if (cut) since_cut_ = 0;
   return cut;
 }
 
-bool Eviction::end_step(int64_t l, KvCache& cache, const Passes& passes) {
-  const int64_t m = passes.n_new;
+void Eviction::take_in(int64_t l, const KvCache& cache, int64_t m) {
   Layer& layer = layers_[l];
   const KvCache::Layer& rows = cache.layer(l);
   for (auto& head : layer.heads) {
@@ -136,13 +149,60 @@ bool Eviction::end_step(int64_t l, KvCache& cache, const Passes& passes) {
   if (m > 0 && needs_.every_step) {
     for (int64_t h = 0; h < std::ssize(layer.heads); ++h) {
       at::Tensor& carried = layer.heads[h].carried;
-      carried = rule_.scorer->carry(view(layer, rows, h, layer.observed), carried);
+      LayerView step = view(layer, rows, h, layer.observed);
+      step.hidden_states = layer.hidden_states;
+      carried = rule_.scorer->carry(step, carried);
     }
   }
+  layer.hidden_states.reset();
+}
+
+bool Eviction::cut_layer(int64_t l, KvCache& cache, const Passes& passes) {
+  Layer& layer = layers_[l];
+  const KvCache::Layer& rows = cache.layer(l);
   if (!is_due(layer, passes)) return false;
   const KeptTokens kept_rows = select(layer, rows);
   cache.cut(l, kept_rows);
   keep(layer, kept_rows);
+  return true;
+}
+
+bool Eviction::cut_together(KvCache& cache, const Passes& passes) {
+  int64_t n_held = 0, budget = 0;
+  for (const Layer& layer : layers_) {
+    for (const Head& head : layer.heads) {
+      n_held += std::ssize(head.positions);
+      budget += budget_of(head);
+    }
+  }
+  if (n_held <= budget || !rule_.is_due(passes, n_held, budget)) return false;
+  std::vector<std::vector<LayerView>> views(layers_.size());
+  std::vector<std::vector<at::Tensor>> ranked(layers_.size());
+  std::vector<at::Tensor> all;
+  for (int64_t l = 0; l < std::ssize(layers_); ++l) {
+    in_layer(l, [&] {
+      for (int64_t h = 0; h < std::ssize(layers_[l].heads); ++h) {
+        views[l].push_back(view(layers_[l], cache.layer(l), h, layers_[l].queries));
+        ranked[l].push_back(policy_->protected_scores(scores_of_head(layers_[l], views[l].back())));
+        all.push_back(ranked[l].back().flatten());
+      }
+    });
+  }
+  const at::Tensor threshold = std::get<0>(at::cat(all).kthvalue(n_held - budget + 1));
+  for (int64_t l = 0; l < std::ssize(layers_); ++l) {
+    KeptTokens kept;
+    kept.offsets.push_back(0);
+    for (size_t h = 0; h < views[l].size(); ++h) {
+      const auto count = ranked[l][h].ge(threshold).sum().item<int64_t>();
+      const std::vector counts = {std::max<int64_t>(count, 1)};
+      const KeptTokens of_head = policy_->select(views[l][h], ranked[l][h], counts).on_host();
+      kept.positions.insert(kept.positions.end(), of_head.positions.begin(),
+                            of_head.positions.end());
+      kept.offsets.push_back(std::ssize(kept.positions));
+    }
+    cache.cut(l, kept);
+    keep(layers_[l], kept);
+  }
   return true;
 }
 
@@ -214,8 +274,7 @@ KeptTokens Eviction::select(Layer& layer, const KvCache::Layer& rows) const {
 
 KeptTokens Eviction::select_of_head(Layer& layer, const KvCache::Layer& rows, int64_t h,
                                     int64_t count) const {
-  Head& head = layer.heads[h];
-  const auto n_held = static_cast<int64_t>(head.positions.size());
+  const auto n_held = static_cast<int64_t>(layer.heads[h].positions.size());
   if (count == n_held && !needs_.ranked_before_last) {
     return keep_all(1, count, at::kCPU).on_host();
   }
@@ -224,9 +283,7 @@ KeptTokens Eviction::select_of_head(Layer& layer, const KvCache::Layer& rows, in
     return select_top(later_is_higher, {count}, policy_->protection());
   }
   const LayerView one = view(layer, rows, h, layer.queries);
-  if (!needs_.every_step) head.carried = rule_.scorer->carry(one, head.carried);
-  const at::Tensor scores = rule_.scorer->rank(one, head.carried);
-  check_scores(scores, one, "scorer " + rule_.scorer_label, h);
+  const at::Tensor scores = scores_of_head(layer, one);
   const std::vector counts = {count};
   const at::Tensor ranked =
       policy_->rank(one, policy_->protected_scores(scores), counts, rule_.scorer);
@@ -235,6 +292,14 @@ KeptTokens Eviction::select_of_head(Layer& layer, const KvCache::Layer& rows, in
     order_by_rank(kept.positions, ranked, n_held - *last);
   }
   return kept;
+}
+
+at::Tensor Eviction::scores_of_head(Layer& layer, const LayerView& head) const {
+  at::Tensor& carried = layer.heads[head.head].carried;
+  if (!needs_.every_step) carried = rule_.scorer->carry(head, carried);
+  const at::Tensor scores = rule_.scorer->rank(head, carried);
+  check_scores(scores, head, "scorer " + rule_.scorer_label, head.head);
+  return scores;
 }
 
 // What the tokens carry follows them.

@@ -25,8 +25,13 @@ class Eviction {
   // that stay, in the order in which they are to be cached.
   KeptTokens add_layer(const LayerView& layer);
 
-  // Told by every layer of a forward pass: its queries, [m, Hq, d] after RoPE.
-  void observe(int64_t layer, const at::Tensor& queries);
+  // After the last layer of such a prefill, all rows being in the cache: where the layers share one
+  // budget (EvictionRule::shared) it is cut here, and not before. Returns whether it was.
+  bool end_prefill(KvCache& cache);
+
+  // Told by every layer of a forward pass: its queries, [m, Hq, d] after RoPE, and the hidden
+  // states that they were made of, [m, D].
+  void observe(int64_t layer, const at::Tensor& queries, const at::Tensor& hidden_states);
 
   // After the pass, its rows being in the cache: cuts what is due. Returns whether anything was. A
   // head that holds fewer tokens than the scorer can rank keeps its latest ones, and those that the
@@ -52,19 +57,27 @@ class Eviction {
   struct Layer {
     LayerView constants;  // what does not change: scale, frequencies, weights
     at::Tensor queries;   // [Hq, Q, d], the latest
-    at::Tensor observed;  // [Hq, m, d] of the pass under way
+    // Of the pass under way: queries [Hq, m, d], hidden states [m, D].
+    at::Tensor observed, hidden_states;
     std::vector<Head> heads;
   };
 
   // Tokens that a head may hold now.
   int64_t budget_of(const Head& head) const { return rule_.budget_of(next_position_, head.budget); }
   bool is_due(const Layer& layer, const Passes& passes) const;
-  // Takes in the m new tokens of a layer, then cuts it if that is due. Returns whether it was.
-  bool end_step(int64_t layer, KvCache& cache, const Passes& passes);
+  // Takes in the m new tokens of a layer.
+  void take_in(int64_t layer, const KvCache& cache, int64_t m);
+  // Cuts a layer if that is due. Returns whether it was.
+  bool cut_layer(int64_t layer, KvCache& cache, const Passes& passes);
+  // The same for all layers, which share one budget: what is as good as the last entry within it
+  // stays, and one token of every head, so that ties and empty heads may exceed it.
+  bool cut_together(KvCache& cache, const Passes& passes);
   LayerView view(const Layer& layer, const KvCache::Layer& rows, int64_t head,
                  const at::Tensor& queries) const;
   LayerView view_of_all(const Layer& layer, const KvCache::Layer& rows) const;
   KeptTokens select(Layer& layer, const KvCache::Layer& rows) const;
+  // Of the rows of one head, [1, n], before protection; brings up to date what they carry.
+  at::Tensor scores_of_head(Layer& layer, const LayerView& head) const;
   KeptTokens select_of_head(Layer& layer, const KvCache::Layer& rows, int64_t head,
                             int64_t count) const;
   void keep(Layer& layer, const KeptTokens& kept_rows) const;

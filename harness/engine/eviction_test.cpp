@@ -459,6 +459,43 @@ TEST(Eviction, FailsItsOwnSequenceOnly) {
   EXPECT_EQ(answers[1].tokens.size(), 6u);
 }
 
+// One budget for all heads of all layers: the prefill's best entries by their scores as they are,
+// and no more after any number of cuts.
+TEST(Eviction, OneBudgetGoesToTheBestOfAllHeads) {
+  constexpr int64_t kTokens = 70, kBudget = 20, kInterval = 16;
+  const Policy shared = policy(fmt::format(
+      "{{scorer: knorm, allocator: global, decode: {{when: seen, interval: {}, budget: {}}}}}",
+      kInterval, kBudget));
+  std::vector<at::Tensor> scores;
+  CompressOptions options;
+  options.keep_positions = true;
+  options.on_scores = [&](const std::string&, int64_t, const at::Tensor& layer) {
+    scores.push_back(layer);
+  };
+  Compressed made = compress_context(tiny_model(), some_tokens(kTokens), {{&shared, 0.5}}, options);
+  ASSERT_EQ(made.caches[0].error, "");
+  const at::Tensor all = at::stack(scores);  // [L, H, T]
+  const int64_t n_heads = all.size(0) * all.size(1);
+  const at::Tensor lowest = std::get<0>(all.flatten().topk(n_heads * kBudget)).min();
+  for (int64_t l = 0; l < all.size(0); ++l) {
+    const KeptTokens& kept = made.caches[0].kept[l];
+    for (int64_t h = 0; h < all.size(1); ++h) {
+      const at::Tensor want = all[l][h].ge(lowest).nonzero().flatten();
+      const std::vector<int64_t> got(kept.positions.begin() + kept.offsets[h],
+                                     kept.positions.begin() + kept.offsets[h + 1]);
+      EXPECT_TRUE(at::equal(at::tensor(got, at::kLong), want)) << l << " " << h;
+      EXPECT_EQ(made.caches[0].keep_counts[l * all.size(1) + h], std::ssize(got));
+    }
+  }
+  const KvCache& cache = *made.caches[0].cache;
+  generate(tiny_model(), {made.caches[0].growing()}, {5}, {3 * kInterval, {}});
+  int64_t n_held = 0;
+  for (int64_t l = 0; l < all.size(0); ++l) {
+    for (const auto length : cache.layer(l).lengths) n_held += length;
+  }
+  EXPECT_LE(n_held, n_heads * (kBudget + kInterval));
+}
+
 TEST(Eviction, PhasesAreChecked) {
   const auto error = [](const std::string& text) -> std::string {
     try {
@@ -489,6 +526,15 @@ TEST(Eviction, PhasesAreChecked) {
             std::string::npos);
   EXPECT_NE(error("{scorer: gkv, allocator: ada, decode: {when: grid, budget: 9}}").find("uniform"),
             std::string::npos);
+  // One budget for all heads needs scores of tokens one by one.
+  for (const char* scorer : {"tova", "gkv"}) {
+    EXPECT_NE(
+        error(fmt::format("{{scorer: {}, allocator: global, decode: {{when: grid, budget: 9}}}}",
+                          scorer))
+            .find("cannot compare heads of different lengths"),
+        std::string::npos)
+        << scorer;
+  }
   EXPECT_NE(error("{scorer: gkv, allocator: uniform, decode: {when: grid}}").find("knows no ratio"),
             std::string::npos);
   EXPECT_NE(error("{scorer: gkv, allocator: uniform, protect: {prompt: true}}").find("prompt"),

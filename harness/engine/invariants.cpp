@@ -246,16 +246,20 @@ class Checker {
     const int64_t slack =
         rule.when == EvictionRule::When::kOverflow ? 0 : rule.interval - 1 + kAsked;
     const KvCache& cache = *made.cache().cache;
-    int64_t n_evicted = 0;
+    int64_t n_evicted = 0, all_held = 0, all_budgets = 0;
     for (size_t i = 0; i < counts.size(); ++i) {
       const auto n_heads = static_cast<size_t>(model_.config().n_kv_heads);
       const int64_t n_seen = n_tokens_ + kAsked + n_said - 1;
       const int64_t budget = rule.budget_of(n_seen, counts[i]);
       const int64_t held = cache.layer(static_cast<int64_t>(i / n_heads)).lengths[i % n_heads];
-      require(held <= budget + slack,
+      require(rule.shared || held <= budget + slack,
               fmt::format("a head holds {} tokens, its budget is {}", held, budget));
       n_evicted += counts[i] + kAsked + n_said - 1 - held;
+      all_held += held;
+      all_budgets += budget + slack;
     }
+    require(all_held <= all_budgets,
+            fmt::format("{} tokens are held, their budget is {}", all_held, all_budgets));
     require(n_evicted > 0, "nothing is evicted");
     return fmt::format("{} entries evicted over {} tokens", n_evicted, n_said);
   }

@@ -10,6 +10,7 @@
 #include "harness/engine/compress.h"
 #include "harness/engine/decode.h"
 #include "harness/engine/generate.h"
+#include "harness/engine/test_gates.h"
 #include "harness/engine/test_profile.h"
 #include "harness/engine/tiny_model.h"
 #include "policies/allocator.h"
@@ -30,9 +31,13 @@ std::vector<std::string> broken(const std::string& policy) {
   return broken(parse_policy_text(policy));
 }
 
-// Profiles belong to one model: those of presets are replaced by one of the tiny model.
-PolicySpec preset_for(const std::string& name, const std::filesystem::path& profile) {
+// Profiles and gates belong to one model: those of presets are replaced by the tiny model's.
+PolicySpec preset_for(const std::string& name, const std::filesystem::path& profile,
+                      const std::filesystem::path& gates) {
   PolicySpec preset = parse_policy_text(name);
+  for (auto& given : preset.scorer.params) {
+    if (given.key == "gate") given.text = gates.string();
+  }
   for (auto& given : preset.allocator.params) {
     if (given.key == "profile") given.text = profile.string();
     if (given.key == "table") given.text = "table";
@@ -43,17 +48,21 @@ PolicySpec preset_for(const std::string& name, const std::filesystem::path& prof
 
 TEST(Invariants, HoldForEveryPreset) {
   const auto profile = write_test_profile("presets", tiny_model().config(), 4, 32);
+  const auto gates = write_test_gates("presets", tiny_model().config());
   for (const auto& name : preset_names()) {
-    EXPECT_EQ(broken(preset_for(name, profile)), std::vector<std::string>{}) << name;
+    EXPECT_EQ(broken(preset_for(name, profile, gates)), std::vector<std::string>{}) << name;
   }
+  std::filesystem::remove(gates);
   std::filesystem::remove(profile);
 }
 
 // Contexts shorter than a window, a budget or a buffer: answered, or refused in one line.
 TEST(Invariants, ShortContextsAreTakenOrRefused) {
   const auto profile = write_test_profile("short", tiny_model().config(), 4, 32);
+  const auto gates = write_test_gates("short", tiny_model().config());
   std::vector<Policy> policies;
-  for (const auto& name : preset_names()) policies.emplace_back(preset_for(name, profile));
+  for (const auto& name : preset_names()) policies.emplace_back(preset_for(name, profile, gates));
+  std::filesystem::remove(gates);
   for (const int64_t n_tokens : {1, 2, 3, 5, 8, 9, 16, 17, 31, 32, 33, 63, 64, 65}) {
     for (const double ratio : {0.0, 0.5, 0.9, 0.99}) {
       std::vector<PolicyAtRatio> asked;
@@ -82,6 +91,12 @@ TEST(Invariants, ShortContextsAreTakenOrRefused) {
 
 TEST(Invariants, HoldWithProtection) {
   EXPECT_EQ(broken("{scorer: keydiff, allocator: ada, protect: {sink: 4, recent: 16}}"),
+            std::vector<std::string>{});
+}
+
+TEST(Invariants, HoldWithOneBudgetForAllHeads) {
+  EXPECT_EQ(broken("{scorer: knorm, allocator: global, decode: {when: grid, interval: 16, budget: "
+                   "64}}"),
             std::vector<std::string>{});
 }
 

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "harness/base/error.h"
@@ -19,7 +20,9 @@ ObservedContext::ObservedContext(const Decoder& model, const std::vector<int32_t
       n_tokens_(static_cast<int64_t>(context.size())) {
   std::vector<std::vector<at::Tensor>> by_scorer(policies.size());
   SecondPass second(model, context, policies, frame);
-  model.prefill(context, [&](const LayerView& view) {
+  const bool hidden_states = std::any_of(policies.begin(), policies.end(),
+                                         [](const Policy* p) { return p->reads_hidden_states(); });
+  const auto observe = [&](const LayerView& view) {
     LayerView layer = view;
     layer.seed = seed;
     if (layer.window == 0) {
@@ -30,7 +33,8 @@ ObservedContext::ObservedContext(const Decoder& model, const std::vector<int32_t
     }
     second.add_layer(layer);
     add_layer(layer, norm);
-  });
+  };
+  model.prefill(context, observe, hidden_states);
   second.run();
   for (size_t i = 0; i < policies.size(); ++i) {
     if (!policies[i]->reconstructs()) continue;

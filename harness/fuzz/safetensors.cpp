@@ -1,9 +1,13 @@
-// Weights: the file itself, and the index of a model in several files. Read by loading the model.
+// Weights: the file itself, and the index of a model in several files, read by loading the model;
+// and gates.
 #include <ATen/Parallel.h>
 
+#include "harness/base/files.h"
 #include "harness/fuzz/files.h"
 #include "harness/fuzz/target.h"
 #include "harness/model/decoder.h"
+#include "policies/gates/gates.h"
+#include "policies/gates/test_gates.h"
 
 namespace kvbench::fuzz {
 namespace {
@@ -29,7 +33,17 @@ std::vector<Target> safetensors_targets() {
     copy_project_file(sharded + "model-00002-of-00002.safetensors", folder);
     return {read_project_file(sharded + "model.safetensors.index.json")};
   };
-  return {{"safetensors",
+  const auto gates = [](const std::filesystem::path& folder) -> std::vector<std::string> {
+    const auto file = write_gates(folder / "seed.safetensors", {2, 2, 4, 8}, random_gate_values());
+    std::string bytes = read_file(file);
+    std::filesystem::remove(file);
+    return {std::move(bytes)};
+  };
+  const auto load_gates = [](const std::filesystem::path& folder) {
+    const Gates read(folder / "gates.safetensors");
+  };
+  return {{"gates", "gates.safetensors", {.length_at = 0, .length_bytes = 8}, gates, load_gates},
+          {"safetensors",
            "model.safetensors",
            {.length_at = 0, .length_bytes = 8},
            one_file,

@@ -285,7 +285,8 @@ void Decoder::check_tokens(const at::Tensor& tokens) const {
   }
 }
 
-at::Tensor Decoder::prefill(const std::vector<int32_t>& tokens, const Observer& observer) const {
+at::Tensor Decoder::prefill(const std::vector<int32_t>& tokens, const Observer& observer,
+                            bool hidden_states) const {
   const c10::InferenceMode no_autograd;
   const at::Tensor ids = token_ids(tokens);
   const auto n_tokens = static_cast<int64_t>(tokens.size());
@@ -304,6 +305,7 @@ at::Tensor Decoder::prefill(const std::vector<int32_t>& tokens, const Observer& 
     // [1, T, heads, d] -> [heads, T, d]
     view.queries_prerope = p.queries_prerope.squeeze(0).transpose(0, 1);
     view.queries = p.queries.squeeze(0).transpose(0, 1);
+    if (hidden_states) view.hidden_states = p.hidden.squeeze(0);
     view.keys = p.keys.squeeze(0).transpose(0, 1).contiguous();
     view.values = p.values.squeeze(0).transpose(0, 1).contiguous();
     p = {};

@@ -54,8 +54,10 @@ class Decoder {
 
   // One forward pass over a whole context with full causal attention. Returns the logits of the
   // last token, float32 [vocab]. Throws InputError when the context is longer than the model's
-  // positions or holds an id outside the vocabulary.
-  at::Tensor prefill(const std::vector<int32_t>& tokens, const Observer& observer) const;
+  // positions or holds an id outside the vocabulary. Without `hidden_states` views have none: they
+  // would live on through the layer's attention.
+  at::Tensor prefill(const std::vector<int32_t>& tokens, const Observer& observer,
+                     bool hidden_states = false) const;
 
   // Called after each budgeted layer's attention with its index among them, the queries
   // [S, m, Hq, d] after RoPE and the hidden states [S, m, D] that they were made of, both of which

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "policies/scorer.h"
+
 namespace kvbench {
 
 // How the frequencies of RoPE are stretched for long contexts ("rope_type"); rope.h has the
@@ -57,6 +59,8 @@ struct ModelConfig {
   std::vector<int64_t> end_tokens;  // generation_config.json, else config.json; may be empty
 
   int64_t gqa_group() const { return n_heads / n_kv_heads; }
+  // What policies see of it.
+  ModelShape shape() const { return {n_budgeted_layers(), n_kv_heads, n_heads, hidden_size}; }
   // Policies budget the layers of full attention; a windowed layer keeps what its window sees.
   // Where every layer is windowed all are budgeted, and prompts with their answers stay within the
   // window unless nothing is removed: a cut cache does not know what its window has passed.

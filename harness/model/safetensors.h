@@ -1,5 +1,4 @@
-// Weights out of safetensors files. Files are untrusted: every offset, size and name is checked
-// against the file before a byte is read.
+// Weights out of safetensors files, which are untrusted (harness/base/safetensors.h).
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -11,9 +10,9 @@
 #include <string>
 #include <vector>
 
-namespace kvbench {
+#include "harness/base/safetensors.h"
 
-class OpenFile;
+namespace kvbench {
 
 // The tensors of a model folder (model.safetensors, or the shards that model.safetensors.index.json
 // names), or of one .safetensors file.
@@ -52,10 +51,8 @@ class Weights {
 
  private:
   struct Entry {
-    std::shared_ptr<OpenFile> file;
-    std::string dtype;  // as the file spells it, e.g. "BF16"
-    std::vector<int64_t> shape;
-    int64_t offset, n_bytes;  // in the file
+    std::shared_ptr<SafetensorsFile> file;
+    SafetensorsFile::Tensor tensor;
   };
 
   const Entry& find(const std::string& name) const;

@@ -54,8 +54,7 @@ SweepResult run_sweep(const SweepConfig& config, const SweepOptions& options) {
   RunInfo info = describe_run(config, opened, format, policies, options.start_progress);
   info.shard = options.shard.text();
   for (const auto& policy : policies) {
-    policy.validate(opened.config.n_budgeted_layers(), opened.config.n_kv_heads,
-                    [&] { return info.model_hash; });
+    policy.validate(opened.config.shape(), [&] { return info.model_hash; });
   }
   const std::string identity = identity_text(info);
   const SweepPlan plan =

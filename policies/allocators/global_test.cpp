@@ -34,6 +34,15 @@ TEST(Global, TiesGoToTheLowerLayerThenHead) {
   EXPECT_EQ(global({at::zeros({2, 4}), at::zeros({2, 4})}, 0.5), (Layers{{4, 2}, {1, 1}}));
 }
 
+// Of 18 entries in 3 heads 0.8 removes 14; of 6 in each head all but 1.
+TEST(Global, RoundsTheTotalOnce) {
+  const std::vector<at::Tensor> scores = {at::arange(12, at::kFloat).view({2, 6}),
+                                          at::arange(6, at::kFloat).view({1, 6})};
+  EXPECT_EQ(global(scores, 0.8), (Layers{{1, 1}, {1}}));
+  EXPECT_EQ(global(scores, 0.8, {{"total", "entries"}}), (Layers{{1, 2}, {1}}));
+  EXPECT_EQ(global(scores, 0.99, {{"total", "entries"}}), (Layers{{1, 1}, {1}}));
+}
+
 TEST(Global, EveryHeadKeepsOne) {
   EXPECT_EQ(global({at::zeros({1, 10}), at::ones({1, 10})}, 0.9), (Layers{{1}, {1}}));
 }

@@ -3,12 +3,15 @@
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cmath>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "policies/gates/test_gates.h"
 #include "policies/scorer.h"
 
 namespace kvbench::testing {
@@ -49,7 +52,18 @@ inline LayerView random_view(int64_t n_tokens, int64_t d = 8) {
   view.output_weight = at::randn({3 * d, 4 * d});
   view.inverse_frequencies = at::pow(100.0, -at::arange(0, d, 2, at::kFloat) / d);
   view.attention_scale = 0.5;
+  view.hidden_states = at::randn({n_tokens, 3 * d});
   return view;
+}
+
+// A scorer with its defaults, and gates for random_view() where it needs them.
+inline std::unique_ptr<Scorer> ready_scorer(const std::string& name) {
+  const auto gates = std::filesystem::path(::testing::TempDir()) /
+                     ("gates_" + std::to_string(::getpid()) + ".safetensors");
+  const ModelShape model = {1, 2, 4, 24};
+  auto made = scorer(name, with_gates(name, write_gates(gates, model, random_gate_values())));
+  std::filesystem::remove(gates);
+  return made;
 }
 
 // Causal attention weights of all queries, float64 [Hq, T, T], the plain way.

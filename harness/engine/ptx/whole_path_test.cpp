@@ -14,6 +14,7 @@
 #include "harness/engine/compress.h"
 #include "harness/engine/decode_pool.h"
 #include "harness/engine/ptx/kernel_device.h"
+#include "harness/engine/test_gates.h"
 #include "harness/engine/test_profile.h"
 #include "harness/engine/tiny_model.h"
 #include "kernels/common/host_torch.h"
@@ -56,7 +57,7 @@ Made run(const Policy& policy, double ratio, bool kernels) {
 void expect_same(const std::string& text, double ratio) {
   SCOPED_TRACE(text);
   const Policy policy(parse_policy_text(text));
-  policy.validate(tiny_model().config().n_layers, tiny_model().config().n_kv_heads);
+  policy.validate(tiny_model().config().shape());
   const Made want = run(policy, ratio, /*kernels=*/false);
   const uint64_t before = ptx::launches();
   const Made got = run(policy, ratio, /*kernels=*/true);
@@ -76,11 +77,14 @@ using WholePath = KernelDevice;
 TEST_F(WholePath, Full) { expect_same("full", 0); }
 
 TEST_F(WholePath, EveryScorer) {
+  const auto gates = write_test_gates("whole_path", tiny_model().config());
   for (const auto& scorer : Registry<Scorer>::instance().names()) {
     for (const double ratio : {0.5, 0.8}) {
-      expect_same(fmt::format("{{scorer: {}, allocator: uniform}}", scorer), ratio);
+      expect_same(fmt::format("{{scorer: {}, allocator: uniform}}", scorer_text(scorer, gates)),
+                  ratio);
     }
   }
+  std::filesystem::remove(gates);
 }
 
 TEST_F(WholePath, EveryAllocator) {
@@ -103,13 +107,12 @@ TEST_F(WholePath, EveryAllocator) {
   std::filesystem::remove(profile);
 }
 
-// Those that need no profile of a model.
+// Those that need no profile or gates of a model.
 TEST_F(WholePath, EveryPreset) {
   int n_run = 0;
   for (const auto& name : preset_names()) {
     try {
-      Policy(parse_policy_text(name))
-          .validate(tiny_model().config().n_layers, tiny_model().config().n_kv_heads);
+      Policy(parse_policy_text(name)).validate(tiny_model().config().shape());
     } catch (const InputError&) {
       continue;
     }

@@ -1,0 +1,146 @@
+#include "policies/gates/gates.h"
+
+#include <ATen/ATen.h>
+#include <fmt/ranges.h>
+
+#include <cmath>
+#include <map>
+
+#include "harness/base/error.h"
+#include "harness/base/safetensors.h"
+
+namespace kvbench {
+namespace {
+
+std::string name_of(int64_t layer, const char* tensor) {
+  return fmt::format("layers.{}.{}", layer, tensor);
+}
+
+const SafetensorsFile::Tensor& find(const SafetensorsFile& file, const std::string& name) {
+  const auto it = file.tensors().find(name);
+  if (it == file.tensors().end()) {
+    throw_input_error("{}: tensor {} is missing: expected the gates of a model", file.path(), name);
+  }
+  return it->second;
+}
+
+std::vector<int64_t> shape_of(const SafetensorsFile& file, const std::string& name, size_t n_dims) {
+  const auto& shape = find(file, name).shape;
+  bool fine = shape.size() == n_dims;
+  for (const int64_t size : shape) fine = fine && size > 0;
+  if (fine) return shape;
+  throw_input_error("{}: tensor {}: expected {} sizes above 0, got [{}]", file.path(), name, n_dims,
+                    fmt::join(shape, ", "));
+}
+
+at::Tensor read(const SafetensorsFile& file, const std::string& name,
+                const std::vector<int64_t>& shape) {
+  const auto& stored = find(file, name);
+  if (stored.shape != shape) {
+    throw_input_error("{}: tensor {}: expected shape [{}], as the other tensors say, got [{}]",
+                      file.path(), name, fmt::join(shape, ", "), fmt::join(stored.shape, ", "));
+  }
+  static const std::map<std::string, at::ScalarType> kTypes = {
+      {"F32", at::kFloat}, {"BF16", at::kBFloat16}, {"F16", at::kHalf}};
+  const auto type = kTypes.find(stored.dtype);
+  if (type == kTypes.end()) {
+    throw_input_error("{}: tensor {}: expected F32, BF16 or F16, got {}", file.path(), name,
+                      stored.dtype);
+  }
+  const at::Tensor values = at::empty(shape, type->second);
+  file.read(stored.offset, values.mutable_data_ptr(), stored.n_bytes);
+  if (!values.isfinite().all().item<bool>()) {
+    throw_input_error("{}: tensor {}: holds a value that is not finite", file.path(), name);
+  }
+  return values.to(at::kFloat);
+}
+
+// Over the last dimension.
+at::Tensor rms_norm(const at::Tensor& values, const at::Tensor& weight) {
+  constexpr double kEpsilon = 1e-6;
+  return values * (values.square().mean(-1, /*keepdim=*/true) + kEpsilon).rsqrt() * weight;
+}
+
+}  // namespace
+
+Gates::Gates(const std::filesystem::path& file_name) : file_(file_name) {
+  const SafetensorsFile file(file_name);
+  const auto k_base = shape_of(file, name_of(0, "k_base"), 4);
+  const int64_t H = k_base[0], S = k_base[2], r = k_base[3];
+  const int64_t G = shape_of(file, name_of(0, "b"), 3)[2];
+  const int64_t D = shape_of(file, name_of(0, "k_proj.weight"), 2)[1];
+  constexpr size_t kTensors = 7;
+  const auto n_layers = static_cast<int64_t>(file.tensors().size() / kTensors);
+  if (file.tensors().size() % kTensors != 0) {
+    throw_input_error("{}: expected {} tensors a layer, got {} in all", file.path(), kTensors,
+                      file.tensors().size());
+  }
+  for (int64_t l = 0; l < n_layers; ++l) {
+    const auto get = [&](const char* name, const std::vector<int64_t>& shape) {
+      return read(file, name_of(l, name), shape);
+    };
+    layers_.push_back({get("q_proj.weight", {H * G * r, D}), get("q_proj.bias", {H * G * r}),
+                       get("k_proj.weight", {H * r, D}), get("q_norm.weight", {r}),
+                       get("k_norm.weight", {r}), get("k_base", {H, 1, S, r}),
+                       get("b", {H, 1, G})});
+  }
+  model_ = {n_layers, H, H * G, D};
+}
+
+void Gates::require_model(const ModelShape& model) const {
+  const auto require = [&](const char* what, int64_t of_gates, int64_t of_model) {
+    if (of_gates == of_model) return;
+    throw_input_error("{}: gates of a model with {} {}, the model has {}", file_.string(), of_gates,
+                      what, of_model);
+  };
+  require("layers of full attention", model_.n_layers, model.n_layers);
+  require("KV heads", model_.n_kv_heads, model.n_kv_heads);
+  require("query heads", model_.n_query_heads, model.n_query_heads);
+  require("hidden values", model_.hidden_size, model.hidden_size);
+}
+
+Gates::Layer Gates::layer_on(int64_t index, c10::Device device) const {
+  const std::scoped_lock lock(mutex_);
+  Layer& layer = layers_.at(static_cast<size_t>(index));
+  for (at::Tensor* tensor : {&layer.q_weight, &layer.q_bias, &layer.k_weight, &layer.q_norm,
+                             &layer.k_norm, &layer.k_base, &layer.b}) {
+    *tensor = tensor->to(device);
+  }
+  return layer;
+}
+
+at::Tensor Gates::scores(int64_t index, const at::Tensor& hidden_states, int64_t first_head,
+                         int64_t n_heads, double bias_times) const {
+  constexpr int64_t kBlock = 1024;  // tokens: [H, G, S] values of each are at hand at once
+  const Layer layer = layer_on(index, hidden_states.device());
+  const int64_t S = layer.k_base.size(2), r = layer.k_base.size(3), G = layer.b.size(2);
+  const int64_t n_tokens = hidden_states.size(0);
+  const double scale = 1 / std::sqrt(static_cast<double>(r));
+  const auto of_heads = [&](const at::Tensor& weight, int64_t rows_each) {
+    return weight.narrow(0, first_head * rows_each, n_heads * rows_each);
+  };
+  const at::Tensor q_weight = of_heads(layer.q_weight, G * r).t(),
+                   q_bias = of_heads(layer.q_bias, G * r),
+                   k_weight = of_heads(layer.k_weight, r).t();
+  const at::Tensor k_base = of_heads(layer.k_base, 1).view({n_heads, S, r}).transpose(1, 2);
+  const at::Tensor b = of_heads(layer.b, 1);  // [H, 1, G]
+  at::Tensor scores = at::empty({n_heads, n_tokens}, layer.b.options());
+  for (int64_t first = 0; first < n_tokens; first += kBlock) {
+    const int64_t n = std::min(kBlock, n_tokens - first);
+    const at::Tensor x = hidden_states.narrow(0, first, n).to(at::kFloat);
+    // [n, H, G, r] and [n, H, 1, r], then heads first
+    const at::Tensor q =
+        rms_norm(at::addmm(q_bias, x, q_weight).view({n, n_heads, G, r}), layer.q_norm)
+            .transpose(0, 1);
+    const at::Tensor k =
+        rms_norm(at::mm(x, k_weight).view({n, n_heads, 1, r}), layer.k_norm).transpose(0, 1);
+    const at::Tensor logit = (q * k).sum(-1) * scale + b * bias_times;  // [H, n, G]
+    const at::Tensor base =
+        at::bmm(q.reshape({n_heads, n * G, r}), k_base).view({n_heads, n, G, S}) * scale;
+    const at::Tensor others = (base - logit.unsqueeze(-1)).exp().sum(-1);
+    scores.narrow(1, first, n).copy_((others + 1).reciprocal().mean(-1));
+  }
+  return scores;
+}
+
+}  // namespace kvbench
