@@ -12,6 +12,7 @@
 #include "kernels/attention_column_sums/attention_column_sums.h"
 #include "kernels/common/element.h"
 #include "kernels/common/multiply.h"
+#include "kernels/common/rows_cpu.h"
 #include "kernels/common/vector_math.h"
 
 namespace kvbench {
@@ -152,17 +153,21 @@ class ColumnSums {
     }
   }
 
+  // Of logits that are not scaled yet.
+  Vec weight_of(Vec logit, Vec largest) const {
+    return exp_nonpositive((logit - largest) * op_.scale);
+  }
+
   // Logits [n, kPanel] of as many rows as a vector has lanes become weights [n, rows].
   void weigh_lanes(float* logits, int64_t n, float* weights, float* largest_of, float* total_of) {
     // No row's maximum is infinite, which the difference of a masked one with it would not bear.
     Vec largest = Vec{} - std::numeric_limits<float>::max(), total = {};
     for (int64_t t = 0; t < n; ++t) {
-      const Vec logit = Float32::load_lanes(logits + t * kPanel) * op_.scale;
-      Float32::store_lanes(logit, logits + t * kPanel);
+      const Vec logit = Float32::load_lanes(logits + t * kPanel);
       largest = logit > largest ? logit : largest;
     }
     for (int64_t t = 0; t < n; ++t) {
-      const Vec weight = exp_nonpositive(Float32::load_lanes(logits + t * kPanel) - largest);
+      const Vec weight = weight_of(Float32::load_lanes(logits + t * kPanel), largest);
       Float32::store_lanes(weight, weights + t * rows_);
       total += weight;
     }
@@ -208,12 +213,12 @@ class ColumnSums {
         largest = largest_of(s) > largest ? largest_of(s) : largest;
       }
       for (int64_t s = 0; s < n_segments_; ++s) {
-        total += Float32::load_lanes(shares_.data() + s * rows_ + r) *
-                 exp_nonpositive(largest_of(s) - largest);
+        total +=
+            Float32::load_lanes(shares_.data() + s * rows_ + r) * weight_of(largest_of(s), largest);
       }
       const Vec share = Float32::load_lanes(factors.data() + r) / total;
       for (int64_t s = 0; s < n_segments_; ++s) {
-        Float32::store_lanes(share * exp_nonpositive(largest_of(s) - largest),
+        Float32::store_lanes(share * weight_of(largest_of(s), largest),
                              shares_.data() + s * rows_ + r);
       }
     }
@@ -224,22 +229,44 @@ class ColumnSums {
     const int64_t n = std::min({kSegment, block.position + block.n - first, op_.n_columns - first});
     const int64_t n_sums = op_.of_heads ? group_ : 1, width = group_ / n_sums * block.n;
     const float* shares = shares_.data() + segment * rows_;
-    Bits32 lane;
-    for (int64_t i = 0; i < kLanes; ++i) lane[i] = static_cast<uint32_t>(i);
     for (int64_t g = 0; g < n_sums; ++g) {
       float* sums = op_.out + (block.head * n_sums + g) * op_.n_columns + first;
       const int64_t begin = g * width;
-      for (int64_t t = 0; t < n; ++t) {
-        const float* of_key = weights + t * rows_;
-        Vec sum = {};
-        for (int64_t r = begin / kLanes * kLanes; r < begin + width; r += kLanes) {
-          const Vec part = Float32::load_lanes(of_key + r) * Float32::load_lanes(shares + r);
-          // Vectors at either end may have other heads' rows too.
-          const Bits32 row = lane + static_cast<uint32_t>(r - begin);
-          sum += row < static_cast<uint32_t>(width) ? part : Vec{};
-        }
-        sums[t] += horizontal_sum(sum);
+      if (begin % kLanes == 0 && width % kLanes == 0) {
+        add_rows<true>(weights, shares, begin, width, n, sums);
+      } else {
+        add_rows<false>(weights, shares, begin, width, n, sums);
       }
+    }
+  }
+
+  // sums[t] += sum_r weights[t][r] * shares[r] over the rows from `begin` on, which kWhole vectors
+  // hold or vectors that have other heads' rows at either end.
+  template <bool kWhole>
+  void add_rows(const float* weights, const float* shares, int64_t begin, int64_t width, int64_t n,
+                float* sums) const {
+    Bits32 lane;
+    for (int64_t i = 0; i < kLanes; ++i) lane[i] = static_cast<uint32_t>(i);
+    for (int64_t t = 0; t < n; t += kLanes) {
+      const int64_t n_keys = std::min(kLanes, n - t);
+      Vec of_keys[kLanes] = {};
+      for (int64_t r = begin / kLanes * kLanes; r < begin + width; r += kLanes) {
+        const Vec share = Float32::load_lanes(shares + r);
+        const Bits32 row = lane + static_cast<uint32_t>(r - begin);
+#pragma GCC unroll 16
+        for (int64_t i = 0; i < kLanes; ++i) {
+          // Keys behind the last one repeat it; their sums are not stored.
+          const int64_t key = t + std::min(i, n_keys - 1);
+          const Vec part = Float32::load_lanes(weights + key * rows_ + r) * share;
+          if constexpr (kWhole) {
+            of_keys[i] += part;
+          } else {
+            of_keys[i] += row < static_cast<uint32_t>(width) ? part : Vec{};
+          }
+        }
+      }
+      const Vec total = load_first<Float32>(sums + t, n_keys) + sums_of(of_keys);
+      store_first<Float32>(total, sums + t, n_keys);
     }
   }
 

@@ -1,5 +1,6 @@
 // Products of a few query rows with a tile of keys, and of their weights with its values, which are
-// read where they lie.
+// read where they lie. What is read next is fetched in the meantime: a thread that waits for each
+// product's rows has too few reads under way.
 #pragma once
 
 #include <algorithm>
@@ -9,44 +10,30 @@
 
 #include "kernels/common/element.h"
 #include "kernels/common/multiply.h"
+#include "kernels/common/rows_cpu.h"
 #include "kernels/common/vector_math.h"
 
 namespace kvbench {
 
-// Rows in memory as floats: V vectors are loaded together, which may hold a step's numbers in
-// another order.
-template <class E, int64_t V>
-struct FloatSteps {
+// Rows in memory as floats, in the order of E's steps.
+template <class E>
+struct FloatRows {
   using Storage = typename E::Storage;
   using Query = float;
-  static constexpr int64_t kVecs = V;
-  static constexpr int64_t kStep = V * kLanes;
+  static constexpr int64_t kVecs = E::kStepVecs;
+  static constexpr int64_t kStep = kVecs * kLanes;
   // Where a row's number c is, counted in floats.
   static constexpr int64_t place(int64_t c) {
-    return c / kStep * kStep + c % V * kLanes + c % kStep / V;
+    return c / kStep * kStep + c % kVecs * kLanes + c % kStep / kVecs;
   }
   static Query number(const Storage* x) { return E::load(x); }
+  static void load(const Storage* row, Vec* x) {
+    E::load_step(row, x);
+    for (int64_t v = 0; v < kVecs; ++v) x[v] = in_register(x[v]);
+  }
   static Vec add_product(Vec sum, const Vec* x, const Query* query) {
-    for (int64_t v = 0; v < V; ++v) sum += x[v] * Float32::load_lanes(query + v * kLanes);
+    for (int64_t v = 0; v < kVecs; ++v) sum += x[v] * Float32::load_lanes(query + v * kLanes);
     return sum;
-  }
-};
-
-template <class E>
-struct FloatRows : FloatSteps<E, 1> {
-  static void load(const typename E::Storage* row, Vec* x) {
-    x[0] = in_register(E::load_lanes(row));
-  }
-};
-
-// Either half of a word becomes a float by one operation: the even numbers, then the odd ones.
-template <>
-struct FloatRows<BFloat16> : FloatSteps<BFloat16, 2> {
-  static void load(const uint16_t* row, Vec* x) {
-    Bits32 words;
-    std::memcpy(&words, row, sizeof words);
-    x[0] = in_register(reinterpret_cast<Vec>(words << 16));
-    x[1] = in_register(reinterpret_cast<Vec>(words & 0xffff0000U));
   }
 };
 
@@ -75,15 +62,6 @@ using KeyRows = std::conditional_t<std::is_same_v<E, BFloat16>, PairRows, FloatR
 template <class E>
 using KeyRows = FloatRows<E>;
 #endif
-
-// What is read next is fetched in the meantime: a thread that waits for each product's rows has too
-// few reads under way.
-inline void prefetch(const void* from, int64_t n_bytes) {
-  constexpr int64_t kLine = 64;
-  for (int64_t i = 0; i < n_bytes; i += kLine) {
-    __builtin_prefetch(static_cast<const char*>(from) + i);
-  }
-}
 
 // scores[r][j] = query_r . key_j for R rows of queries [R, d] and keys [count, d]; fetches as many
 // rows of `next`. A block of rows and keys has as many sums as a vector has lanes. Scores behind

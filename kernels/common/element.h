@@ -31,14 +31,18 @@ inline Vec in_register(Vec v) {
   return v;
 }
 
+// load_step() loads kStepVecs vectors at once, in which numbers may lie in another order: the k-th
+// one in vector k % kStepVecs.
 struct Float32 {
   using Storage = float;
+  static constexpr int64_t kStepVecs = 1;
   static float load(const Storage* p) { return *p; }
   static Vec load_lanes(const Storage* p) {
     Vec v;
     std::memcpy(&v, p, sizeof v);
     return v;
   }
+  static void load_step(const Storage* p, Vec* x) { x[0] = load_lanes(p); }
   static Storage from(float x) { return x; }
   static void store_lanes(Vec v, Storage* p) { std::memcpy(p, &v, sizeof v); }
   static Vec round_lanes(Vec v) { return v; }
@@ -46,6 +50,7 @@ struct Float32 {
 
 struct BFloat16 {
   using Storage = uint16_t;
+  static constexpr int64_t kStepVecs = 2;
   static float load(const Storage* p) {
     const uint32_t bits = static_cast<uint32_t>(*p) << 16;
     float x;
@@ -59,6 +64,12 @@ struct BFloat16 {
     Vec v;
     std::memcpy(&v, &bits, sizeof v);
     return v;
+  }
+  static void load_step(const Storage* p, Vec* x) {  // one operation for each half of the words
+    Bits32 words;
+    std::memcpy(&words, p, sizeof words);
+    x[0] = reinterpret_cast<Vec>(words << 16);
+    x[1] = reinterpret_cast<Vec>(words & 0xffff0000U);
   }
   static Storage from(float x) {  // round to nearest, ties to even; a NaN stays a NaN
     uint32_t bits;
@@ -88,6 +99,7 @@ struct BFloat16 {
 
 struct Float16 {
   using Storage = uint16_t;
+  static constexpr int64_t kStepVecs = 1;
   static float load(const Storage* p) {
     _Float16 half;
     std::memcpy(&half, p, sizeof half);
@@ -106,6 +118,7 @@ struct Float16 {
     return v;
 #endif
   }
+  static void load_step(const Storage* p, Vec* x) { x[0] = load_lanes(p); }
   static Storage from(float x) {
     const auto half = static_cast<_Float16>(x);
     Storage bits;

@@ -80,7 +80,7 @@ void run(const KeySimilarity& op) {
     std::vector<float> weights(width, kNoLogit);
     for (int64_t j = 0; j < n; ++j) {
       Vec dot = {}, squares = {};
-      for_vectors<E>(row_of<E>(op.keys, h, j), d, [&](int64_t c, Vec x) {
+      for_steps<E>(row_of<E>(op.keys, h, j), d, [&](int64_t c, Vec x) {
         dot += x * Float32::load_lanes(&means[h][c]);
         squares += x * x;
       });

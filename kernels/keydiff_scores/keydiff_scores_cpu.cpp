@@ -15,11 +15,19 @@ void score_head(const KeydiffScores& op, int64_t h) {
   for_vectors<Float32>(anchor.data(), d, [&](int64_t, Vec x) { squares += x * x; });
   const float length = std::max(std::sqrt(horizontal_sum(squares)), 1e-8F);
 #pragma omp parallel for schedule(static) if (n > kDirectionBlock)
-  for (int64_t t = 0; t < n; ++t) {
-    Vec dot = {};
-    for_vectors<E>(row_of<E>(op.keys, h, t), d,
+  for (int64_t t = 0; t < n; t += kLanes) {
+    Vec dots[kLanes];
+    for (int64_t r = 0; r < kLanes; ++r) {  // rows past the end repeat the last one
+      prefetch(row_of<E>(op.keys, h, std::min(t + kLanes + r, n - 1)),
+               d * static_cast<int64_t>(sizeof(typename E::Storage)));
+      Vec dot = {};
+      for_steps<E>(row_of<E>(op.keys, h, std::min(t + r, n - 1)), d,
                    [&](int64_t c, Vec x) { dot += x * Float32::load_lanes(anchor.data() + c); });
-    out[t] = -horizontal_sum(dot) / (std::max(out[t], 1e-8F) * length);
+      dots[r] = dot;
+    }
+    const Vec norms = load_first<Float32>(out + t, n - t);
+    const Vec divisors = (norms > 1e-8F ? norms : Vec{} + 1e-8F) * length;
+    store_first<Float32>(-sums_of(dots) / divisors, out + t, n - t);
   }
 }
 
