@@ -6,8 +6,8 @@ LIBRARY is libkvbench_ops.so; gpu_check.sh builds it where there is a GPU and li
 FOLDER/gpu_check.json and FOLDER/gpu_check.md; 1 when an operator is wrong, 77 without a usable
 torch. `--device cpu` runs the same checks on the CPU's implementations, at smaller sizes.
 
-An operator is one class of gpu_check_cases.py; gpu_check_step.py is a decode step of them, as a CUDA graph
-beside its single launches.
+An operator is one class of gpu_check_cases.py; gpu_check_step.py is a decode step of them, as a
+CUDA graph beside its single launches.
 """
 
 import argparse
@@ -166,8 +166,8 @@ def copy_bandwidth_gb_s():
 
 
 def registered():
-    """Our operators with a CUDA kernel: they serve all devices, where others name the CPU. Their forms
-    that write into given tensors, NAME.out, are those of the decode step."""
+    """Our operators with a CUDA kernel: they serve all devices, where others name the CPU. Their
+    forms that write into given tensors, NAME.out, are those of the decode step."""
     names = [n for n in torch._C._dispatch_get_all_op_names() if n.startswith("kvbench::")]
     names = [n for n in names if "." not in n]
     has_kernel = torch._C._dispatch_has_kernel_for_dispatch_key
@@ -208,7 +208,7 @@ def markdown(report):
         lines.append("| " + " | ".join(columns) + " |")
     lines += [
         "",
-        "A decode step of 4 sequences in a decoder of 8 layers, launched one by one and as one CUDA graph.",
+        "A decode step of 4 sequences in a small decoder, launched one by one and as one CUDA graph.",
         "",
         "| dtype | same tokens | launches | us | us as a graph |",
         "| --- | --- | --: | --: | --: |",

@@ -1,6 +1,6 @@
-"""A decode step of our operators and torch's products, as the program makes it (harness/model/decoder.cpp):
-static buffers, lengths and positions counted on the device, the tokens chosen there. As a CUDA graph it
-must say what it says launched one by one.
+"""A decode step of our operators and torch's products, as the program makes it
+(harness/model/decoder.cpp): static buffers, lengths and positions counted on the device, the tokens
+chosen there. As a CUDA graph it must say what it says launched one by one.
 """
 
 import torch
@@ -39,16 +39,19 @@ class Step:
                     "keys": torch.cat([keys, keys[:room]]),
                     "values": torch.cat([values, values[:room]]),
                     "starts": starts,
-                    "lengths": held,
+                    "lengths": held.clone(),
                 }
             )
-        n_items = 12 * self.multiprocessors()
-        n_items = max(n_items, lengths.numel())
-        plan = kvbench.decode_plan(lengths.cpu() + room // 2, n_items)
-        self.plan = [x.to(cases.device) for x in plan] if cases.device.type == "cuda" else [None, None]
+        self.plan = [None, None]
+        if cases.device.type == "cuda":
+            n_processors = torch.cuda.get_device_properties(cases.device).multi_processor_count
+            n_items = max(12 * n_processors, lengths.numel())
+            plan = kvbench.decode_plan(lengths.cpu() + room // 2, n_items)
+            self.plan = [x.to(cases.device) for x in plan]
         self.embedding = weight(vocab, hidden)
-        angles = torch.outer(torch.arange(int(lengths.max()) + room + 1), 1e4 ** -torch.linspace(0, 1, self.d // 2))
-        self.cos, self.sin = (f(angles).to(cases.device, torch.float32) for f in (torch.cos, torch.sin))
+        turns = 1e4 ** -torch.linspace(0, 1, self.d // 2)
+        angles = torch.outer(torch.arange(int(lengths.max()) + room + 1), turns).to(cases.device)
+        self.cos, self.sin = angles.cos(), angles.sin()
         self.ids = cases.integers(range(n_sequences))
         self.positions = cases.integers([int(lengths.max())] * n_sequences)
         of = n_sequences, 1
@@ -63,12 +66,6 @@ class Step:
         self.rows = [empty(n_sequences, self.d // 2, dtype=torch.float32) for _ in range(2)]
         self.workspace = empty(0, dtype=torch.uint8)
 
-    @staticmethod
-    def multiprocessors():
-        if cases.device.type == "cpu":
-            return 1
-        return torch.cuda.get_device_properties(cases.device).multi_processor_count
-
     def run(self):
         for rows, table in zip(self.rows, (self.cos, self.sin)):
             torch.index_select(table, 0, self.positions, out=rows)
@@ -80,15 +77,19 @@ class Step:
             self.product(self.normed, layer["qkv"], self.qkv)
             cos, sin = self.rows
             kvbench.norm_rope.out(
-                self.qkv, self.heads, self.kv_heads, cos, sin, None, None, 0.0,
-                queries=self.queries, keys=self.new_keys, normed_queries=self.no_queries,
+                *(self.qkv, self.heads, self.kv_heads, cos, sin),
+                queries=self.queries,
+                keys=self.new_keys,
+                normed_queries=self.no_queries,
             )
             values = self.qkv.view(n_sequences, 1, -1, self.d)[:, :, -self.kv_heads :]
             cached = layer["keys"], layer["values"], layer["starts"], layer["lengths"]
             layer["lengths"].add_(1)
             kvbench.cache_append(self.new_keys, values, *cached)
+            scale, window = self.d**-0.5, 0
             kvbench.cache_attention.out(
-                self.queries, *cached, self.d**-0.5, 0, *self.plan, self.workspace, out=self.attended
+                *(self.queries, *cached, scale, window, *self.plan, self.workspace),
+                out=self.attended,
             )
             self.product(self.attended, layer["output"], self.change)
             self.norm(layer["norm"], self.hidden)
@@ -113,7 +114,8 @@ class Step:
 
 def small(dtype, room):
     lengths = cases.ragged_shares(4 * 4, 4 * 4 * cases.tokens(2048), True).view(4, 4)
-    return Step(dtype, 8, 1024, 16, 4, 2816, 32000, lengths, room)
+    sizes = (8, 1024, 16, 4, 2816, 32000) if cases.device.type == "cuda" else (2, 128, 8, 4, 96, 500)
+    return Step(dtype, *sizes, lengths, room)
 
 
 def say(step, run, n_steps):
@@ -125,9 +127,9 @@ def say(step, run, n_steps):
 
 
 def check(dtype, n_steps=16):
-    """{same, allocations, eager_us, graph_us, run}: whether a graph says the same tokens as single launches,
-    what it took of memory while it was recorded, their times, and a step to be profiled. On a CPU, which
-    records nothing, whether a step repeats."""
+    """{same, allocations, eager_us, graph_us, run}: whether a graph says the same tokens as single
+    launches, how often it took memory while it was recorded, their times, and a step to be profiled.
+    On a CPU, which records nothing, whether steps repeat."""
     room = 4 * n_steps
     eager, graphed = small(dtype, room), small(dtype, room)
     want = say(eager, eager.run, n_steps)

@@ -34,9 +34,9 @@ class CountingAllocator final : public c10::Allocator {
   c10::Allocator* plain_;
 };
 
-std::vector<CompressedCache> caches_of(const Decoder& model) {
+std::vector<CompressedCache> caches_of(const Decoder& model, int64_t n_tokens) {
   static const Policy full(parse_policy_text("full")), keydiff(parse_policy_text("keydiff"));
-  return compress_context(model, some_tokens(40), {{&full, 0}, {&keydiff, 0.6}}, {}).caches;
+  return compress_context(model, some_tokens(n_tokens), {{&full, 0}, {&keydiff, 0.6}}, {}).caches;
 }
 
 // All that the models' families differ in: norms of heads, biases, sandwich norms, local angles, a
@@ -48,7 +48,7 @@ TEST(DecodeStep, TakesNoMemoryFromTheSecondStepOn) {
       const Decoder model(
           std::filesystem::path(KVBENCH_TEST_ROOT) / "harness/model/testdata" / name, dtype,
           at::kCPU);
-      const auto caches = caches_of(model);
+      const auto caches = caches_of(model, 8);  // some have 32 positions
       DecodeStep step(model, {caches[0].growing(), caches[1].growing()},
                       at::tensor({5, 6}, at::kLong));
       std::vector<std::string> errors;
@@ -64,7 +64,7 @@ TEST(DecodeStep, TakesNoMemoryFromTheSecondStepOn) {
 
 // The tokens are those of a batch that is fed from outside, whose memory is new in every pass.
 TEST(DecodeStep, SaysWhatPassesSay) {
-  const auto caches = caches_of(tiny_model()), again = caches_of(tiny_model());
+  const auto caches = caches_of(tiny_model(), 40), again = caches_of(tiny_model(), 40);
   DecodeStep step(tiny_model(), {caches[0].growing(), caches[1].growing()},
                   at::tensor({5, 6}, at::kLong));
   DecodeBatch batch({again[0].cache.get(), again[1].cache.get()});

@@ -19,7 +19,9 @@ class Graphs : public testing::Test {
     EXPECT_EQ(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal), cudaSuccess);
     work();
     cudaGraph_t graph = nullptr;
-    if (cudaStreamEndCapture(stream_, &graph) != cudaSuccess) return nullptr;
+    const cudaError_t ended = cudaStreamEndCapture(stream_, &graph);
+    cudaGetLastError();
+    if (ended != cudaSuccess) return nullptr;
     cudaGraphExec_t executable = nullptr;
     EXPECT_EQ(cudaGraphInstantiate(&executable, graph, 0), cudaSuccess);
     EXPECT_EQ(cudaGraphDestroy(graph), cudaSuccess);
@@ -68,7 +70,6 @@ TEST_F(Graphs, AreLostByWhatTheyCannotHold) {
             cudaErrorStreamCaptureUnsupported);
   cudaGraph_t none = nullptr;
   EXPECT_EQ(cudaStreamEndCapture(stream_, &none), cudaErrorIllegalState);
-  cudaGetLastError();
 }
 
 }  // namespace
