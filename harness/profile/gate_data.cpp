@@ -22,7 +22,7 @@ at::Tensor oracle_scores(const GateConfig& config, const Decoder& model,
   for (size_t q = 0; q < context.questions.size(); ++q) {
     const auto next = [&config, random = Random(seed + q)](int64_t,
                                                            const at::Tensor& logits) mutable {
-      return sample_token(logits, config.temperature, random);
+      return sample_token(logits, {.temperature = config.temperature}, random);
     };
     const at::Tensor importance = ObservedContext::importance(
         {{&observed, context.questions[q], next}}, config.decode_steps)[0];
@@ -32,10 +32,11 @@ at::Tensor oracle_scores(const GateConfig& config, const Decoder& model,
 }
 
 at::Tensor scores_of(const Decoder& model, const Policy& target, const ProfileContext& context,
-                     uint64_t seed) {
+                     const ContextFrame& frame, uint64_t seed) {
   std::vector<at::Tensor> layers;
   CompressOptions options;
   options.seed = seed;
+  options.frame = frame;
   options.on_scores = [&](const std::string&, int64_t, const at::Tensor& scores) {
     layers.push_back(scores.to(at::kCPU));
   };
@@ -71,7 +72,7 @@ void append(std::ofstream& out, const at::Tensor& values) {
 }  // namespace
 
 void write_gate_data(const GateConfig& config, const Decoder& model, const Policy& target,
-                     const std::vector<ProfileContext>& contexts,
+                     const std::vector<ProfileContext>& contexts, const ContextFrame& frame,
                      const std::filesystem::path& folder, const Advance& advance) {
   std::vector<std::ofstream> hidden, targets;
   for (int64_t l = 0; l < model.config().n_budgeted_layers(); ++l) {
@@ -95,7 +96,7 @@ void write_gate_data(const GateConfig& config, const Decoder& model, const Polic
     const uint64_t seed = config.seed + 1000 * i;
     at::Tensor wanted = target.needs_answer()
                             ? oracle_scores(config, model, layers, contexts[i], seed)
-                            : scores_of(model, target, contexts[i], seed);
+                            : scores_of(model, target, contexts[i], frame, seed);
     if (config.ranked) {
       wanted = ranks_of(wanted);
     } else {

@@ -19,10 +19,11 @@ namespace kvbench {
 //   target.l  float32 [N, H]: what the gates should say, of the target's scores, an oracle's being
 //             the sum over the questions, either the share of the context's L H T scores that are
 //             lower (and half of its own place; ties by place), or the scores themselves
-// Context i is asked with the seed config.seed + 1000 i. Throws InputError where scores that should
-// do themselves do not lie in [0, 1], untrained tokens aside (gate_training.h).
+// `frame` stands around each context. Context i is asked with the seed config.seed + 1000 i. Throws
+// InputError where scores that should do themselves do not lie in [0, 1], untrained tokens aside
+// (gate_training.h).
 void write_gate_data(const GateConfig& config, const Decoder& model, const Policy& target,
-                     const std::vector<ProfileContext>& contexts,
+                     const std::vector<ProfileContext>& contexts, const ContextFrame& frame,
                      const std::filesystem::path& folder, const Advance& advance);
 
 }  // namespace kvbench

@@ -28,7 +28,7 @@ class GateData : public testing::Test {
     config_.target.name = scorer;
     const Policy target(
         parse_policy_text(fmt::format("{{scorer: {}, allocator: uniform}}", scorer)));
-    write_gate_data(config_, tiny_model(), target, contexts_, folder_, {});
+    write_gate_data(config_, tiny_model(), target, contexts_, {}, folder_, {});
   }
 
   // [70, columns]

@@ -140,7 +140,8 @@ TrainedGates train_gates(const GateConfig& config, const StartProgress& start_pr
     const Decoder model(config.model.path, opened.dtype, opened.device, start_progress);
     const Advance advance =
         start_progress ? start_progress(static_cast<int64_t>(contexts.size()), 0) : Advance();
-    write_gate_data(config, model, target, contexts, data.path(), advance);
+    write_gate_data(config, model, target, contexts, format.context_frame(PromptRule()),
+                    data.path(), advance);
   }
   const auto judged =
       nlohmann::json::parse(run_script("train_gate.py", {data.path().string()}, "train-gate"));
