@@ -18,8 +18,14 @@ class FewRows {
   using Keys = std::conditional_t<kInPlace, KeyRows<E>, FloatRows<Float32>>;
   using Values = std::conditional_t<kInPlace, FloatRows<E>, FloatRows<Float32>>;
   using Number = typename Values::Storage;
+  static constexpr int64_t kMostKeys = 64;  // of a tile
+
   // Two tiles of keys and one of values are in the nearest cache.
-  static constexpr int64_t kTile = 32;
+  static int64_t tile_of(int64_t width) {
+    constexpr int64_t kBytes = 8 << 10;
+    const int64_t row_bytes = width * static_cast<int64_t>(sizeof(Number));
+    return row_bytes * kMostKeys > kBytes ? kMostKeys / 2 : kMostKeys;
+  }
 
  public:
   explicit FewRows(const CacheAttention& op)
@@ -27,40 +33,43 @@ class FewRows {
         rows_(op),
         d_(op.cache.head_dim),
         width_(whole_vectors(d_)),
+        tile_(tile_of(width_)),
         queries_(rows_.size * width_),
-        scores_(rows_.size * kTile),
+        scores_(rows_.size * tile_),
+        totals_(rows_.size * kLanes),
         sums_(rows_.size * width_),
-        keys_(kInPlace ? 0 : kTile * width_),
+        keys_(kInPlace ? 0 : tile_ * width_),
         values_(keys_.size()) {}
 
   void run(const Unit& unit, const Partial& partial) {
     load_queries(unit);
     std::fill_n(partial.largest, rows_.size, Partial::kLowest);
-    std::fill_n(partial.total, rows_.size, 0.0F);
+    std::fill(totals_.begin(), totals_.end(), 0.0F);
     std::fill(sums_.begin(), sums_.end(), 0.0F);
     const int64_t head = unit.sequence * op_.cache.n_kv_heads + unit.kv_head;
     const auto row = [&](const void* arena, int64_t j) {
       return static_cast<const Storage*>(arena) + (op_.cache.starts[head] + j) * d_;
     };
-    for (int64_t j = unit.first_key; j < unit.end_key; j += kTile) {
-      const int64_t count = std::min(kTile, unit.end_key - j);
+    for (int64_t j = unit.first_key; j < unit.end_key; j += tile_) {
+      const int64_t count = std::min(tile_, unit.end_key - j);
       const Number* keys = tile(row(op_.cache.keys, j), count, keys_);
       const Number* values = tile(row(op_.cache.values, j), count, values_);
-      const bool last = j + 2 * kTile > unit.end_key;
+      const bool last = j + 2 * tile_ > unit.end_key;
       for_row_blocks(rows_.size, [&](int64_t r, auto n) {
         dot_rows<Keys, n()>(queries_.data() + r * width_, keys, count, width_, values,
-                            scores_.data() + r * kTile, kTile);
+                            scores_.data() + r * tile_, tile_);
       });
       for (int64_t r = 0; r < rows_.size; ++r) {
         weigh(r, op_.cache.lengths[head] - rows_.m + 1 + r % rows_.m - j, count, partial);
       }
       for_row_blocks(rows_.size, [&](int64_t r, auto n) {
-        add_rows<Values, n()>(scores_.data() + r * kTile, kTile, values, count, width_, width_,
-                              last || r > 0 ? values : keys + kTile * width_,
+        add_rows<Values, n()>(scores_.data() + r * tile_, tile_, values, count, width_, width_,
+                              last || r > 0 ? values : keys + tile_ * width_,
                               sums_.data() + r * width_);
       });
     }
     for (int64_t r = 0; r < rows_.size; ++r) {
+      partial.total[r] = horizontal_sum(Float32::load_lanes(totals_.data() + r * kLanes));
       for (int64_t c = 0; c < d_; ++c) {
         partial.sum[r * d_ + c] = sums_[r * width_ + Values::place(c)];
       }
@@ -99,42 +108,42 @@ class FewRows {
   // new maximum. Of the tile's keys, counted from its first, the row's token sees those before
   // `end`.
   void weigh(int64_t r, int64_t end, int64_t count, const Partial& partial) {
-    float* scores = scores_.data() + r * kTile;
+    float* scores = scores_.data() + r * tile_;
     const int64_t seen = std::clamp<int64_t>(end, 0, count);
     const int64_t first = op_.window > 0 ? std::clamp<int64_t>(end - op_.window, 0, seen) : 0;
     std::fill(scores, scores + first, Partial::kMasked);
-    std::fill(scores + seen, scores + kTile, Partial::kMasked);
+    std::fill(scores + seen, scores + tile_, Partial::kMasked);
     const float before = partial.largest[r];
     Vec most = Vec{} + before;
-    for (int64_t j = 0; j < kTile; j += kLanes) {
+    for (int64_t j = 0; j < tile_; j += kLanes) {
       const Vec v = Float32::load_lanes(scores + j);
       most = v > most ? v : most;
     }
     const float largest = horizontal_max(most);
+    Vec total = Float32::load_lanes(totals_.data() + r * kLanes);
     if (largest != before) {
       const float shrink = std::exp((before - largest) * op_.scale);
       partial.largest[r] = largest;
-      partial.total[r] *= shrink;
+      total *= shrink;
       float* sums = sums_.data() + r * width_;
       for (int64_t c = 0; c < width_; c += kLanes) {
         Float32::store_lanes(Float32::load_lanes(sums + c) * shrink, sums + c);
       }
     }
-    Vec total = {};
-    for (int64_t j = 0; j < kTile; j += kLanes) {
+    for (int64_t j = 0; j < tile_; j += kLanes) {
       const Vec weight = exp_nonpositive((Float32::load_lanes(scores + j) - largest) * op_.scale);
       Float32::store_lanes(weight, scores + j);
       total += weight;
     }
-    partial.total[r] += horizontal_sum(total);
+    Float32::store_lanes(total, totals_.data() + r * kLanes);
   }
 
   const CacheAttention& op_;
   QueryRows rows_;
-  int64_t d_, width_;
+  int64_t d_, width_, tile_;
   std::vector<typename Keys::Query> queries_;  // [R, width]
-  std::vector<float> scores_, sums_;           // [R, kTile], [R, width]
-  std::vector<float> keys_, values_;           // [kTile, width] where not in place
+  std::vector<float> scores_, totals_, sums_;  // [R, tile], [R, kLanes], [R, width]
+  std::vector<float> keys_, values_;           // [tile, width] where not in place
 };
 
 }  // namespace kvbench

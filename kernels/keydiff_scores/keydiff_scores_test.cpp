@@ -38,6 +38,7 @@ TEST(KeydiffScores, EqualTheReference) {
                                   {1, 65, 96},
                                   {2, 33, 128},
                                   {1, 7, 256},
+                                  {1, 20, 72},
                                   {2, 40, 16}}) {
       for (const uint64_t seed : {1, 2}) {
         auto values = random_values(H * T * d, seed, dtype);
