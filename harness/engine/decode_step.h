@@ -1,10 +1,10 @@
 // Greedy decode steps of sequences that stay together: each chooses its tokens where the keys lie
 // and feeds them to the next.
 //
-// From the second step on nothing is allocated and no address changes until keys and values are
-// moved; so that a GPU's third step, and every one that follows, is one CUDA graph: the first of
-// all warms up, the second is recorded. A cache that evicts lets the host take part in every step:
-// those are launched one by one.
+// The first step takes the memory; from then on nothing is allocated and no address changes until
+// keys and values are moved, so that on a GPU every further step is one CUDA graph. Not so where
+// the host has a part in every step: a cache that evicts, a model of dynamic RoPE. Where the GPU
+// cannot record a step, LibTorch warns of it once, and steps are launched kernel by kernel.
 #pragma once
 
 #include <memory>
