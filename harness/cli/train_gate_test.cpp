@@ -111,10 +111,15 @@ TEST(TrainGate, MakesGatesThatServe) {
                                        "target=knorm"}),
                  {"scale: value needs scores from 0 to 1, knorm gives"});
   EXPECT_FALSE(fs::exists(folder / "gates.safetensors.data"));
-  const std::string policy =
-      "{scorer: {name: gate, gate: gates.safetensors}, allocator: {name: global, total: entries}}";
-  expect_done(kvbench(folder / "", {"check-policy", policy, "--model", "model"}));
-  expect_refused(kvbench(folder / "", {"check-policy", policy}),
+  // Whole, in chunks, and going on while decoding.
+  const std::string policy = "{scorer: {name: gate, gate: gates.safetensors}, allocator: ";
+  for (const char* rest :
+       {"{name: global, total: entries}}", "global, decode: {when: overflow}}",
+        "{name: threshold, value: 0.6}}", "uniform, prefill: {chunk: 64}, decode: {interval: 5}}",
+        "global, decode: {when: seen, interval: 64, budget: 96}}"}) {
+    expect_done(kvbench(folder / "", {"check-policy", policy + rest, "--model", "model"}));
+  }
+  expect_refused(kvbench(folder / "", {"check-policy", policy + "uniform}"}),
                  {"gates of a model with 8 layers of full attention, the model has"});
 }
 

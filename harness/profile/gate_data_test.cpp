@@ -68,7 +68,8 @@ TEST_F(GateData, HiddenStatesAreThoseOfThePrefill) {
   }());
 }
 
-// Every place of a context once, in the order of the scores of all its layers and heads.
+// Every place of a context once, in the order of the scores of all its layers and heads, ties by
+// place.
 TEST_F(GateData, RanksGoOverLayersAndHeads) {
   write("knorm");
   const at::Tensor ranks = targets(0, 40).transpose(1, 2).flatten();
@@ -80,7 +81,9 @@ TEST_F(GateData, RanksGoOverLayersAndHeads) {
   tiny_model().prefill(contexts_[0].tokens, [&](const LayerView& layer) {
     scores.push_back(knorm.score(layer).scores);
   });
-  EXPECT_TRUE(at::equal(ranks.argsort(), at::stack(scores).flatten().argsort()));
+  const at::Tensor order =
+      at::stack(scores).flatten().argsort(/*stable=*/true, /*dim=*/0, /*descending=*/false);
+  EXPECT_TRUE(at::equal(ranks.argsort(), order));
 }
 
 TEST_F(GateData, AnOracleIsAskedAllQuestions) {
