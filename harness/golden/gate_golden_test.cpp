@@ -187,8 +187,9 @@ TEST_F(DecodeGolden, GateWhileDecoding) {
   const at::Tensor queries = at::zeros({1, 1, recorded.shape.n_query_heads, 8});
   for (int64_t t = n_prompt; t < n_tokens; ++t) {
     batch.reserve(1);
+    batch.begin(1);
     for (int64_t l = 0; l < recorded.n_layers; ++l) {
-      batch.append_and_attend(l, queries, rows, rows, 1);
+      batch.append_and_attend(l, queries, rows, rows, 1, 0, {}, at::empty_like(queries));
       eviction.observe(l, queries[0], recorded.hidden_states.narrow(0, t, 1));
     }
     batch.advance(1);
