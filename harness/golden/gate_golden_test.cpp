@@ -182,6 +182,7 @@ TEST_F(DecodeGolden, GateWhileDecoding) {
     }
   };
   if (eviction.end_prefill(cache)) check(n_prompt);
+  const c10::InferenceMode no_autograd;
   DecodeBatch batch({&cache});
   const at::Tensor rows = at::zeros({1, 1, recorded.n_heads, 8});
   const at::Tensor queries = at::zeros({1, 1, recorded.shape.n_query_heads, 8});

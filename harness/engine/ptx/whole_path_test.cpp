@@ -37,6 +37,7 @@ Made run(const Policy& policy, double ratio, bool kernels) {
   CompressOptions options;
   options.keep_positions = true;
   options.seed = 7;
+  options.frame = some_frame();
   at::manual_seed(5);
   options.importance =
       at::rand({tiny_model().config().n_layers, tiny_model().config().n_kv_heads, kTokens})
