@@ -29,7 +29,12 @@ const std::set<std::string>& later_columns() {
       "grading", "words", "exact", "classes", "prediction_at", "references_at", "classes_at",
       "error_at", "cut_tokens",
       // since version 5
-      "attended_mean", "attended_most"};
+      "attended_mean", "attended_most",
+      // since worst samples show more than answers
+      "prompt_tail", "needle_spans", "needle_kept", "needle_kept_at",
+      // since isolated measurements have processes of their own
+      "batch", "question_ms", "tpot_p90", "tokens_per_s", "weight_bytes", "cache_bytes",
+      "read_bytes_per_s", "floor_ms", "cpu_joules", "gpu_joules", "peak_own_bytes"};
   return columns;
 }
 
