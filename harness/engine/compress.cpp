@@ -10,6 +10,7 @@
 #include "harness/engine/chunked_prefill.h"
 #include "harness/engine/in_layer.h"
 #include "harness/engine/stopwatch.h"
+#include "harness/engine/watched_tokens.h"
 #include "kernels/common/host_torch.h"
 
 namespace kvbench {
@@ -45,6 +46,7 @@ class Compressor {
                                    })),
         pending_(policies.size()),
         selected_(policies.size()),
+        watched_(policies.size()),
         caches_(policies.size()) {
     for (auto& out : caches_) {
       out.cache = std::make_unique<KvCache>(model.config().n_layers);
@@ -81,8 +83,10 @@ class Compressor {
       });
     }
     settle();
-    for (auto& out : caches_) {
+    for (size_t i = 0; i < caches_.size(); ++i) {
+      CompressedCache& out = caches_[i];
       if (!out.error.empty()) continue;
+      if (!watched_[i].empty()) out.kept_watched = at::stack(watched_[i]).cpu();
       out.last_logits = last_logits;
       out.prefill_ms = prefill_ms;
     }
@@ -158,6 +162,7 @@ class Compressor {
     if (!out.eviction) out.eviction = std::make_unique<Eviction>(policy, *policy.decode());
     Selection kept = on_device(out.eviction->add_layer(layer), layer.keys.device());
     out.cache->store(layer.index, layer.keys, layer.values, kept);
+    note_watched(i, kept);
     selected_[i].push_back({layer.index, std::move(kept)});
     out.compact_ms += watch.ms();
   }
@@ -184,6 +189,7 @@ class Compressor {
   void store(const LayerView& layer, Selection kept, size_t i) {
     CompressedCache& out = caches_[i];
     out.cache->store(layer.index, layer.keys, layer.values, kept);
+    note_watched(i, kept);
     const auto& rule = policies_[i].policy->decode();
     // Where nothing is removed, a budget that is a share of the context has no end.
     if (rule && (policies_[i].ratio > 0 || rule->budget > 0)) {
@@ -193,6 +199,10 @@ class Compressor {
     }
     if (!options_.keep_positions) kept.positions.reset();
     selected_[i].push_back({layer.index, std::move(kept)});
+  }
+
+  void note_watched(size_t i, const Selection& kept) {
+    if (!options_.watched.empty()) watched_[i].push_back(kept_of(kept, options_.watched));
   }
 
   // What the device has decided comes to the host, for all layers of all policies at once.
@@ -261,6 +271,7 @@ class Compressor {
   std::vector<std::vector<at::Tensor>> pending_;  // protected scores of each layer, where wanted
   std::vector<LayerView> layers_;                 // whole layers, where an allocator spans them
   std::vector<std::vector<std::pair<int64_t, Selection>>> selected_;  // by layer
+  std::vector<std::vector<at::Tensor>> watched_;                      // uint8 [H, watched] a layer
   std::vector<CompressedCache> caches_;
 };
 

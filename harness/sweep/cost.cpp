@@ -106,8 +106,9 @@ SweepCost cost_of(const SweepPlan& plan, const OpenModel& model) {
   }
   const auto row_bytes = Layout::of<SampleRow>(initial_widths(rows)).row_bytes();
   const int64_t counts = model.config.n_budgeted_layers() * model.config.n_kv_heads;
-  cost.file_bytes = cost.n_answers * (static_cast<int64_t>(row_bytes) +
-                                      counts * static_cast<int64_t>(sizeof(int32_t)));
+  cost.file_bytes =
+      cost.n_answers * (static_cast<int64_t>(row_bytes) +
+                        counts * static_cast<int64_t>(sizeof(int32_t) + 2));  // needle_kept
   return cost;
 }
 
