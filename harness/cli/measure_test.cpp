@@ -102,7 +102,7 @@ TEST(Measure, BatchesAreReported) {
   }
   expect_refused(
       kvbench(folder / "", {"run", "sweep.yaml", "--set", "latency={lengths: [64], batch: [0]}"}),
-      {"batch", "expected 1"});
+      {"batch: expected at least 1, got 0"});
 }
 
 }  // namespace
