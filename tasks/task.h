@@ -24,6 +24,8 @@ struct Sample {
   std::string context, question, answer_prefix;
   std::vector<std::string> references;
   std::vector<std::string> classes = {};  // all class names of the data set: classification
+  std::vector<std::string> needles =
+      {};  // pieces of `context` that the answer is made of, if known
   int64_t max_new_tokens = 0;
   int64_t length = 0;  // tokens of prompt and answer as the task file says; 0 = it does not
   int64_t words = 0;   // LongBench's `length`: words or characters; 0 = it has none

@@ -54,7 +54,7 @@ TEST(Includes, GoOneWay) {
       {model, {base, kernels, policies, tasks, text, config, cache}},
       {engine, {base, kernels, policies, tasks, config, cache, model}},
       {profile, {base, policies, tasks, config, cache, model, engine, report}},
-      {sweep, {base, policies, tasks, config, cache, model, engine, results}},
+      {sweep, {base, policies, tasks, text, config, cache, model, engine, results}},
       {cli,
        {base, policies, tasks, text, config, cache, model, engine, results, report, profile, sweep,
         "harness/golden/"}},  // its tests read golden files

@@ -47,16 +47,18 @@ int file_with(std::string_view text) {
   return file;
 }
 
-// The child's exit status; -1 when there is none. A signal that wakes us (a progress bar's timer, a
-// resized terminal) is not its end.
-int status_of(pid_t child) {
-  if (child < 0) return -1;
+// How the child ended. A signal that wakes us (a progress bar's timer, a resized terminal) is not
+// its end.
+Finished end_of(pid_t child) {
+  if (child < 0) return {-1, ""};
   int status = 0;
   pid_t ended = -1;
   do {
     ended = ::waitpid(child, &status, 0);
   } while (ended < 0 && errno == EINTR);
-  return ended == child && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  if (ended != child) return {-1, ""};
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, "",
+          WIFSIGNALED(status) ? WTERMSIG(status) : 0};
 }
 
 Finished run(std::vector<std::string> arguments, Complaints complaints,
@@ -77,19 +79,21 @@ Finished run(std::vector<std::string> arguments, Complaints complaints,
     if (n > 0) output.append(block, static_cast<size_t>(n));
   }
   ::close(ends[0]);
-  return {status_of(child), std::move(output)};
+  Finished finished = end_of(child);
+  finished.output = std::move(output);
+  return finished;
 }
 
 }  // namespace
 
 void run_program(std::vector<std::string> arguments) {
-  if (status_of(start(arguments, -1, Complaints::kShown)) != 0) {
+  if (end_of(start(arguments, -1, Complaints::kShown)).status != 0) {
     throw std::runtime_error(fmt::format("{} failed", arguments[0]));
   }
 }
 
-Finished run_for_output(std::vector<std::string> arguments) {
-  return run(std::move(arguments), Complaints::kShown);
+Finished run_for_output(std::vector<std::string> arguments, std::optional<std::string_view> input) {
+  return run(std::move(arguments), Complaints::kShown, input);
 }
 
 std::optional<std::string> output_of(std::vector<std::string> arguments,

@@ -50,6 +50,7 @@ int run(int argc, char** argv) {
   add_model(app);
   add_data(app);
   add_check_policy(app);
+  add_measure(app);
   try {
     app.parse(argc, argv);  // runs the verb
     return 0;

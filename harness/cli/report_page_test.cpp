@@ -66,7 +66,8 @@ TEST_F(ReportPage, NeedsNothingBesideIt) {
   for (const char* part : {"<script src", "<link rel=\"stylesheet\"", "@import"}) {
     EXPECT_EQ(page.find(part), std::string::npos) << part;
   }
-  for (const char* part : {"Which policy, at which budget", "oracle_uniform", "Mean score"}) {
+  for (const char* part : {"Which policy, at which budget", "oracle_uniform", "Mean score",
+                           "mentioned in the provided text", "\"needle\":{\"n_layers\":"}) {
     EXPECT_NE(page.find(part), std::string::npos) << part;
   }
   expect_done(report({"--html", "page.html"}));  // its own page is written over

@@ -55,6 +55,7 @@ class Process {
     close(err_);
   }
 
+  pid_t id() const { return child_; }
   void send(int signal) const { ::kill(child_, signal); }
   void kill() const { send(SIGKILL); }
 

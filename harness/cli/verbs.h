@@ -25,6 +25,7 @@ void add_list(CLI::App& app);
 void add_model(CLI::App& app);
 void add_data(CLI::App& app);
 void add_check_policy(CLI::App& app);
+void add_measure(CLI::App& app);
 
 // Says on stderr what `device: auto` took, if that is the word.
 void print_device_note(const std::string& device);

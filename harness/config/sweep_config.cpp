@@ -24,18 +24,19 @@ constexpr int64_t kMost = 1'000'000'000;
 constexpr int64_t kMostRollouts = 1'000'000;
 
 // Positive, all different.
-std::vector<int64_t> read_lengths(const YamlNode& node) {
-  std::vector<int64_t> lengths;
-  for (const YamlNode& item : read_items(node, "lengths", "integers")) {
-    int64_t length = 0;
-    read_value(item, "lengths", length);
-    check_range(item, "lengths", length, 1, kMost);
-    if (std::find(lengths.begin(), lengths.end(), length) != lengths.end()) {
-      throw_input_error("{}: lengths: {} appears twice", item.place(), length);
+// Positive integers, all different.
+std::vector<int64_t> read_counts(const YamlNode& node, const std::string& label) {
+  std::vector<int64_t> counts;
+  for (const YamlNode& item : read_items(node, label, "integers")) {
+    int64_t count = 0;
+    read_value(item, label, count);
+    check_range(item, label, count, 1, kMost);
+    if (std::find(counts.begin(), counts.end(), count) != counts.end()) {
+      throw_input_error("{}: {}: {} appears twice", item.place(), label, count);
     }
-    lengths.push_back(length);
+    counts.push_back(count);
   }
-  return lengths;
+  return counts;
 }
 
 // Where the task's samples come from: sets `file`, or leaves it empty for generated ones.
@@ -50,7 +51,7 @@ void read_source(const YamlMap& map, const std::string& place, TaskSpec& task) {
   }
   const std::string source = given.empty() ? "" : given[0];
   if (source == "lengths") {
-    task.lengths = read_lengths(map.require("lengths"));
+    task.lengths = read_counts(map.require("lengths"), "lengths");
     if (task.samples == 0) {
       throw_input_error("{}: samples is missing in the task; only a file can be taken whole",
                         place);
@@ -234,12 +235,13 @@ std::vector<std::string> read_compress(const YamlNode& node) {
 }
 
 LatencySpec read_latency(const YamlNode& node) {
-  const YamlMap map(node, "latency", {"repeats", "warmup", "lengths", "decode_tokens"});
+  const YamlMap map(node, "latency", {"repeats", "warmup", "lengths", "decode_tokens", "batch"});
   LatencySpec latency;
   latency.repeats = map.integer("repeats", latency.repeats, 1, kMost);
   latency.warmup = map.integer("warmup", latency.warmup, 0, kMost);
   latency.decode_tokens = map.integer("decode_tokens", latency.decode_tokens, 1, kMost);
-  latency.lengths = read_lengths(map.require("lengths"));
+  latency.lengths = read_counts(map.require("lengths"), "lengths");
+  if (const YamlNode* batch = map.find("batch")) latency.batch = read_counts(*batch, "batch");
   return latency;
 }
 
@@ -347,9 +349,11 @@ std::string resolved_yaml(const SweepConfig& config) {
   text += "ratios:\n";
   for (const double ratio : config.ratios) text += fmt::format("  - {}\n", ratio);
   if (config.latency) {
-    text += fmt::format("latency: {{repeats: {}, warmup: {}, decode_tokens: {}, lengths: [{}]}}\n",
-                        config.latency->repeats, config.latency->warmup,
-                        config.latency->decode_tokens, fmt::join(config.latency->lengths, ", "));
+    const LatencySpec& latency = *config.latency;
+    text += fmt::format(
+        "latency: {{repeats: {}, warmup: {}, decode_tokens: {}, batch: [{}], lengths: [{}]}}\n",
+        latency.repeats, latency.warmup, latency.decode_tokens, fmt::join(latency.batch, ", "),
+        fmt::join(latency.lengths, ", "));
   }
   return text + fmt::format("fidelity: {}\nlikelihood: {}\n", config.fidelity, config.likelihood);
 }

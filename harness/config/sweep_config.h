@@ -46,6 +46,7 @@ struct LatencySpec {
   int64_t repeats = 5, warmup = 1;
   std::vector<int64_t> lengths;  // tokens of context
   int64_t decode_tokens = 64;
+  std::vector<int64_t> batch = {1};  // sequences that decode together; each is measured
 };
 
 struct SweepConfig {

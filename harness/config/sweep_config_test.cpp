@@ -80,7 +80,7 @@ ratios:
   - 0
   - 0.5
   - 0.8
-latency: {repeats: 3, warmup: 0, decode_tokens: 16, lengths: [2048]}
+latency: {repeats: 3, warmup: 0, decode_tokens: 16, batch: [1], lengths: [2048]}
 fidelity: true
 likelihood: false
 )";
@@ -244,6 +244,8 @@ TEST(Sweep, WrongTypes) {
             "a.yaml:6: unknown chat_template \"atuo\"; did you mean auto? (known: auto, false, "
             "true)");
   EXPECT_EQ(error_with("fidelity: 1"), "a.yaml:6: fidelity: expected true or false, got \"1\"");
+  EXPECT_EQ(error_with("latency: {lengths: [9], batch: [2, 2]}"),
+            "a.yaml:6: batch: 2 appears twice");
   EXPECT_EQ(error_with("latency: true"), "a.yaml:6: latency: expected a map, got \"true\"");
   EXPECT_EQ(error_with("compress: {a: 1}"),
             "a.yaml:6: compress: expected a list of texts, got a map");

@@ -11,6 +11,7 @@
 #include "harness/engine/in_layer.h"
 #include "harness/engine/second_pass.h"
 #include "harness/engine/stopwatch.h"
+#include "harness/engine/watched_tokens.h"
 #include "kernels/common/host_torch.h"
 
 namespace kvbench {
@@ -50,6 +51,7 @@ class Compressor {
         pending_(policies.size()),
         carries_(policies.size()),
         selected_(policies.size()),
+        watched_(policies.size()),
         caches_(policies.size()) {
     for (auto& out : caches_) {
       out.cache = std::make_unique<KvCache>(model.config().n_layers);
@@ -92,8 +94,10 @@ class Compressor {
     }
     for (size_t i = 0; i < policies_.size(); ++i) guarded(i, [&] { cut_together(i); });
     settle();
-    for (auto& out : caches_) {
+    for (size_t i = 0; i < caches_.size(); ++i) {
+      CompressedCache& out = caches_[i];
       if (!out.error.empty()) continue;
+      if (!watched_[i].empty()) out.kept_watched = at::stack(watched_[i]).cpu();
       out.last_logits = last_logits;
       out.prefill_ms = prefill_ms;
     }
@@ -162,6 +166,7 @@ class Compressor {
     if (!out.eviction) out.eviction = std::make_unique<Eviction>(policy, *policy.decode());
     Selection kept = on_device(out.eviction->add_layer(layer), layer.keys.device());
     out.cache->store(layer.index, layer.keys, layer.values, kept);
+    note_watched(i, kept);
     selected_[i].push_back({layer.index, std::move(kept)});
     out.compact_ms += watch.ms();
   }
@@ -200,6 +205,7 @@ class Compressor {
   void store(const LayerView& layer, Selection kept, const at::Tensor& carried, size_t i) {
     CompressedCache& out = caches_[i];
     out.cache->store(layer.index, layer.keys, layer.values, kept);
+    note_watched(i, kept);
     if (evicts_later(i)) {
       const Policy& policy = *policies_[i].policy;
       if (!out.eviction) out.eviction = std::make_unique<Eviction>(policy, *policy.decode());
@@ -208,6 +214,10 @@ class Compressor {
     }
     if (!options_.keep_positions) kept.positions.reset();
     selected_[i].push_back({layer.index, std::move(kept)});
+  }
+
+  void note_watched(size_t i, const Selection& kept) {
+    if (!options_.watched.empty()) watched_[i].push_back(kept_of(kept, options_.watched));
   }
 
   // What the device has decided comes to the host, for all layers of all policies at once.
@@ -284,6 +294,7 @@ class Compressor {
   std::vector<std::vector<at::Tensor>> carries_;  // and what its tokens carry into decoding
   std::vector<LayerView> layers_;                 // whole layers, where an allocator spans them
   std::vector<std::vector<std::pair<int64_t, Selection>>> selected_;  // by layer
+  std::vector<std::vector<at::Tensor>> watched_;                      // uint8 [H, watched] a layer
   std::vector<CompressedCache> caches_;
 };
 

@@ -20,6 +20,9 @@ struct CompressedCache {
   std::unique_ptr<Eviction> eviction;  // of a policy that goes on evicting while decoding
   std::vector<int32_t> keep_counts;    // [L, H]
   std::vector<KeptTokens> kept;        // [L], only when asked for
+  // 1 where a head keeps a watched token, uint8 [L, H, watched] on the host; only when asked for,
+  // not of a policy that prefills in chunks.
+  at::Tensor kept_watched;
   std::string error;       // why this policy cannot cut this context: nothing else is set
   at::Tensor last_logits;  // of the last context token, float32 [vocab]
   double prefill_ms = 0;   // scoring and compaction not counted
@@ -47,6 +50,7 @@ struct CompressOptions {
   bool timed = false;  // on a device other than the CPU times are told only then, as they cost some
   bool keep_positions = false;
   bool keep_prefill = false;
+  std::vector<int64_t> watched = {};        // positions, each once: CompressedCache::kept_watched
   std::vector<at::Tensor> importance = {};  // [L] of [H, T]: LayerView::importance, for oracles
   ContextFrame frame = {};                  // for scorers that ask for passes of their own
   // Told the scores of each layer of each scorer (by Policy::scorer()), float32 [H, T].

@@ -132,6 +132,10 @@ int64_t Decoder::weight_bytes() const {
   return sum;
 }
 
+int64_t Decoder::step_weight_bytes() const {
+  return weight_bytes() - (config_.tied_embeddings ? 0 : static_cast<int64_t>(embedding_.nbytes()));
+}
+
 int64_t Decoder::kv_bytes(int64_t n_tokens, int64_t n_kept) const {
   return 2 * config_.n_cached(n_tokens, n_kept) * config_.head_dim *
          static_cast<int64_t>(c10::elementSize(dtype_));

@@ -41,6 +41,9 @@ class Decoder {
   at::ScalarType dtype() const { return dtype_; }
   c10::Device device() const { return device_; }
   int64_t weight_bytes() const;
+  // Of those what a decode step reads: of an embedding that is not the head's weight too it is a
+  // row a token.
+  int64_t step_weight_bytes() const;
   // Keys and values of `n_tokens` tokens in every layer and KV head, nothing removed; of a layer
   // that is not budgeted those that the next token sees.
   int64_t kv_bytes(int64_t n_tokens) const { return kv_bytes(n_tokens, n_tokens); }

@@ -55,6 +55,13 @@ std::string device_note(const std::string& word) {
                          : fmt::format("device auto: cpu, {}", refusal);
 }
 
+std::string pci_address(c10::Device device) {
+  constexpr int kMost = 32;
+  char address[kMost] = "";
+  if (device.is_cuda()) cudaDeviceGetPCIBusId(address, kMost, device.index());
+  return address;
+}
+
 std::string device_name(c10::Device device) {
   if (device.is_cuda()) {
     cudaDeviceProp properties;

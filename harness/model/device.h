@@ -18,6 +18,9 @@ c10::Device resolve_device(const std::string& word);
 // What `auto` took and why, a line; "" for the words that leave no choice.
 std::string device_note(const std::string& word);
 
+// "0000:3b:00.0", of a GPU; "" of the CPU.
+std::string pci_address(c10::Device device);
+
 // "AMD EPYC ..." or "NVIDIA H100 ...", for the results file.
 std::string device_name(c10::Device device);
 

@@ -29,7 +29,7 @@ def budgets(table, title):
         kept = 1 - table[round(100 * ratio) - 1]
         rows = [{"layer": layer, "KV head": head, "kept": float(kept[layer, head])}
                 for layer in range(kept.shape[0]) for head in range(kept.shape[1])]
-        spec = charts.fixed(charts.budget_chart(), f"{ratio:.0%} removed", rows)
+        spec = charts.fixed(charts.heads_chart("budgets"), f"{ratio:.0%} removed", rows)
         maps.append({**spec["layer"][0], "data": spec["data"], "title": spec["title"],
                      "width": 150, "height": 10 * kept.shape[0] + 60})
     return {"$schema": spec["$schema"], "background": "white", "title": title, "hconcat": maps}

@@ -135,7 +135,7 @@ def check_quiet(browser):
 
 
 def check_charts(browser):
-    empty = browser.evaluate("""[...document.querySelectorAll("figure")].filter((figure) =>
+    empty = browser.evaluate("""[...document.querySelectorAll("figure:not([hidden])")].filter((figure) =>
         figure.querySelectorAll("svg .role-mark path, svg .role-mark line").length === 0)
         .map((figure) => figure.id)""")
     expect(browser.evaluate("document.querySelectorAll('figure').length") >= 2, "no charts")
@@ -167,6 +167,30 @@ def check_keyboard(browser):
         expect(values == sorted(values, reverse=reverse), f"not {order}: {values}")
 
 
+def check_worst(browser):
+    """Every sample that can be chosen shows its texts, and its needle where one is known."""
+    count = browser.evaluate("document.querySelectorAll('#worst option').length")
+    seen = set()
+    for i in range(count):
+        shown = browser.evaluate(f"""new Promise((done) => {{
+            const select = document.querySelector("#worst select");
+            select.value = {i};
+            select.dispatchEvent(new Event("change"));
+            setTimeout(() => done([
+                document.querySelector("#worst dl").textContent,
+                [...document.querySelectorAll("#needle:not([hidden]) .mark-rect path")]
+                    .map((path) => path.getAttribute("aria-label") ?? "").join("\\n"),
+            ]), 100);
+        }})""")
+        expect("Expected" in shown[0], f"worst sample {i} does not say what was expected")
+        needle = browser.evaluate(f"JSON.parse(document.getElementById('data').textContent)"
+                                  f".worst[{i}].needle?.kept.length ?? 0")
+        marks = len(shown[1].split("\n")) if shown[1] else 0
+        expect(marks == needle, f"worst sample {i}: {marks} marks of {needle} heads")
+        seen.add(shown[0])
+    expect(count == 0 or len(seen) > 1 or count == 1, "the worst samples are all alike")
+
+
 def check_narrow(browser):
     browser.evaluate("document.querySelectorAll('details').forEach((each) => each.open = true)")
     browser.resize(400, 800)
@@ -194,6 +218,7 @@ def main():
                 options.screenshot.write_bytes(base64.b64decode(picture))
             check_charts(browser)
             check_keyboard(browser)
+            check_worst(browser)
             check_narrow(browser)
             check_quiet(browser)
         finally:

@@ -199,8 +199,9 @@ def length_chart(all_styles, lengths, legend=False):
                  [intervals(encoding), line(encoding), points(encoding)])
 
 
-def budget_chart():
-    return chart("budgets", {}, [], [{
+def heads_chart(data):
+    """Layer against KV head, by rows of heads()."""
+    return chart(data, {}, [], [{
         "mark": {"type": "rect", "tooltip": True},
         "encoding": {
             "x": {"field": "KV head", "type": "ordinal", "axis": {"labelAngle": 0}},
@@ -211,7 +212,7 @@ def budget_chart():
 
 
 def heads(budget):
-    """The rows of a budget_chart."""
+    """The rows of a heads_chart."""
     n_heads = budget["n_kv_heads"]
     return [{"layer": i // n_heads, "KV head": i % n_heads, "kept": round(kept, 4)}
             for i, kept in enumerate(budget["kept"])]
@@ -230,5 +231,5 @@ def fixed(spec, title, rows, **values):
     """The chart of some rows for paper: as wide as a column, its params set."""
     params = [{**param, "value": values.get(param["name"], param["value"])}
               for param in spec["params"]]
-    return {**spec, "params": params, "title": title, "width": 480,
+    return {**spec, "params": params, "title": "share kept", "width": 480,
             "data": {"values": rows}}

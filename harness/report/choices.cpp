@@ -28,7 +28,8 @@ void measure(Choice& choice, const Key& key, const Block& block, const RunInfo& 
   for (const TableRow& row : latency) {
     const int64_t tokens = count(row, "context_tokens");
     if (key_of(row) != key || row.text("model_hash") != run.model_hash ||
-        row.text("dtype") != run.dtype || std::isnan(row.number("tpot_ms"))) {
+        row.text("dtype") != run.dtype || count(row, "batch") != 1 ||
+        std::isnan(row.number("tpot_ms"))) {
       continue;
     }
     const bool is_nearer =

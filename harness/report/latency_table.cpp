@@ -22,7 +22,7 @@ struct Line {
 
 struct Bench {
   const RunInfo* run;
-  int64_t decode_tokens;
+  int64_t decode_tokens, batch;
   std::string title;  // what differs from other benches
   std::vector<Line> lines;
 };
@@ -40,10 +40,10 @@ std::vector<Bench> benches_of(const Joined& joined) {
   std::map<std::tuple<size_t, int64_t, std::string, std::string>, size_t> line_at;
   for (const auto& [run_index, row] : joined.latency) {
     const RunInfo& run = joined.runs[run_index];
-    const std::string key =
-        fmt::format("{}\n{}\n{}", identity_text(run), machine(run), row.decode_tokens);
+    const std::string key = fmt::format("{}\n{}\n{}\n{}", identity_text(run), machine(run),
+                                        row.decode_tokens, row.batch);
     const auto [at, added] = bench_at.try_emplace(key, benches.size());
-    if (added) benches.push_back({&run, row.decode_tokens, "", {}});
+    if (added) benches.push_back({&run, row.decode_tokens, row.batch, "", {}});
     Bench& bench = benches[at->second];
     const auto [line, is_new] = line_at.try_emplace(
         {at->second, row.context_tokens, row.policy, ratio_text(row.ratio)}, bench.lines.size());
@@ -59,6 +59,7 @@ std::vector<Bench> benches_of(const Joined& joined) {
     facts.push_back(identity_facts(*bench.run));
     facts.back().push_back({"on", machine(*bench.run)});
     facts.back().push_back({"decode steps", fmt::format("{}", bench.decode_tokens)});
+    facts.back().push_back({"sequences", fmt::format("{}", bench.batch)});
   }
   const auto differ = differences(facts);
   for (size_t i = 0; i < benches.size(); ++i) {
@@ -70,7 +71,7 @@ std::vector<Bench> benches_of(const Joined& joined) {
 std::vector<Column> bench_columns() {
   std::vector<Column> columns;
   for (const char* name : {"model", "model_hash", "dtype", "numerics", "device", "cpu_name",
-                           "gpu_name", "threads", "decode_tokens"}) {
+                           "gpu_name", "threads", "decode_tokens", "batch"}) {
     columns.push_back({"", name});
   }
   columns.push_back({"context", "context_tokens", Style::kNumber});
@@ -81,12 +82,19 @@ std::vector<Column> bench_columns() {
 
 std::vector<Value> bench_values(const Bench& bench, const Line& line) {
   const RunInfo& run = *bench.run;
-  return {run.model,           run.model_hash,
-          run.dtype,           run.numerics,
-          run.device,          run.cpu_name,
-          run.gpu_name,        run.threads,
-          bench.decode_tokens, line.first->context_tokens,
-          line.first->policy,  line.first->ratio};
+  return {run.model,
+          run.model_hash,
+          run.dtype,
+          run.numerics,
+          run.device,
+          run.cpu_name,
+          run.gpu_name,
+          run.threads,
+          bench.decode_tokens,
+          bench.batch,
+          line.first->context_tokens,
+          line.first->policy,
+          line.first->ratio};
 }
 
 template <class Field>
@@ -94,6 +102,13 @@ double middle(const Line& line, Field field) {
   std::vector<double> values;
   for (const LatencyRow* row : line.repeats) values.push_back(static_cast<double>(row->*field));
   return median(values);
+}
+
+// What the process itself had: files made before that was told apart have what was resident.
+double peak_bytes(const Line& line) {
+  const double own = middle(line, &LatencyRow::peak_own_bytes);
+  return (own > 0 ? own : middle(line, &LatencyRow::peak_rss_bytes)) +
+         middle(line, &LatencyRow::peak_cuda_bytes);
 }
 
 }  // namespace
@@ -107,31 +122,49 @@ Table latency_table(const Joined& joined) {
                                        {"score ms", "score_ms", Style::kScore},
                                        {"allocate ms", "allocate_ms", Style::kScore},
                                        {"compact ms", "compact_ms", Style::kScore},
+                                       {"question ms", "question_ms", Style::kScore},
                                        {"TTFT ms", "ttft_ms", Style::kScore},
                                        {"TPOT ms", "tpot_ms", Style::kFine},
                                        {"p50", "tpot_p50_ms", Style::kFine},
-                                       {"p95", "tpot_p95_ms", Style::kFine},
-                                       {"", "tpot_p99_ms", Style::kFine},
+                                       {"p90", "tpot_p90_ms", Style::kFine},
+                                       {"", "tpot_p95_ms", Style::kFine},
+                                       {"p99", "tpot_p99_ms", Style::kFine},
+                                       {"floor ms", "floor_ms", Style::kFine, true},
+                                       {"floor / TPOT", "floor_share", Style::kPercent, true},
+                                       {"tokens/s", "tokens_per_s", Style::kScore},
+                                       {"", "step_bytes"},
+                                       {"", "read_bytes_per_s"},
+                                       {"CPU J/token", "cpu_joules", Style::kFine, true},
+                                       {"GPU J/token", "gpu_joules", Style::kFine, true},
                                        {"KV MiB", "kv_bytes_allocated", Style::kMebibytes},
                                        {"peak MiB", "peak_bytes", Style::kMebibytes}};
   table.columns.insert(table.columns.end(), columns.begin(), columns.end());
   for (const Bench& bench : benches_of(joined)) {
     auto& section = table.sections.emplace_back();
     section.title =
-        "Isolated: one policy alone, medians over repeats; KV cache and peak memory in MiB" +
+        "Isolated: one policy alone, a process each, medians over repeats; floor: the time to read "
+        "a "
+        "step's bytes; KV cache and peak memory in MiB" +
         bench.title;
     for (const Line& line : bench.lines) {
       auto& row = section.rows.emplace_back(bench_values(bench, line));
       row.insert(row.end(), {std::ssize(line.repeats), line.n_errors});
       for (const auto field :
            {&LatencyRow::prefill_ms, &LatencyRow::score_ms, &LatencyRow::allocate_ms,
-            &LatencyRow::compact_ms, &LatencyRow::ttft_ms, &LatencyRow::tpot_ms,
-            &LatencyRow::tpot_p50, &LatencyRow::tpot_p95, &LatencyRow::tpot_p99}) {
+            &LatencyRow::compact_ms, &LatencyRow::question_ms, &LatencyRow::ttft_ms,
+            &LatencyRow::tpot_ms, &LatencyRow::tpot_p50, &LatencyRow::tpot_p90,
+            &LatencyRow::tpot_p95, &LatencyRow::tpot_p99, &LatencyRow::floor_ms}) {
         row.push_back(middle(line, field));
       }
+      row.push_back(middle(line, &LatencyRow::floor_ms) / middle(line, &LatencyRow::tpot_ms));
+      row.push_back(middle(line, &LatencyRow::tokens_per_s));
+      row.push_back(middle(line, &LatencyRow::weight_bytes) +
+                    middle(line, &LatencyRow::cache_bytes));
+      row.push_back(middle(line, &LatencyRow::read_bytes_per_s));
+      row.push_back(middle(line, &LatencyRow::cpu_joules));
+      row.push_back(middle(line, &LatencyRow::gpu_joules));
       row.push_back(middle(line, &LatencyRow::kv_bytes_allocated));
-      row.push_back(middle(line, &LatencyRow::peak_rss_bytes) +
-                    middle(line, &LatencyRow::peak_cuda_bytes));
+      row.push_back(peak_bytes(line));
     }
   }
   return table;

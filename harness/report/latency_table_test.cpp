@@ -40,10 +40,10 @@ TEST(Latency, MediansAreOfTheRepeatsThatDidNotFail) {
   const auto grids = latency_table(joined).for_people();
   ASSERT_EQ(grids.size(), 1U);
   ASSERT_EQ(grids[0].rows.size(), 2U);
-  EXPECT_EQ(grids[0].rows[0], (Line{"1024", "x", "0.5", "3", "1", "-", "-", "-", "-", "4.0", "-",
-                                    "-", "-", "2.00", "0.00"}));
-  EXPECT_EQ(grids[0].rows[1],
-            (Line{"1024", "y", "-", "0", "1", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-"}));
+  EXPECT_EQ(grids[0].rows[0], (Line{"1024", "x", "0.5", "3", "1", "-", "-", "-", "-", "-", "4.0",
+                                    "-", "-", "-", "-", "-", "2.00", "0.00"}));
+  EXPECT_EQ(grids[0].rows[1], (Line{"1024", "y", "-", "0", "1", "-", "-", "-", "-", "-", "-", "-",
+                                    "-", "-", "-", "-", "-", "-"}));
   EXPECT_EQ(
       memory_table(joined).for_people().at(0).rows.at(0),
       (Line{"1024", "x", "0.5", "1", "4.00", "2.00", "2.00", "2.00", "1.000", "5.00", "1.250"}));
@@ -67,20 +67,42 @@ TEST(Latency, MachinesModelsAndStepsAreApart) {
   EXPECT_TRUE(ends_with(grids[3].title, "other, on cpu, 2 threads, decode steps 16"));
 }
 
+TEST(Latency, FloorAndEnergyAreShownWhereTheyAreKnown) {
+  Results a = file("a.h5");
+  LatencyRow row = repeat("x", 0.5, 3);
+  row.tpot_ms = 8;
+  row.floor_ms = 6;
+  row.tokens_per_s = 125;
+  row.cpu_joules = 0.25;
+  row.peak_rss_bytes = 9 << 20;
+  row.peak_own_bytes = 7 << 20;
+  a.latency = {row};
+  row.batch = 4;
+  a.latency.push_back(row);
+  const auto grids = latency_table(join({a})).for_people();
+  ASSERT_EQ(grids.size(), 2U);
+  EXPECT_TRUE(grids[0].title.ends_with(", sequences 1")) << grids[0].title;
+  EXPECT_TRUE(grids[1].title.ends_with(", sequences 4")) << grids[1].title;
+  EXPECT_EQ(grids[0].rows.at(0),
+            (Line{"1024",  "x", "0.5", "1", "-",     "-",      "-",     "-",     "-",    "3.0",
+                  "8.000", "-", "-",   "-", "6.000", "75.0 %", "125.0", "0.250", "2.00", "7.00"}));
+}
+
 TEST(Latency, ForProgramsIsOneTable) {
   Results a = file("a.h5");
   a.latency = {repeat("x", 0.5, 3), failed("y", NAN)};
   const Joined joined = join({a});
-  EXPECT_EQ(render(memory_table(joined).for_programs(), Format::kCsv),
-            "model,model_hash,dtype,numerics,device,cpu_name,gpu_name,threads,decode_tokens,"
-            "context_tokens,policy,ratio,n_errors,kv_bytes_full,kv_bytes_nominal,kv_bytes_logical,"
-            "kv_bytes_allocated,peak_kv_bytes\n"
-            "tiny,hash of tiny,float32,,cpu,,,2,16,1024,x,0.5,0,4194304,2097152,2097152,2097152,"
-            "5242880\n"
-            "tiny,hash of tiny,float32,,cpu,,,2,16,1024,y,,1,,,,,\n");
+  EXPECT_EQ(
+      render(memory_table(joined).for_programs(), Format::kCsv),
+      "model,model_hash,dtype,numerics,device,cpu_name,gpu_name,threads,decode_tokens,"
+      "batch,context_tokens,policy,ratio,n_errors,kv_bytes_full,kv_bytes_nominal,kv_bytes_logical,"
+      "kv_bytes_allocated,peak_kv_bytes\n"
+      "tiny,hash of tiny,float32,,cpu,,,2,16,1,1024,x,0.5,0,4194304,2097152,2097152,2097152,"
+      "5242880\n"
+      "tiny,hash of tiny,float32,,cpu,,,2,16,1,1024,y,,1,,,,,\n");
   const Grid grid = latency_table(joined).for_programs();
-  EXPECT_EQ(grid.rows.at(0).at(18), "3");
-  EXPECT_EQ(grid.columns.at(18).name, "ttft_ms");
+  EXPECT_EQ(grid.rows.at(0).at(20), "3");
+  EXPECT_EQ(grid.columns.at(20).name, "ttft_ms");
 }
 
 }  // namespace

@@ -24,7 +24,8 @@ def main():
         "bytes": charts.score_chart(styles, "bytes"),
         "tpot": charts.pareto_chart(styles),
         "length": charts.length_chart(styles, page["lengths"]),
-        "budgets": charts.budget_chart(),
+        "budgets": charts.heads_chart("budgets"),
+        "needle": charts.heads_chart("needle"),
     }
     template = string.Template((HERE / "page.html").read_text())
     escape = str.maketrans({"<": "&lt;", "&": "&amp;"})

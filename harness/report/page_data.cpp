@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -118,6 +119,52 @@ Json choices_json(const std::vector<Choices>& all) {
   return rows;
 }
 
+// The shares that `text` holds (SampleRow::needle_kept), a byte in hex for each head of `shape`.
+Json needle_json(const std::string& text, const HeadBudgets& shape) {
+  constexpr double kAll = 255;
+  std::vector<double> kept;
+  for (size_t i = 0; i + 1 < text.size(); i += 2) {
+    int byte = 0;
+    const auto [end, error] = std::from_chars(&text[i], &text[i] + 2, byte, 16);
+    if (error != std::errc() || end != &text[i] + 2) break;
+    kept.push_back(byte / kAll);
+  }
+  if (kept.size() != shape.kept.size() || 2 * kept.size() != text.size()) {
+    throw_input_error(
+        "/samples: needle_kept: expected two hex digits for each of {} heads, got "
+        "\"{}\"",
+        shape.kept.size(), text);
+  }
+  return {{"n_layers", shape.n_layers}, {"n_kv_heads", shape.n_kv_heads}, {"kept", kept}};
+}
+
+Json worst_json(const std::vector<Block>& blocks,
+                const std::map<std::string, HeadBudgets>& of_cell) {
+  constexpr size_t kMostBytes = 1000;
+  Json all = Json::array();
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    for (const auto& [row, full] : worst_of(blocks[i])) {
+      const auto shape = of_cell.find(row->cell_id);
+      const bool has_needle = !row->needle_kept.empty() && shape != of_cell.end();
+      all.push_back(
+          {{"block", i},
+           {"policy", row->policy},
+           {"ratio", number(row->ratio)},
+           {"task", row->task},
+           {"sample", row->sample_id},
+           {"score", number(row->score)},
+           {"full_score", number(full == nullptr ? NAN : full->score)},
+           {"said",
+            one_line(row->error.empty() ? row->prediction : "failed: " + row->error, kMostBytes)},
+           {"full_said", one_line(full == nullptr ? "" : full->prediction, kMostBytes)},
+           {"expected", one_line(row->references, kMostBytes)},
+           {"prompt_tail", row->prompt_tail},
+           {"needle", has_needle ? needle_json(row->needle_kept, shape->second) : Json()}});
+    }
+  }
+  return all;
+}
+
 // Adds `budgets` and `even_budgets`: of each block, policy and ratio the mean over its cells.
 void add_budgets(Json& page, const std::vector<Block>& blocks,
                  const std::map<std::string, HeadBudgets>& of_cell) {
@@ -178,7 +225,8 @@ std::string page_data(const std::vector<std::filesystem::path>& files, bool regr
                {"tables", tables(loaded.joined, blocks)},
                {"blocks", blocks_json(blocks, loaded.joined)},
                {"scores", scores_json(blocks)},
-               {"choices", choices_json(choices)}};
+               {"choices", choices_json(choices)},
+               {"worst", worst_json(blocks, budgets)}};
   add_budgets(page, blocks, budgets);
   return page.dump(-1, ' ', false, Json::error_handler_t::replace);
 }

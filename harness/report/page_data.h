@@ -15,6 +15,9 @@ namespace kvbench {
 //            n, share and bytes kept, by the columns' names of `--table summary --format csv`
 //   choices  a row per block, policy and ratio: its average with TPOT and TTFT where measured
 //            (choices.h)
+//   worst    {block, policy, ratio, task, sample, score, full_score, said, full_said, expected,
+//            prompt_tail} of the worst samples (worst.h), and `needle` {n_layers, n_kv_heads, kept:
+//            [layer-major]}, shares of the needle's tokens; null where the file does not say
 //   budgets  {block, policy, ratio, n_layers, n_kv_heads, kept: [layer-major]} of those policies
 //            that keep another share in each head; `even_budgets` names the others
 // Throws InputError for a file that cannot be read.

@@ -52,7 +52,7 @@ def main():
     for budget in page["budgets"]:
         block = budget["block"]
         title = [f"{budget['policy']}, ratio {budget['ratio']}", page["blocks"][block]["title"]]
-        save(charts.fixed(charts.budget_chart(), title, charts.heads(budget)), block + 1,
+        save(charts.fixed(charts.heads_chart("budgets"), title, charts.heads(budget)), block + 1,
              budget["policy"], budget["ratio"], "budgets")
 
 

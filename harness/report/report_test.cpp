@@ -144,16 +144,16 @@ TEST(Report, EveryCsvIsOneTableWithNumbersAsNumbers) {
     LatencyRow row;
     row.policy = "full";
     row.policy_id = "p0";
-    store.add_latency({row});
+    store.add_latency(row);
     store.finish();
   }
   const std::set<std::string> texts = {
-      "block_title", "model",  "model_hash", "dtype",      "prompt_hash", "end_tokens",
-      "numerics",    "task",   "source",     "protocol",   "metric",      "policy",
-      "scorer",      "path",   "allocator",  "compress",   "against",     "verdict",
-      "cell_id",     "error",  "group_id",   "policy_id",  "sample_hash", "context_id",
-      "prediction",  "device", "cpu_name",   "references", "gpu_name",    "sign",
-      "why",         "grade",  "place"};
+      "block_title", "model",  "model_hash", "dtype",       "prompt_hash",  "end_tokens",
+      "numerics",    "task",   "source",     "protocol",    "metric",       "policy",
+      "scorer",      "path",   "allocator",  "compress",    "against",      "verdict",
+      "cell_id",     "error",  "group_id",   "policy_id",   "sample_hash",  "context_id",
+      "prediction",  "device", "cpu_name",   "references",  "gpu_name",     "sign",
+      "why",         "grade",  "place",      "prompt_tail", "needle_spans", "needle_kept"};
   for (const std::string table :
        {"summary", "cells", "samples", "latency", "memory", "paired", "targets"}) {
     ReportOptions options{table, Format::kCsv, table == "paired" ? "full" : ""};

@@ -25,7 +25,9 @@ Candidate candidate(const SampleRow& row, const SampleRow* full) {
   return {&row, full, (has_full ? full->score : kAll) - row.score};
 }
 
-Grid worst_of(const Block& block) {
+}  // namespace
+
+std::vector<WorstSample> worst_of(const Block& block) {
   std::map<SampleKey, const SampleRow*> full;
   for (const Measured* measured : block.cells) {
     if (!is_full(measured->cell)) continue;
@@ -42,35 +44,35 @@ Grid worst_of(const Block& block) {
       candidates.push_back(candidate(row, other == full.end() ? nullptr : other->second));
     }
   }
-  Grid grid;
-  grid.title = "Worst samples, " + block.title;
-  grid.columns = {{"policy", false},  {"ratio"},  {"task", false}, {"sample"},
-                  {"score"},          {"full's"}, {"said", false}, {"full said", false},
-                  {"expected", false}};
+  std::vector<WorstSample> worst;
   for (auto& [choice, candidates] : of_choice) {
     std::stable_sort(candidates.begin(), candidates.end(),
                      [](const Candidate& a, const Candidate& b) { return a.loss > b.loss; });
     candidates.resize(std::min(candidates.size(), kMostSamples));
     for (const auto& [row, other, loss] : candidates) {
-      if (!(loss > 0)) continue;
+      if (loss > 0) worst.push_back({row, other});
+    }
+  }
+  return worst;
+}
+
+std::vector<Grid> worst_samples(const std::vector<Block>& blocks) {
+  std::vector<Grid> grids;
+  for (const Block& block : blocks) {
+    Grid grid;
+    grid.title = "Worst samples, " + block.title;
+    grid.columns = {{"policy", false},  {"ratio"},  {"task", false}, {"sample"},
+                    {"score"},          {"full's"}, {"said", false}, {"full said", false},
+                    {"expected", false}};
+    for (const auto& [row, other] : worst_of(block)) {
       const bool failed = !row->error.empty();
-      grid.rows.push_back({choice.first, choice.second, row->task,
+      grid.rows.push_back({row->policy, ratio_text(row->ratio), row->task,
                            fmt::format("{}", row->sample_id), shown(row->score, Style::kScore),
                            shown(other == nullptr ? NAN : other->score, Style::kScore),
                            one_line(failed ? "failed: " + row->error : row->prediction, kMostBytes),
                            one_line(other == nullptr ? "" : other->prediction, kMostBytes),
                            one_line(row->references, kMostBytes)});
     }
-  }
-  return grid;
-}
-
-}  // namespace
-
-std::vector<Grid> worst_samples(const std::vector<Block>& blocks) {
-  std::vector<Grid> grids;
-  for (const Block& block : blocks) {
-    Grid grid = worst_of(block);
     if (!grid.rows.empty()) grids.push_back(std::move(grid));
   }
   return grids;

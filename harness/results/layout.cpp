@@ -31,7 +31,9 @@ const std::set<std::string>& later_columns() {
       // since version 5
       "attended_mean", "attended_most",
       // since version 6
-      "nll_full", "score_tokens"};
+      "nll_full", "score_tokens", "prompt_tail", "needle_spans", "needle_kept", "needle_kept_at",
+      "batch", "question_ms", "tpot_p90", "tokens_per_s", "weight_bytes", "cache_bytes",
+      "read_bytes_per_s", "floor_ms", "cpu_joules", "gpu_joules", "peak_own_bytes"};
   return columns;
 }
 

@@ -199,7 +199,7 @@ TEST_F(MergeTest, MeasurementsComeFromTheShardThatMakesThem) {
     row.cell_id = "l";
     row.repeat = 0;
     row.tpot_ms = 3;
-    store.add_latency({row});
+    store.add_latency(row);
     store.finish();
   }
   Merged merged = merge_results(folder_ / "out.h5", {a, b});

@@ -143,7 +143,8 @@ std::vector<std::vector<int32_t>> read_keep_counts(const Results& results) {
 Widths initial_widths(const std::vector<CellRow>& cells) {
   constexpr size_t kHash = 16;
   Widths widths = {{"sample_hash", kHash}, {"context_id", kHash}, {"prediction", 256},
-                   {"references", 256},    {"error", 128},        {"path", 8}};
+                   {"references", 256},    {"error", 128},        {"path", 8},
+                   {"prompt_tail", 256}};
   for (const CellRow& cell : cells) widen(cell, widths);
   return widths;
 }

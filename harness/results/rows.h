@@ -50,6 +50,7 @@ struct SampleRow {
   std::string classes;                 // a JSON list of the set's class names; "" = it has none
   // Where in /texts the text of a column is that is longer than its column; -1 = it is not.
   int64_t prediction_at = -1, references_at = -1, classes_at = -1, error_at = -1;
+  int64_t needle_kept_at = -1;
   int64_t context_tokens = 0, question_tokens = 0, generated_tokens = 0;
   int64_t cut_tokens = 0;    // of the prompt, cut away before the model saw it (PromptRule::cut)
   double kept_tokens = NAN;  // mean per KV head
@@ -60,8 +61,13 @@ struct SampleRow {
   int64_t attended_most = 0;   // the largest of them; 0 = no pass
   double kl_full = NAN, top1_full = NAN;  // nan where not measured
   double nll_full = NAN;  // nats a token of what was said, under the full cache; nan likewise
-  std::string error;      // empty = fine
-  std::string path;       // "shared" prefill or "chunked": one of its own
+  // The end of what the model read; "" in files that were made before it was kept.
+  std::string prompt_tail;
+  // Tokens of the context that the answer is made of, "[[begin,end],...]", and of each layer and KV
+  // head the share of them that was kept, a byte in hex, ff = all. "" where nobody knows.
+  std::string needle_spans, needle_kept;
+  std::string error;  // empty = fine
+  std::string path;   // "shared" prefill or "chunked": one of its own
   double prefill_ms = NAN, score_ms = NAN, compact_ms = NAN, decode_ms = NAN;
   int64_t score_tokens = 0;  // that the scorer had the model read behind the context, in score_ms
 };
@@ -93,15 +99,25 @@ struct CellRow : Cell {
   double prefill_ms = NAN, score_ms = NAN, compact_ms = NAN, decode_ms = NAN;  // medians
 };
 
-// One repeat of an isolated measurement: a row of /latency.
+// One repeat of an isolated measurement, a process of its own: a row of /latency.
 struct LatencyRow {
-  // Hash of model, policy, ratio, context_tokens and decode_tokens.
+  // Hash of model, policy, ratio, context_tokens, decode_tokens and batch.
   std::string cell_id, policy_id, policy;
   double ratio = 0;
   int64_t context_tokens = 0, repeat = 0;
-  double prefill_ms = NAN, score_ms = NAN, allocate_ms = NAN, compact_ms = NAN, ttft_ms = NAN;
-  double tpot_ms = NAN, tpot_p50 = NAN, tpot_p95 = NAN, tpot_p99 = NAN;
-  int64_t decode_tokens = 0, peak_rss_bytes = 0, peak_cuda_bytes = 0;
+  int64_t batch = 1;  // sequences that decode together
+  double prefill_ms = NAN, score_ms = NAN, allocate_ms = NAN, compact_ms = NAN, question_ms = NAN;
+  double ttft_ms = NAN;  // the sum of the five
+  double tpot_ms = NAN, tpot_p50 = NAN, tpot_p90 = NAN, tpot_p95 = NAN, tpot_p99 = NAN;
+  double tokens_per_s = NAN;  // of all sequences
+  // What a decode step must read (weights; entries of all sequences, mean over the steps), how fast
+  // the threads read memory, and the time that this takes: no step can be faster.
+  int64_t weight_bytes = 0;
+  double cache_bytes = NAN, read_bytes_per_s = NAN, floor_ms = NAN;
+  double cpu_joules = NAN, gpu_joules = NAN;  // a token, of the whole processors; nan: not told
+  int64_t decode_tokens = 0;                  // of a sequence: as many steps
+  int64_t peak_rss_bytes = 0, peak_own_bytes = 0;  // resident; the same without mapped files
+  int64_t peak_cuda_bytes = 0;
   int64_t kv_bytes_full = 0, kv_bytes_logical = 0, kv_bytes_allocated = 0;
   int64_t peak_kv_bytes = 0;  // while prefilling: the layer at work in full and the cut ones
   int64_t score_tokens = 0;   // that the scorer had the model read behind the context, in score_ms
@@ -151,6 +167,10 @@ void visit_columns(Row& row, Visit&& visit) {
   visit("kl_full", row.kl_full);
   visit("top1_full", row.top1_full);
   visit("nll_full", row.nll_full);
+  visit("prompt_tail", row.prompt_tail);
+  visit("needle_spans", row.needle_spans);
+  visit("needle_kept", row.needle_kept);
+  visit("needle_kept_at", row.needle_kept_at);
   visit("error", row.error);
   visit("error_at", row.error_at);
   visit("path", row.path);
@@ -214,17 +234,28 @@ void visit_columns(Row& row, Visit&& visit) {
   visit("ratio", row.ratio);
   visit("context_tokens", row.context_tokens);
   visit("repeat", row.repeat);
+  visit("batch", row.batch);
   visit("prefill_ms", row.prefill_ms);
   visit("score_ms", row.score_ms);
   visit("allocate_ms", row.allocate_ms);
   visit("compact_ms", row.compact_ms);
+  visit("question_ms", row.question_ms);
   visit("ttft_ms", row.ttft_ms);
   visit("tpot_ms", row.tpot_ms);
   visit("tpot_p50", row.tpot_p50);
+  visit("tpot_p90", row.tpot_p90);
   visit("tpot_p95", row.tpot_p95);
   visit("tpot_p99", row.tpot_p99);
+  visit("tokens_per_s", row.tokens_per_s);
+  visit("weight_bytes", row.weight_bytes);
+  visit("cache_bytes", row.cache_bytes);
+  visit("read_bytes_per_s", row.read_bytes_per_s);
+  visit("floor_ms", row.floor_ms);
+  visit("cpu_joules", row.cpu_joules);
+  visit("gpu_joules", row.gpu_joules);
   visit("decode_tokens", row.decode_tokens);
   visit("peak_rss_bytes", row.peak_rss_bytes);
+  visit("peak_own_bytes", row.peak_own_bytes);
   visit("peak_cuda_bytes", row.peak_cuda_bytes);
   visit("kv_bytes_full", row.kv_bytes_full);
   visit("kv_bytes_logical", row.kv_bytes_logical);

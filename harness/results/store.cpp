@@ -278,10 +278,9 @@ void ResultsStore::write_keep_counts(const std::string& cell_id, int64_t slot,
                name);
 }
 
-void ResultsStore::add_latency(const std::vector<LatencyRow>& rows) {
-  if (rows.empty()) return;
+void ResultsStore::add_latency(const LatencyRow& row) {
   if (file_ == nullptr) reopen();
-  content_.latency.insert(content_.latency.end(), rows.begin(), rows.end());
+  content_.latency.push_back(row);
   rewrite_with(widths_);
 }
 

@@ -63,9 +63,9 @@ class ResultsStore {
   // std::runtime_error when the disk does not take it; rows before remain.
   void append(SampleRow row, std::span<const int32_t> keep_counts);
 
-  // Stores isolated measurements behind those there already; a rewrite of the file, so for few
-  // rows.
-  void add_latency(const std::vector<LatencyRow>& rows);
+  // Stores an isolated measurement behind those there already; a rewrite of the file, so for what
+  // takes its time itself.
+  void add_latency(const LatencyRow& row);
   const std::vector<LatencyRow>& latency() const { return content_.latency; }
 
   // After the last planned row: derives /cells, puts the rows into the plan's order, whatever order

@@ -19,6 +19,7 @@ void for_each_text(Row& row, Visit&& visit) {
   visit(row.references, row.references_at);
   visit(row.classes, row.classes_at);
   visit(row.error, row.error_at);
+  visit(row.needle_kept, row.needle_kept_at);
 }
 
 // The text's first bytes, whole characters.

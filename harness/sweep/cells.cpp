@@ -58,6 +58,7 @@ PromptSample SampleGroup::at(int64_t i) const {
   const auto& [context, question] = std::tie(made.prompt.context, made.prompt.question);
   made.context_id = short_hash(bytes_of(context));
   made.sample_hash = short_hash(made.context_id + bytes_of(question));
+  made.needles = spans_of(format->tokenizer(), made.prompt, made.sample.needles);
   made.length = request.length > 0 ? request.length : made.sample.length;
   if (made.length == 0) {
     made.length = static_cast<int64_t>(context.size() + question.size()) + n_answer;

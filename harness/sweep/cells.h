@@ -9,6 +9,7 @@
 #include "harness/config/sweep_config.h"
 #include "harness/model/prompt.h"
 #include "harness/results/store.h"
+#include "harness/sweep/needle.h"
 #include "policies/policy.h"
 #include "tasks/task.h"
 
@@ -18,9 +19,10 @@ namespace kvbench {
 struct PromptSample {
   Sample sample;
   Prompt prompt;
-  std::string sample_hash;  // of both pieces' ids
-  std::string context_id;   // of the context's
-  int64_t length = 0;       // tokens: the generator's, the task file's, else prompt and answer
+  std::string sample_hash;         // of both pieces' ids
+  std::string context_id;          // of the context's
+  std::vector<TokenSpan> needles;  // of the context: what the answer is made of, where it is known
+  int64_t length = 0;  // tokens: the generator's, the task file's, else prompt and answer
 
   RowKey key(const std::string& cell_id) const { return {cell_id, sample.id}; }
 };

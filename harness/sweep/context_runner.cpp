@@ -73,6 +73,15 @@ std::vector<PolicyAtRatio> at_ratios(const std::vector<const SweepCell*>& cells)
   return policies;
 }
 
+// The tokens that the answers to any of the questions are made of.
+std::vector<int64_t> needles_of(const std::vector<const PromptSample*>& questions) {
+  std::vector<TokenSpan> spans;
+  for (const PromptSample* question : questions) {
+    spans.insert(spans.end(), question->needles.begin(), question->needles.end());
+  }
+  return tokens_of(spans);
+}
+
 // Every cache of `n` failed for the reason of the exception being handled.
 std::vector<CompressedCache> all_failed(size_t n) {
   std::vector<CompressedCache> caches(n);
@@ -202,6 +211,7 @@ Work ContextRunner::run_wave(const SampleGroup& group, const std::vector<const S
   options.seed = group.seed(first);
   options.frame = format_.context_frame(group.protocol().prompt);
   options.keep_prefill = !after_answer.empty();
+  options.watched = needles_of(questions);
   std::vector<PolicyAtRatio> policies = at_ratios(before_answer);
   const bool wants_full = also_.any() || !after_answer.empty();
   auto full_at = std::find_if(policies.begin(), policies.end(),
@@ -227,7 +237,7 @@ Work ContextRunner::run_wave(const SampleGroup& group, const std::vector<const S
   std::optional<ObservedContext> observed;
   for (const PromptSample* prompt : questions) {
     FullAnswer full{full_cache, {}, {}};
-    co_await answer(group, *prompt, cut, full);
+    co_await answer(group, *prompt, cut, options.watched, full);
     std::vector<const SweepCell*> open;
     for (const auto* cell : after_answer) {
       if (is_open(*cell, *prompt)) open.push_back(cell);
@@ -243,7 +253,7 @@ Work ContextRunner::run_wave(const SampleGroup& group, const std::vector<const S
       seen = all_failed(open.size());
     }
     const auto cut_by_answer = with_rows(open, std::move(seen), first);
-    co_await answer(group, *prompt, cut_by_answer, full);
+    co_await answer(group, *prompt, cut_by_answer, options.watched, full);
   }
 }
 
@@ -276,7 +286,8 @@ std::vector<ContextRunner::CutCell> ContextRunner::with_rows(
 }
 
 Work ContextRunner::answer(const SampleGroup& group, const PromptSample& prompt,
-                           const std::vector<CutCell>& cells, FullAnswer& full) {
+                           const std::vector<CutCell>& cells, const std::vector<int64_t>& watched,
+                           FullAnswer& full) {
   const Protocol& protocol = group.protocol();
   std::vector<SampleRow> rows;
   std::vector<const CutCell*> cell_of_row;
@@ -335,6 +346,10 @@ Work ContextRunner::answer(const SampleGroup& group, const PromptSample& prompt,
     row.classes = prompt.sample.classes.empty() ? "" : json_list(prompt.sample.classes);
     row.cut_tokens = prompt.prompt.n_cut;
     row.question_tokens = static_cast<int64_t>(prompt.prompt.question.size());
+    row.prompt_tail = tail_of(prompt.prompt);
+    row.needle_spans = spans_text(prompt.needles);
+    row.needle_kept =
+        share_text(cell_of_row[i]->cut.kept_watched, watched, tokens_of(prompt.needles));
     store_.append(row,
                   row.error.empty() ? cell_of_row[i]->cut.keep_counts : std::vector<int32_t>());
   }

@@ -82,9 +82,10 @@ class ContextRunner {
   SampleRow compressed_row(const SweepCell& cell, const CompressedCache& cut,
                            const PromptSample& prompt) const;
   // Asks one question of every cell where it is open, and of the full cache when it is wanted and
-  // has not answered yet; appends the rows.
+  // has not answered yet; appends the rows. `watched`: CompressOptions::watched of the cut.
   Work answer(const SampleGroup& group, const PromptSample& prompt,
-              const std::vector<CutCell>& cells, FullAnswer& full);
+              const std::vector<CutCell>& cells, const std::vector<int64_t>& watched,
+              FullAnswer& full);
   GenerateOptions answer_rules(const SampleGroup& group, const PromptSample& prompt) const;
   void grade_answer(const Generation& answer, const Grading& grading, const Sample& sample,
                     SampleRow& row) const;

@@ -46,10 +46,12 @@ struct Timed {
 
 Timed time_context(const Decoder& model, const SweepPlan& plan, int64_t tokens) {
   constexpr int64_t kSteps = 8;
-  const LatencyInput input = latency_input(plan.sample_groups(), tokens);
+  const std::vector<SampleGroup> groups = plan.sample_groups();
+  const LatencyInput input = latency_input(groups, tokens);
+  const ContextFrame frame = groups.front().format->context_frame(groups.front().protocol().prompt);
   const Stopwatch watch(model.device(), true);
   const Compressed compressed =
-      compress_context(model, input.context, timed_cells(plan), {.frame = input.frame});
+      compress_context(model, input.context, timed_cells(plan), {.frame = frame});
   Timed timed;
   timed.context_ms = watch.ms();
   std::vector<GrowingCache> caches;
@@ -115,8 +117,9 @@ SweepCost cost_of(const SweepPlan& plan, const OpenModel& model) {
   }
   const auto row_bytes = Layout::of<SampleRow>(initial_widths(rows)).row_bytes();
   const int64_t counts = model.config.n_budgeted_layers() * model.config.n_kv_heads;
-  cost.file_bytes = cost.n_answers * (static_cast<int64_t>(row_bytes) +
-                                      counts * static_cast<int64_t>(sizeof(int32_t)));
+  cost.file_bytes =
+      cost.n_answers * (static_cast<int64_t>(row_bytes) +
+                        counts * static_cast<int64_t>(sizeof(int32_t) + 2));  // needle_kept
   return cost;
 }
 

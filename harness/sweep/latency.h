@@ -1,23 +1,19 @@
-// Isolated measurements: one policy alone, each layer cut as soon as it is prefilled, so that the
-// peak holds one full layer and the cut ones before it.
+// Isolated measurements (measurement.h) of a sweep's policies: which, in which order, and which are
+// there already.
 #pragma once
 
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "harness/config/sweep_config.h"
-#include "harness/model/decoder.h"
-#include "harness/results/rows.h"
+#include "harness/model/open_model.h"
+#include "harness/results/store.h"
 #include "harness/sweep/cells.h"
+#include "harness/sweep/measurement.h"
 #include "policies/policy.h"
 
 namespace kvbench {
-
-// What is run: a context as long as asked, out of the sweep's own texts, and a question.
-struct LatencyInput {
-  std::vector<int32_t> context, question;
-  ContextFrame frame;
-};
 
 // The first `length` tokens of the contexts of `groups`, one after the other and from the start
 // again when they do not suffice; the question and the frame of the first sample.
@@ -30,19 +26,24 @@ void check_latency(const LatencySpec& spec, const std::vector<Policy>& policies,
                    const std::vector<SampleGroup>& groups, const ModelConfig& model,
                    int64_t n_around);
 
-// Puts repeats of every policy at every ratio and length of `spec` into the store, round by round
-// in turn, so that a drift of the machine hits all alike; warm-up rounds come first and are not
-// kept. Repeats that the store holds are not measured again. A measurement that fails is a row with
-// its error. `identity` goes into the cell ids. Times are wall times, the device's queue drained.
-// Returns false when `stop` (empty = never) said so before a round.
-bool measure_latency(const Decoder& model, const LatencySpec& spec,
-                     const std::vector<Policy>& policies, const std::vector<double>& ratios,
-                     const std::vector<SampleGroup>& groups, const std::string& identity,
+// What is measured: the policies of `config`, made, on `model`. `identity` goes into cell ids.
+struct LatencyPlan {
+  const SweepConfig& config;  // has `latency`
+  const std::vector<Policy>& policies;
+  const OpenModel& model;
+  std::string identity;
+};
+
+// Puts repeats of every policy at every ratio, length and batch into the store, each as soon as it
+// is made, round by round: all cells in turn, then the next repeat of each, so that a drift of the
+// machine hits all alike. Repeats that the store holds are not measured again. Each is a process of
+// its own, so no model should be loaded here meanwhile. One that fails is a row with its error, but
+// not one that failed while `stop` (empty = never) says that it is to end. Returns false when that
+// said so before a measurement or during it.
+bool measure_latency(const LatencyPlan& plan, const std::vector<SampleGroup>& groups,
                      ResultsStore& store, const std::function<bool()>& stop);
 
 // True when the store holds all of it.
-bool is_measured(const LatencySpec& spec, const std::vector<Policy>& policies,
-                 const std::vector<double>& ratios, const std::string& identity,
-                 const ResultsStore& store);
+bool is_measured(const LatencyPlan& plan, const ResultsStore& store);
 
 }  // namespace kvbench

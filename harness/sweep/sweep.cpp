@@ -1,6 +1,7 @@
 #include "harness/sweep/sweep.h"
 
 #include <ATen/Parallel.h>
+#include <c10/core/CachingDeviceAllocator.h>
 
 #include <map>
 #include <utility>
@@ -39,6 +40,32 @@ std::vector<Policy> make_policies(const SweepConfig& config) {
 SweepResult stopped(SweepResult result) {
   result.stopped = true;
   return result;
+}
+
+// Gives back what LibTorch keeps for later: measurements in other processes have need of it.
+void release_memory(c10::Device device) {
+  if (!device.is_cpu()) at::getDeviceAllocator(device.type())->emptyCache();
+}
+
+// Returns false when it was stopped.
+bool answer_samples(const SweepConfig& config, const SweepOptions& options, const OpenModel& opened,
+                    const PromptFormat& format, const SweepPlan& plan, ResultsStore& store) {
+  const Decoder model(config.model.path, opened.dtype, opened.device, options.start_progress);
+  const Advance advance = options.start_progress
+                              ? options.start_progress(store.n_planned(), store.n_done())
+                              : Advance();
+  SideBySide contexts(model, config.memory > 0 ? config.memory : free_memory(model.device()));
+  ContextRunner runner(model, format, store, {config.fidelity, config.likelihood},
+                       contexts.shared(), advance);
+  bool is_stopped = false;
+  for (const auto& group : plan.groups) {
+    for (const auto& members : group.contexts) {
+      is_stopped = is_stopped || (options.stop && options.stop());
+      if (!is_stopped) contexts.start(runner.run(group.samples, group.cells, members));
+    }
+  }
+  contexts.finish();
+  return !is_stopped;
 }
 
 }  // namespace
@@ -89,30 +116,16 @@ SweepResult run_sweep(const SweepConfig& config, const SweepOptions& options) {
                       .fidelity = config.fidelity,
                       .likelihood = config.likelihood});
   const bool measures = config.latency && options.shard.measures_latency();
-  const bool all_measured =
-      !measures || is_measured(*config.latency, policies, config.ratios, identity, store);
+  const LatencyPlan latency{config, policies, opened, identity};
+  const bool all_measured = !measures || is_measured(latency, store);
   if (store.complete() && all_measured) return result;
-  if (store.n_done() < store.n_planned() || !all_measured) {
-    const Decoder model(config.model.path, opened.dtype, opened.device, options.start_progress);
-    const Advance advance = options.start_progress
-                                ? options.start_progress(store.n_planned(), store.n_done())
-                                : Advance();
-    SideBySide contexts(model, config.memory > 0 ? config.memory : free_memory(model.device()));
-    ContextRunner runner(model, format, store, {config.fidelity, config.likelihood},
-                         contexts.shared(), advance);
-    bool is_stopped = false;
-    for (const auto& group : plan.groups) {
-      for (const auto& members : group.contexts) {
-        is_stopped = is_stopped || (options.stop && options.stop());
-        if (!is_stopped) contexts.start(runner.run(group.samples, group.cells, members));
-      }
-    }
-    contexts.finish();
-    if (is_stopped) return stopped(result);
-    if (measures && !measure_latency(model, *config.latency, policies, config.ratios,
-                                     plan.sample_groups(), identity, store, options.stop)) {
-      return stopped(result);
-    }
+  if (store.n_done() < store.n_planned() &&
+      !answer_samples(config, options, opened, format, plan, store)) {
+    return stopped(result);
+  }
+  release_memory(opened.device);
+  if (!all_measured && !measure_latency(latency, plan.sample_groups(), store, options.stop)) {
+    return stopped(result);
   }
   store.finish();
   return result;

@@ -18,7 +18,7 @@ struct SweepOptions {
   bool dry_run = false;      // check everything, say what would run, write nothing
   bool calibrate = false;    // with dry_run: time a piece of it on the real model
   Shard shard = {};          // the part of the sweep that is run, in a file of its own
-  // Asked before each context and each round of measurements; true: end here, in order. Empty = no.
+  // Asked before each context and each measurement; true: end here, in order. Empty = no.
   std::function<bool()> stop = {};
   StartProgress start_progress = {};
 };

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <csignal>
 #include <functional>
 #include <map>
 #include <set>
@@ -21,10 +22,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr int64_t kMeasured = 200;  // tokens of a context that is measured
+
 // Knorm-like scores with something wrong in one layer.
 class Faulty : public Scorer {
  public:
-  enum class Fault { kThrow, kThrowInt, kNan, kRefuse, kShape };
+  enum class Fault { kThrow, kThrowInt, kNan, kRefuse, kShape, kKill };
 
   explicit Faulty(Params& p) {
     p.choice("fault", fault_,
@@ -32,7 +35,8 @@ class Faulty : public Scorer {
               {"throw_int", Fault::kThrowInt},
               {"nan", Fault::kNan},
               {"refuse", Fault::kRefuse},
-              {"shape", Fault::kShape}},
+              {"shape", Fault::kShape},
+              {"kill", Fault::kKill}},
              "what goes wrong");
     p.get("layer", layer_, "where");
     p.get("decoding", decoding_, "only while decoding");
@@ -42,6 +46,8 @@ class Faulty : public Scorer {
     at::Tensor scores = -layer.keys.to(at::kFloat).norm(2, {-1});
     const bool is_decoding = !layer.queries_prerope.defined();
     if (layer.index != layer_ || is_decoding != decoding_) return scores;
+    if (fault_ == Fault::kKill && layer.n_tokens() == kMeasured) raise(SIGKILL);
+    if (fault_ == Fault::kKill) return scores;
     if (fault_ == Fault::kThrow) throw std::runtime_error("planted");
     if (fault_ == Fault::kThrowInt) throw 7;
     if (fault_ == Fault::kRefuse) throw InputError("planted refusal");
@@ -154,7 +160,7 @@ constexpr const char* kFaulty =
     " allocator: uniform, prefill: {chunk: 64}}";
 constexpr const char* kEveryBlock =
     "ratios: [0, 0.7]\ncompress: [context, prompt]\nfidelity: true\n"
-    "latency: {repeats: 2, warmup: 1, lengths: [200], decode_tokens: 3}";
+    "latency: {repeats: 1, warmup: 1, lengths: [200], decode_tokens: 3}";
 constexpr const char* kManyTasks =
     "[{task: ruler/qa_1, file: two.jsonl, max_new_tokens: 6},"
     " {task: ruler/qa_1, file: three.jsonl, max_new_tokens: 6, seed: 7},"
@@ -188,20 +194,102 @@ TEST_F(SweepTest, FailuresStayWhereTheyHappen) {
     EXPECT_FALSE(errors[name].empty()) << name;
   }
   EXPECT_NE(errors["nan_last"].begin()->find("NaN"), std::string::npos);
-  // Two rows a policy, ratio and length; oracles are not measured.
+  // A row a policy, ratio and length; oracles are not measured.
   std::map<std::string, int> measured, failed;
   for (const LatencyRow& row : mixed.latency) {
     EXPECT_EQ(row.context_tokens, 200);
     ++(row.error.empty() ? measured : failed)[row.policy];
   }
-  EXPECT_EQ(measured["full"], 2);
-  EXPECT_EQ(measured["snapkv"], 4);
-  EXPECT_EQ(measured["throws"], 2);  // at ratio 0
-  EXPECT_EQ(failed["throws"], 2);
+  EXPECT_EQ(measured["full"], 1);
+  EXPECT_EQ(measured["snapkv"], 2);
+  EXPECT_EQ(measured["throws"], 1);  // at ratio 0
+  EXPECT_EQ(failed["throws"], 1);
   EXPECT_FALSE(measured.contains("oracle_uniform"));
   for (const LatencyRow& row : mixed.latency) {
     if (row.error.empty()) {
       EXPECT_GT(row.tpot_ms, 0) << row.policy;
+    }
+  }
+}
+
+// Repeats in turn, one process each: what ends one is that row's error and nothing else's.
+TEST_F(SweepTest, EachMeasurementIsAProcessOfItsOwn) {
+  const std::string policies =
+      "[full, {name: dies, scorer: {name: faulty, fault: kill}, allocator: uniform}, snapkv]";
+  const std::string latency =
+      "ratios: [0.5]\nlatency: {repeats: 2, warmup: 0, lengths: [200], decode_tokens: 4, "
+      "batch: [1, 3]}";
+  const Results results = run(config(kFileTask, policies, latency));
+  EXPECT_TRUE(results.state.complete);
+  for (const SampleRow& row : results.rows) EXPECT_EQ(row.error, "") << row.policy;
+  std::vector<std::string> order;
+  for (const LatencyRow& row : results.latency) {
+    order.push_back(fmt::format("{} {} x{}", row.repeat, row.policy, row.batch));
+    if (row.policy == "dies") {
+      EXPECT_EQ(row.error, "its process was ended by signal 9");
+      continue;
+    }
+    EXPECT_EQ(row.error, "");
+    EXPECT_EQ(row.ratio, row.policy == "full" ? 0 : 0.5);
+    EXPECT_GT(row.prefill_ms, 0);
+    EXPECT_DOUBLE_EQ(row.ttft_ms, row.prefill_ms + row.score_ms + row.allocate_ms + row.compact_ms +
+                                      row.question_ms);
+    EXPECT_GT(row.question_ms, 0);
+    EXPECT_LE(row.tpot_p50, row.tpot_p90);
+    EXPECT_LE(row.tpot_p90, row.tpot_p99);
+    EXPECT_NEAR(row.tokens_per_s * row.tpot_ms, 1000.0 * static_cast<double>(row.batch), 1e-6);
+    // Keys and values of every token that a step sees: those kept, the question's, its own.
+    const int64_t token = row.kv_bytes_full / kMeasured;
+    const double kept = static_cast<double>(row.kv_bytes_logical) / static_cast<double>(token);
+    const double per_sequence =
+        row.cache_bytes / static_cast<double>(token) / static_cast<double>(row.batch);
+    EXPECT_EQ(kept, row.policy == "full" ? 200 : 100);
+    EXPECT_GT(per_sequence, kept + 2);
+    EXPECT_LT(per_sequence, kept + 40);
+    EXPECT_NEAR(
+        row.floor_ms,
+        1000 * (static_cast<double>(row.weight_bytes) + row.cache_bytes) / row.read_bytes_per_s,
+        1e-9);
+    EXPECT_GT(row.peak_own_bytes, 0);
+    EXPECT_LT(row.peak_own_bytes, row.peak_rss_bytes);
+    EXPECT_FALSE(row.cpu_joules <= 0);  // nan where nothing tells
+    EXPECT_TRUE(std::isnan(row.gpu_joules));
+  }
+  EXPECT_EQ(order,
+            (std::vector<std::string>{"0 full x1", "0 dies x1", "0 snapkv x1", "0 full x3",
+                                      "0 dies x3", "0 snapkv x3", "1 full x1", "1 dies x1",
+                                      "1 snapkv x1", "1 full x3", "1 dies x3", "1 snapkv x3"}));
+}
+
+// Which share of the needle's tokens each head kept stands in the row, and the prompt's end.
+TEST_F(SweepTest, RowsSayWhereTheNeedleWas) {
+  const Results results = run(config(
+      "[{task: ruler/niah_single_1, lengths: [1024], samples: 2, max_new_tokens: 4}]",
+      "[full, streaming_llm, snapkv, {preset: keydiff, name: chunked, prefill: {chunk: 64}}]",
+      "ratios: [0.5]\ncompress: [context, prompt]"));
+  for (const SampleRow& row : results.rows) {
+    EXPECT_EQ(row.error, "");
+    EXPECT_TRUE(row.needle_spans.starts_with("[[")) << row.needle_spans;
+    EXPECT_NE(row.prompt_tail.find("mentioned in the provided text"), std::string::npos)
+        << row.prompt_tail;
+    constexpr size_t kHeads = test_model::kLayers * test_model::kHeads;
+    EXPECT_EQ(row.needle_kept.size(), row.policy == "chunked" ? 0 : 2 * kHeads) << row.policy;
+    std::string all, none;
+    for (size_t i = 0; i < kHeads; ++i) {
+      all += "ff";
+      none += "00";
+    }
+    if (row.policy == "full") {
+      EXPECT_EQ(row.needle_kept, all);
+    } else if (row.policy == "streaming_llm") {
+      // The last half of the context, in every head alike.
+      const int64_t begin = std::stoll(row.needle_spans.substr(2));
+      const auto half = static_cast<int64_t>(row.context_tokens / 2);
+      if (begin > half + 10) {
+        EXPECT_EQ(row.needle_kept, all) << begin;
+      } else if (begin < half - 60) {
+        EXPECT_EQ(row.needle_kept, none) << begin;
+      }
     }
   }
 }
@@ -382,8 +470,8 @@ TEST_F(SweepTest, StoppedInOrderGoesOn) {
       config(kManyTasks, "[full, snapkv]",
              "ratios: [0.5]\nlatency: {repeats: 2, warmup: 0, lengths: [100], decode_tokens: 2}",
              "whole.h5"));
-  // Contexts: two, one of three questions, and two; then two rounds.
-  const std::vector<size_t> rows_after = {0, 2, 4, 10, 12, 14, 14};
+  // Contexts: two, one of three questions, and two.
+  const std::vector<size_t> rows_after = {0, 2, 4, 10, 12, 14};
   for (size_t n = 0; n < rows_after.size(); ++n) {
     size_t asked = 0;
     // One context more each time: those that are there are asked for, too, and cost nothing.
@@ -393,7 +481,12 @@ TEST_F(SweepTest, StoppedInOrderGoesOn) {
     EXPECT_EQ(so_far.rows.size(), rows_after[n]);
     EXPECT_FALSE(so_far.state.complete);
   }
-  EXPECT_FALSE(run_sweep(sweep, {.stop = [] { return false; }}).stopped);
+  // Then two policies in turn, twice, one measurement more each time.
+  for (size_t n = 0; n < 4; ++n) {
+    EXPECT_EQ(read_results(folder_ / "out.h5").latency.size(), n);
+    size_t asked = 0;
+    EXPECT_EQ(run_sweep(sweep, {.stop = [&] { return asked++ == 1; }}).stopped, n < 3);
+  }
   const Results done = read_results(folder_ / "out.h5");
   EXPECT_TRUE(done.state.complete);
   EXPECT_EQ(done.latency.size(), 4u);

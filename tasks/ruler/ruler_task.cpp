@@ -9,6 +9,7 @@
 #include "harness/base/yaml_map.h"
 #include "tasks/file_source.h"
 #include "tasks/metrics.h"
+#include "tasks/ruler/needles.h"
 #include "tasks/ruler/split.h"
 #include "tasks/text.h"
 
@@ -63,11 +64,13 @@ class RulerTask : public Task {
   Sample to_sample(const RulerRecord& record, const std::string& place, bool answer_prefix) const {
     ruler::PromptParts parts = ruler::split_prompt(family_, record.prompt(), place);
     if (!answer_prefix) parts = ruler::without_answer_prefix(std::move(parts));
+    std::vector<std::string> needles = ruler::needles_of(family_, parts.context, record.outputs);
     return {.id = record.line,
             .context = std::move(parts.context),
             .question = std::move(parts.question),
             .answer_prefix = std::move(parts.answer_prefix),
             .references = record.outputs,
+            .needles = std::move(needles),
             .max_new_tokens = tokens_to_generate_,
             .length = record.length.value_or(0)};
   }

@@ -191,7 +191,59 @@ async function addCharts() {
   window.dispatchEvent(new Event("resize")); // the first charts were alone in their row
 }
 
+// ---- worst samples ------------------------------------------------------------------------------
+function words(sample) {
+  const block = DATA.blocks.length > 1 ? `, ${DATA.blocks[sample.block].title}` : "";
+  return `${sample.policy}, ratio ${sample.ratio ?? "of its own"}, ${sample.task}, `
+    + `sample ${sample.sample}${block}`;
+}
+
+function showTexts(sample) {
+  const score = (value) => (value === null ? "-" : value.toFixed(1));
+  const texts = {
+    "The prompt's end": sample.prompt_tail,
+    [`Said, score ${score(sample.score)}`]: sample.said,
+    [`The full cache said, score ${score(sample.full_score)}`]: sample.full_said,
+    Expected: sample.expected,
+  };
+  find("#worst dl").replaceChildren(...Object.entries(texts)
+    .filter(([, text]) => text !== "")
+    .flatMap(([name, text]) => [element("dt", {}, name), element("dd", {}, text)]));
+}
+
+async function addWorst() {
+  if (DATA.worst.length === 0) {
+    find("#worst").remove();
+    return;
+  }
+  const select = element("select", {}, ...DATA.worst.map((sample, i) =>
+    element("option", { value: i }, words(sample))));
+  find("#worst .controls").append(element("label", {}, "Sample", select));
+  showTexts(DATA.worst[0]);
+  const first = DATA.worst.find((sample) => sample.needle !== null);
+  if (first === undefined) {
+    select.addEventListener("change", () => showTexts(DATA.worst[select.value]));
+    return;
+  }
+  const place = element("div", { class: "chart" });
+  const figure = element("figure", { id: "needle" }, element("figcaption", {},
+    "Share of the tokens that the answer stands in, kept by each layer and KV head"), place);
+  find("#worst").append(figure);
+  const { view } = await vegaEmbed(place,
+    { ...DATA.charts.needle, datasets: { needle: heads(first.needle) } },
+    { actions: false, renderer: "svg" });
+  const choose = () => {
+    const sample = DATA.worst[select.value];
+    showTexts(sample);
+    figure.hidden = sample.needle === null;
+    if (sample.needle !== null) view.data("needle", heads(sample.needle)).resize().runAsync();
+  };
+  select.addEventListener("change", choose);
+  choose();
+}
+
 addTexts();
 addTables();
 await addCharts();
+await addWorst();
 document.body.dataset.ready = "yes"; // for whoever waits for the charts
