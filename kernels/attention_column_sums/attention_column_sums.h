@@ -18,7 +18,7 @@ struct AttentionColumnSums {
   int64_t n_queries = 0, n_tokens = 0;  // 0 < Q <= T
   int64_t head_dim = 0;
   DType dtype = DType::kFloat32;
-  float scale = 0;         // 1 / sqrt(head_dim) for the supported models
+  float scale = 0;         // > 0; 1 / sqrt(head_dim) for the supported models
   HeadRows queries, keys;  // [Hq, Q, d], [H, T, d], after RoPE
   bool of_heads = false;   // a row for every query head in place of the mean over its group
   float factor = 1;

@@ -19,7 +19,7 @@ struct CacheAttention {
   RaggedCache cache;            // lengths include the new tokens; each >= m
   int64_t n_tokens = 0;         // m: new tokens of each sequence in this call
   int64_t n_heads = 0;          // Hq, query heads; a multiple of H
-  float scale = 0;              // 1 / sqrt(head_dim) for the supported models
+  float scale = 0;              // > 0; 1 / sqrt(head_dim) for the supported models
   int64_t window = 0;           // rows that a token sees at most; 0 = all
   const void* query = nullptr;  // [S, m, Hq, d] contiguous, in the cache's dtype as out
   void* out = nullptr;          // [S, m, Hq, d]

@@ -57,15 +57,21 @@ void attention(const CacheAttention& op) {
     float* of = room.get() + u * of_unit;
     partials.push_back({of, of + n_rows, of + 2 * n_rows});
   }
+  const bool split = std::ssize(units) > n_heads;
 #pragma omp parallel if (units.size() > 1)
   {
     Worker worker(op);
 #pragma omp for schedule(dynamic)
-    for (int64_t u = 0; u < std::ssize(units); ++u) worker.run(units[u], partials[u]);
+    for (int64_t u = 0; u < std::ssize(units); ++u) {
+      worker.run(units[u], partials[u]);
+      if (!split) combine<E>(op, units[u], &partials[u], 1);
+    }
+    if (split) {  // else threads need not wait for each other once more
 #pragma omp for
-    for (int64_t x = 0; x < n_heads; ++x) {
-      const int64_t u = first_unit[x];
-      combine<E>(op, units[u], &partials[u], first_unit[x + 1] - u);
+      for (int64_t x = 0; x < n_heads; ++x) {
+        const int64_t u = first_unit[x];
+        combine<E>(op, units[u], &partials[u], first_unit[x + 1] - u);
+      }
     }
   }
 }

@@ -22,7 +22,7 @@ struct WindowScores {
   int64_t window = 0, n_tokens = 0;     // 0 < W < T
   int64_t head_dim = 0;
   DType dtype = DType::kFloat32;
-  float scale = 0;                // 1 / sqrt(head_dim) for the supported models
+  float scale = 0;                // > 0; 1 / sqrt(head_dim) for the supported models
   const void* queries = nullptr;  // [Hq, W, d] contiguous, after RoPE
   HeadRows keys;                  // [H, T, d], after RoPE
   int64_t kernel = 1;             // width of the pooling, odd
