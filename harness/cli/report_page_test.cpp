@@ -66,22 +66,49 @@ TEST_F(ReportPage, NeedsNothingBesideIt) {
   for (const char* part : {"<script src", "<link rel=\"stylesheet\"", "@import"}) {
     EXPECT_EQ(page.find(part), std::string::npos) << part;
   }
-  for (const char* part : {"Which policy, at which budget", "oracle_uniform", "Mean score",
-                           "mentioned in the provided text", "\"needle\":{\"n_layers\":"}) {
+  for (const char* part : {"Which policy, at which budget", "oracle_uniform", "Mean score"}) {
     EXPECT_NE(page.find(part), std::string::npos) << part;
   }
   expect_done(report({"--html", "page.html"}));  // its own page is written over
 }
 
-TEST_F(ReportPage, WorksInABrowser) {
-  expect_done(report({"--html", "used.html"}));
-  const Finished checked = run_for_output({(deps_dir() / "venv/bin/python").string(),
-                                           (kRoot / "harness/report/browser_check.py").string(),
-                                           file("used.html").string()});
+// Uses a page in a browser, if there is one.
+void use(const fs::path& page) {
+  const Finished checked =
+      run_for_output({(deps_dir() / "venv/bin/python").string(),
+                      (kRoot / "harness/report/browser_check.py").string(), page.string()});
   constexpr int kSkipped = 77;
   if (checked.status == kSkipped) GTEST_SKIP() << checked.output;
   EXPECT_EQ(checked.status, 0) << checked.output;
   EXPECT_NE(checked.output.find("MB, fine in"), std::string::npos) << checked.output;
+}
+
+TEST_F(ReportPage, WorksInABrowser) {
+  expect_done(report({"--html", "used.html"}));
+  use(file("used.html"));
+}
+
+// Without a full cache to compare with, the worst samples are those with the lowest scores: all.
+TEST_F(ReportPage, ShowsWhereTheNeedleWas) {
+  write_bytes(file("few.yaml"),
+              fmt::format(R"(name: few
+model: {{path: {}}}
+device: cpu
+chat_template: auto
+tasks: [{{task: ruler/niah_single_1, lengths: [1024], samples: 2, max_new_tokens: 4}}]
+policies: [snapkv, adakv, keydiff_chunked]
+ratios: [0.5, 0.8]
+output: few.h5
+)",
+                          (kRoot / "harness/cli/testdata/tokens_in_config_only").string()));
+  expect_done(kvbench(file(""), {"run", "few.yaml"}));
+  expect_done(kvbench(file(""), {"report", "few.h5", "--html", "few.html"}));
+  const std::string page = read_bytes(file("few.html"));
+  for (const char* part :
+       {"mentioned in the provided text", "\"needle\":{\"n_layers\":", "\"needle\":null"}) {
+    EXPECT_NE(page.find(part), std::string::npos) << part;
+  }
+  use(file("few.html"));
 }
 
 TEST_F(ReportPage, PlotsEveryPart) {
