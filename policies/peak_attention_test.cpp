@@ -1,6 +1,7 @@
 #include "policies/peak_attention.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include "policies/scorers/testing.h"
@@ -31,16 +32,15 @@ at::Tensor reference(const PeakAttention& a) {
 }
 
 PeakAttention random_attention(int64_t n_heads, int64_t group, int64_t n_queries, int64_t n_sinks,
-                               int64_t n_keys) {
+                               int64_t n_keys, int64_t head_dim = 8) {
   at::manual_seed(n_queries);
-  constexpr int64_t kDim = 8;
   PeakAttention a;
   a.scale = 0.7;
-  a.to_others = at::randn({n_heads * group, n_queries, kDim});
-  a.to_own = at::randn({n_heads * group, n_queries, kDim});
-  a.sinks = at::randn({n_heads, n_sinks, kDim});
-  a.keys = at::randn({n_heads, n_keys, kDim});
-  a.own = at::randn({n_heads, n_queries, kDim});
+  a.to_others = at::randn({n_heads * group, n_queries, head_dim});
+  a.to_own = at::randn({n_heads * group, n_queries, head_dim});
+  a.sinks = at::randn({n_heads, n_sinks, head_dim});
+  a.keys = at::randn({n_heads, n_keys, head_dim});
+  a.own = at::randn({n_heads, n_queries, head_dim});
   return a;
 }
 
@@ -72,6 +72,18 @@ TEST(PeakAttention, BlocksOfQueriesAreOne) {
     peaks = at::maximum(peaks, (logits * a.scale).softmax(-1).narrow(1, 4, 2100).amax(0));
   }
   testing::expect_near(whole, peaks.unsqueeze(0), 1e-6);
+}
+
+TEST(PeakAttention, ThreadsChangeNoBit) {
+  const PeakAttention a = random_attention(3, 3, 500, 4, 460, /*head_dim=*/64);
+  const int before = at::get_num_threads();
+  at::set_num_threads(1);
+  const at::Tensor want = peak_attention(a);
+  for (const int threads : {2, 3}) {
+    at::set_num_threads(threads);
+    EXPECT_TRUE(at::equal(peak_attention(a), want)) << threads;
+  }
+  at::set_num_threads(before);
 }
 
 TEST(PeakAttention, HalfPrecisionIsSummedInFloat) {

@@ -40,6 +40,9 @@ TEST_F(PromptFormats, WithoutTemplate) {
     EXPECT_EQ(template_text(made), "none");
     EXPECT_EQ(made.prefix(), "<|endoftext|>");
     EXPECT_EQ(made.suffix(), "\n");
+    const ContextFrame frame = made.context_frame(PromptRule());
+    EXPECT_EQ(frame.n_head, 0);  // BOS is no chat head
+    EXPECT_EQ(frame.tail, made.tokenizer().encode("\n"));
   }
   try {
     format(ChatTemplateUse::kYes);
@@ -61,6 +64,11 @@ TEST_F(PromptFormats, WithTemplate) {
     EXPECT_EQ(made.prefix(), "<|endoftext|><u>");  // BOS once
     EXPECT_EQ(made.suffix(), "</u>2024");
     EXPECT_EQ(made.context("x"), made.tokenizer().encode("<|endoftext|><u>x"));
+    const ContextFrame frame = made.context_frame(PromptRule());
+    EXPECT_EQ(frame.n_head, std::ssize(made.tokenizer().encode("<|endoftext|><u>")));
+    EXPECT_EQ(frame.tail, made.tokenizer().encode("</u>2024"));
+    EXPECT_EQ(frame.encode("x y"), made.tokenizer().encode("x y"));
+    EXPECT_EQ(made.context_frame({.frame = PromptRule::Frame::kPlain}).n_head, 0);
   }
   EXPECT_EQ(format(ChatTemplateUse::kNo).prefix(), "<|endoftext|>");
 }
