@@ -33,6 +33,10 @@ class TrainGateRefusedTest : public RefusedTest {
     write_bytes(folder / "gates.yaml", kGates);
     write_bytes(folder / "prose.txt", prose());
     write_bytes(folder / "text.safetensors", "no gates at all");
+    write_bytes(folder / "profile.yaml",
+                "name: p\nmodel: {path: model}\ndevice: cpu\nchat_template: false\n"
+                "contexts: {file: prose.txt, count: 1, length: 60}\nscorers: [{scorer: gate}]\n"
+                "output: p.h5\n");
   }
 };
 
@@ -77,6 +81,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadInput{"GateWithoutFile",
                  {"gate: is missing", "train-gate"},
                  {"run", "sweep.yaml", "--set", "policies=[{scorer: gate, allocator: uniform}]"}},
+        BadInput{"GateWithoutFileInAProfile", {"gate: is missing"}, {"profile", "profile.yaml"}},
         BadInput{"GateOfNoFile",
                  {"no such file: /", "none.safetensors"},
                  {"run", "sweep.yaml", "--set",

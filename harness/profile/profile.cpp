@@ -166,6 +166,7 @@ ProfileData make_profile(const ProfileConfig& config, const StartProgress& start
   }
   if (config.threads > 0) at::set_num_threads(static_cast<int>(config.threads));
   const OpenModel opened = open_model(config.model, config.device);
+  for (const Policy& scorer : scorers) scorer.validate(opened.config.shape());
   const PromptFormat format(config.model.path, config.chat_template);
   const auto [contexts, data_hash] = load_contexts(config.contexts, format);
   check_contexts(config, opened.config, contexts);
