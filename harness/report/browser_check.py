@@ -178,7 +178,7 @@ def check_worst(browser):
             select.dispatchEvent(new Event("change"));
             setTimeout(() => done([
                 document.querySelector("#worst dl").textContent,
-                [...document.querySelectorAll("#needle:not([hidden]) .mark-rect path")]
+                [...document.querySelectorAll("#needle:not([hidden]) .mark-rect.role-mark path")]
                     .map((path) => path.getAttribute("aria-label") ?? "").join("\\n"),
             ]), 100);
         }})""")
