@@ -442,7 +442,8 @@ class CacheAttention(Operator):
     ragged = True
 
     def tolerance(self, dtype):
-        return ROUNDING[dtype] + 2e-5, 2e-5
+        # Weights of many query rows are rounded too, before they meet values of size 1.
+        return ROUNDING[dtype] + 2e-5, 2e-5 if dtype == FLOAT32 else ROUNDING[dtype]
 
     def cases(self, dtype):
         for m, lengths, group, d, window in [

@@ -135,8 +135,9 @@ TEST_F(ResumeTest, EndsWithTheRowsOfAnUninterruptedRun) {
   ASSERT_EQ(part.rows.size(), kSamples);
   part.state.complete = false;
   part.file = folder_ / "part.h5";
-  write_results(part, std::vector<std::vector<int32_t>>(kSamples), initial_widths(part.cells),
-                {kLayers, kHeads, {}});
+  Widths widths = initial_widths(part.cells);
+  for (const SampleRow& row : part.rows) widen(row, widths);
+  write_results(part, std::vector<std::vector<int32_t>>(kSamples), widths, {kLayers, kHeads, {}});
   expect_done(run({"--output", "part.h5"}));
   Rows mended = rows_of(folder_ / "part.h5");
   for (auto& [key, row] : mended) {  // the rows written here came without keep counts

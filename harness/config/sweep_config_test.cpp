@@ -327,8 +327,8 @@ TEST(Sweep, AGroupIsItsTasks) {
 
 TEST(Sweep, AnswersMayBeDrawn) {
   const SweepConfig config =
-      parse(sweep_with("likelihood: true\ntasks: [{task: ruler/vt, lengths: [512], samples: 2, "
-                       "temperature: 0.7, top_p: 0.95, rollouts: 4}]"));
+      parse(sweep_with("tasks: [{task: ruler/vt, lengths: [512], samples: 2, temperature: 0.7, "
+                       "top_p: 0.95, rollouts: 4}]\nlikelihood: true"));
   EXPECT_TRUE(config.likelihood);
   const TaskRequest request = config.tasks.at(0).requests().at(0);
   EXPECT_EQ(request.sampling, (Sampling{0.7, 0.95}));

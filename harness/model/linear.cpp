@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include "kernels/common/checks_torch.h"
+#include "kernels/skinny_linear/skinny_linear.h"
 #include "kernels/skinny_linear/skinny_linear_torch.h"
 
 namespace kvbench {
@@ -16,7 +18,9 @@ void Linear::operator()(const at::Tensor& x, const at::Tensor& out) const {
 at::Tensor Linear::operator()(const at::Tensor& x) const {
   const int64_t n_tokens = x.dim() == 2 ? 1 : x.size(-2);
   const auto bias = bias_.defined() ? std::optional(bias_) : std::nullopt;
-  if (n_tokens <= kFewTokens) return skinny_linear(x, weight_, bias);
+  if (n_tokens <= kFewTokens || (x.is_cpu() && skinny_linear_suits_many_rows(dtype_of(x)))) {
+    return skinny_linear(x, weight_, bias);
+  }
   if (x.size(0) == 1) return at::linear(x, weight_, bias);
   std::vector<at::Tensor> of_sequences;
   for (const at::Tensor& sequence : x.split(1)) {

@@ -7,7 +7,8 @@ namespace kvbench {
 
 // x W^T + b, so that what one sequence gets depends neither on the others beside it nor on the
 // number of threads. On a CPU, up to kFewTokens tokens of a sequence go through our own product,
-// whose sums have one order; more of them are multiplied by LibTorch, a sequence at a time.
+// whose sums have one order; more of them too where it is the faster one, else they are multiplied
+// by LibTorch, a sequence at a time.
 class Linear {
  public:
   static constexpr int64_t kFewTokens = 64;

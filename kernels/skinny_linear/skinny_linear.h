@@ -26,4 +26,8 @@ void skinny_linear_reference(const SkinnyLinear& op);
 // Threaded (OpenMP) over the outputs and vectorised: the weight is read once from memory.
 void skinny_linear_cpu(const SkinnyLinear& op);
 
+// Whether on this machine it beats LibTorch's product of many rows, too: float32 on an AMD processor
+// with AVX-512, where MKL keeps to AVX2 (skinny_linear_bench.cpp).
+bool skinny_linear_suits_many_rows(DType dtype);
+
 }  // namespace kvbench

@@ -177,6 +177,15 @@ void multiply(const SkinnyLinear& op) {
 
 }  // namespace
 
+bool skinny_linear_suits_many_rows(DType dtype) {
+#ifdef __AVX512F__
+  return dtype == DType::kFloat32 && __builtin_cpu_is("amd") > 0;
+#else
+  static_cast<void>(dtype);
+  return false;
+#endif
+}
+
 void skinny_linear_cpu(const SkinnyLinear& op) {
   with_element(op.dtype, [&](auto element) { multiply<decltype(element)>(op); });
 }
