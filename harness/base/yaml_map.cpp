@@ -144,6 +144,16 @@ std::filesystem::path YamlMap::path(const std::string& key) const {
   return node == nullptr ? std::filesystem::path() : read_path(*node, key);
 }
 
+std::vector<std::filesystem::path> YamlMap::paths(const std::string& key) const {
+  std::vector<std::filesystem::path> files;
+  const YamlNode* node = find(key);
+  if (node == nullptr) return files;
+  for (const YamlNode& item : read_items(*node, key, "files")) {
+    files.push_back(read_path(item, key));
+  }
+  return files;
+}
+
 std::string YamlMap::choice(const std::string& key, const std::string& value,
                             const std::vector<std::string>& choices) const {
   const YamlNode* node = find(key);

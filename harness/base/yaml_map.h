@@ -83,6 +83,8 @@ class YamlMap {
   int64_t integer(const std::string& key, int64_t value, int64_t low, int64_t high) const;
   // As read_path(); empty when the key is absent.
   std::filesystem::path path(const std::string& key) const;
+  // A list of such, none when the key is absent.
+  std::vector<std::filesystem::path> paths(const std::string& key) const;
   // One of `choices`.
   std::string choice(const std::string& key, const std::string& value,
                      const std::vector<std::string>& choices) const;

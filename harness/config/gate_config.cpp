@@ -57,11 +57,7 @@ GateConfig parse_gate_config(const YamlNode& root) {
   if (const YamlNode* node = map.find("gate")) read_gate(*node, config);
   if (const YamlNode* node = map.find("training")) read_training(*node, config);
   config.seed = map.optional("seed", config.seed);
-  if (const YamlNode* node = map.find("plugins")) {
-    for (const YamlNode& item : read_items(*node, "plugins", "files")) {
-      config.plugins.push_back(read_path(item, "plugins"));
-    }
-  }
+  config.plugins = map.paths("plugins");
   config.threads = map.integer("threads", 0, 1, 4096);
   config.output = map.path("output");
   if (config.output.empty()) config.output = "results/" + config.name + ".safetensors";

@@ -103,11 +103,7 @@ ProfileConfig parse_profile_config(const YamlNode& root) {
   }
   config.losses = map.optional("losses", config.losses);
   config.scorers = read_scorers(map.require("scorers"));
-  if (const YamlNode* node = map.find("plugins")) {
-    for (const YamlNode& item : read_items(*node, "plugins", "files")) {
-      config.plugins.push_back(read_path(item, "plugins"));
-    }
-  }
+  config.plugins = map.paths("plugins");
   config.threads = map.integer("threads", 0, 1, 4096);
   config.output = map.path("output");
   if (config.output.empty()) config.output = "results/" + config.name + ".profile.h5";

@@ -308,11 +308,7 @@ SweepConfig parse_sweep(const YamlNode& root) {
   if (const YamlNode* node = map.find("latency")) config.latency = read_latency(*node);
   config.fidelity = map.optional("fidelity", config.fidelity);
   config.likelihood = map.optional("likelihood", config.likelihood);
-  if (const YamlNode* node = map.find("plugins")) {
-    for (const YamlNode& item : read_items(*node, "plugins", "files")) {
-      config.plugins.push_back(read_path(item, "plugins"));
-    }
-  }
+  config.plugins = map.paths("plugins");
   config.threads = map.integer("threads", config.threads, 1, kMaxThreads);
   if (const YamlNode* node = map.find("memory")) config.memory = read_bytes(*node, "memory");
   config.output = map.path("output");

@@ -361,7 +361,7 @@ Compressed compress_context(const Decoder& model, const std::vector<int32_t>& co
     const auto observe = [&](const LayerView& layer) {
       const Stopwatch observed(model.device(), options.timed);
       compressor.add_layer(layer);
-      second.add_layer(without_hidden_states(layer));
+      second.add_layer(layer);
       if (options.keep_prefill) result.prefilled.layers.push_back(without_hidden_states(layer));
       observed_ms += observed.ms();
     };

@@ -27,11 +27,10 @@ struct GenerateOptions {
   int64_t min_new_tokens = 1;
   // Before that an end token is not chosen at all (transformers' min_new_tokens); else it is said.
   bool exclude_early_ends = false;
-  Sampling sampling = {};
-  uint64_t seed = 0;  // of what is drawn, with the number of the token
+  Sampling sampling = {};  // drawn by the host, which a device waits for in every step
+  uint64_t seed = 0;       // of what is drawn, with the number of the token
   // Steps after which the host asks a device what was said; until then sequences that have ended
-  // go on unheard. 0: every step on a CPU, where it costs nothing, else every eighth. What is drawn
-  // is drawn by the host: every step.
+  // go on unheard. 0: every step on a CPU, where it costs nothing, else every eighth.
   int64_t look_every = 0;
 };
 

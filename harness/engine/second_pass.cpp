@@ -41,6 +41,7 @@ void SecondPass::add_layer(const LayerView& layer) {
   if (scorers_.empty()) return;
   const Stopwatch watch(model_.device(), timed_);
   LayerView& kept = layers_.emplace_back(layer);
+  kept.hidden_states.reset();
   if (layer.window > 0) {
     cache_.store_window(layer.index, layer.keys, layer.values, layer.window);
     return;

@@ -22,7 +22,8 @@ class SecondPass {
              const std::vector<const Policy*>& policies, const ContextFrame& frame,
              bool timed = false);
 
-  // Every layer of the prefill, in order, windowed ones too. Copies keys and values.
+  // Every layer of the prefill, in order, windowed ones too. Copies keys and values, and lets go of
+  // hidden states.
   void add_layer(const LayerView& layer);
   // After the last of them.
   void run();

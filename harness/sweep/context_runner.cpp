@@ -335,6 +335,8 @@ Work ContextRunner::answer(const SampleGroup& group, const PromptSample& prompt,
     caches.resize(row_of_cache.size());
     measure_fidelity(prompt, full, caches, row_of_cache);
   }
+  const std::string tail = tail_of(prompt.prompt), spans = spans_text(prompt.needles);
+  const std::vector<int64_t> needles = tokens_of(prompt.needles);
   for (size_t i = 0; i < rows.size(); ++i) {
     SampleRow& row = rows[i];
     row.sample_hash = prompt.sample_hash;
@@ -346,10 +348,9 @@ Work ContextRunner::answer(const SampleGroup& group, const PromptSample& prompt,
     row.classes = prompt.sample.classes.empty() ? "" : json_list(prompt.sample.classes);
     row.cut_tokens = prompt.prompt.n_cut;
     row.question_tokens = static_cast<int64_t>(prompt.prompt.question.size());
-    row.prompt_tail = tail_of(prompt.prompt);
-    row.needle_spans = spans_text(prompt.needles);
-    row.needle_kept =
-        share_text(cell_of_row[i]->cut.kept_watched, watched, tokens_of(prompt.needles));
+    row.prompt_tail = tail;
+    row.needle_spans = spans;
+    row.needle_kept = share_text(cell_of_row[i]->cut.kept_watched, watched, needles);
     store_.append(row,
                   row.error.empty() ? cell_of_row[i]->cut.keep_counts : std::vector<int32_t>());
   }

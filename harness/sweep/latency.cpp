@@ -1,6 +1,7 @@
 #include "harness/sweep/latency.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -56,7 +57,7 @@ std::set<Repeat> repeats_of(const ResultsStore& store) {
 }
 
 Measurement measurement_of(const LatencyPlan& plan, const LatencyCell& cell,
-                           const std::vector<SampleGroup>& groups) {
+                           const LatencyInput& input) {
   const SweepConfig& config = plan.config;
   Measurement asked{.model = config.model.path.string(),
                     .dtype = dtype_name(plan.model.dtype),
@@ -65,7 +66,7 @@ Measurement measurement_of(const LatencyPlan& plan, const LatencyCell& cell,
                     .plugins = {},
                     .policy = config.policies[cell.policy],
                     .ratio = cell.ratio,
-                    .input = latency_input(groups, cell.row.context_tokens),
+                    .input = input,
                     .decode_tokens = cell.row.decode_tokens,
                     .batch = cell.row.batch,
                     .warmup = config.latency->warmup};
@@ -138,11 +139,16 @@ bool measure_latency(const LatencyPlan& plan, const std::vector<SampleGroup>& gr
                      ResultsStore& store, const std::function<bool()>& stop) {
   const std::vector<LatencyCell> cells = cells_of(plan);
   const std::set<Repeat> done = repeats_of(store);
+  std::map<int64_t, LatencyInput> inputs;  // by length
+  for (const int64_t length : plan.config.latency->lengths) {
+    inputs.emplace(length, latency_input(groups, length));
+  }
   for (int64_t repeat = 0; repeat < plan.config.latency->repeats; ++repeat) {
     for (const LatencyCell& cell : cells) {
       if (done.contains({cell.row.cell_id, repeat})) continue;
       if (stop && stop()) return false;
-      LatencyRow row = measure_apart(measurement_of(plan, cell, groups));
+      LatencyRow row =
+          measure_apart(measurement_of(plan, cell, inputs.at(cell.row.context_tokens)));
       // Ctrl-C reaches that process, too.
       if (!row.error.empty() && stop && stop()) return false;
       store.add_latency(named(std::move(row), cell.row, repeat));
