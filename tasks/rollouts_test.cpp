@@ -18,7 +18,7 @@ class RolloutsTest : public testing::Test {
     return with_rollouts(find_task("own/contains_all").open({.file = file}, {}), rollouts);
   }
 
-  ruler::TemporaryFolder folder_;
+  TemporaryFolder folder_;
 };
 
 TEST_F(RolloutsTest, NumbersOfMoreRolloutsBeginWithThoseOfFewer) {

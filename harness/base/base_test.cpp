@@ -10,6 +10,7 @@
 #include "harness/base/params.h"
 #include "harness/base/random.h"
 #include "harness/base/registry.h"
+#include "harness/base/test_util.h"
 
 namespace kvbench {
 namespace {
@@ -80,7 +81,7 @@ TEST(Params, BadInputNamesPlaceAndNearestName) {
 }
 
 TEST(Params, FilesAreKnownByTheirContent) {
-  const std::filesystem::path folder = testing::TempDir() + "params_file";
+  const std::filesystem::path folder = process_folder() / "params_file";
   std::filesystem::create_directories(folder / "configs");
   std::ofstream(folder / "a.bin") << "abc";
   std::ofstream(folder / "configs/b.bin") << "abc";

@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <fstream>
 
+#include "harness/base/test_util.h"
+
 namespace kvbench {
 namespace {
 
@@ -14,11 +16,8 @@ namespace fs = std::filesystem;
 class CpuEnergyTest : public testing::Test {
  protected:
   CpuEnergyTest() {
-    std::string name = (fs::temp_directory_path() / "kvbench_XXXXXX").string();
-    root_ = mkdtemp(name.data());
     fs::create_directory(root_ / "intel-rapl");  // the control type: no zone
   }
-  ~CpuEnergyTest() override { fs::remove_all(root_); }
 
   void zone(const std::string& folder, const std::string& name, int64_t microjoules) {
     fs::create_directory(root_ / folder);
@@ -27,7 +26,8 @@ class CpuEnergyTest : public testing::Test {
     std::ofstream(root_ / folder / "energy_uj") << microjoules << '\n';
   }
 
-  fs::path root_;
+  TemporaryFolder folder_;
+  fs::path root_ = folder_.path();
 };
 
 TEST_F(CpuEnergyTest, SumsPackagesAndMemory) {

@@ -14,24 +14,29 @@ namespace {
 namespace fs = std::filesystem;
 const fs::path kRoot = KVBENCH_TEST_ROOT;
 
-// Calls `check(file relative to the root, included path)` for every #include below `folder`.
+// Calls `check(file relative to the root, line)` for every line of a source below `folder`.
 template <class F>
-void for_each_include(const std::string& folder, F&& check) {
-  static const std::regex include(R"(^\s*#include\s*[<"]([^>"]+)[>"])");
+void for_each_line(const std::string& folder, F&& check) {
   int n_files = 0;
   for (const auto& entry : fs::recursive_directory_iterator(kRoot / folder)) {
     const std::set<std::string> kinds = {".cpp", ".h", ".cu", ".cuh"};
     if (!kinds.contains(entry.path().extension().string())) continue;
     ++n_files;
     std::ifstream in(entry.path());
-    for (std::string line; std::getline(in, line);) {
-      std::smatch match;
-      if (std::regex_search(line, match, include)) {
-        check(fs::relative(entry.path(), kRoot).string(), match[1].str());
-      }
-    }
+    const std::string file = fs::relative(entry.path(), kRoot).string();
+    for (std::string line; std::getline(in, line);) check(file, line);
   }
   EXPECT_GT(n_files, 0) << folder;
+}
+
+// Calls `check(file, included path)` for every #include.
+template <class F>
+void for_each_include(const std::string& folder, F&& check) {
+  static const std::regex include(R"(^\s*#include\s*[<"]([^>"]+)[>"])");
+  for_each_line(folder, [&](const std::string& file, const std::string& line) {
+    std::smatch match;
+    if (std::regex_search(line, match, include)) check(file, match[1].str());
+  });
 }
 
 TEST(Includes, GoOneWay) {
@@ -97,6 +102,17 @@ TEST(Includes, TasksAndTextKnowNoFramework) {
     for_each_include(folder, [](const std::string& file, const std::string& included) {
       EXPECT_FALSE(included.starts_with("ATen/") || included.starts_with("torch/"))
           << file << " must not include " << included;
+    });
+  }
+}
+
+// Tests run beside one another, in several builds of one machine too: what they write lies in
+// folders that nothing else has (base/test_util.h), never in one that has a name of its own.
+TEST(Sources, TestsShareNoFolder) {
+  for (const char* folder : {"harness", "kernels", "policies", "tasks"}) {
+    for_each_line(folder, [](const std::string& file, const std::string& line) {
+      const std::string shared = std::string("testing::") + "TempDir";
+      EXPECT_EQ(line.find(shared), std::string::npos) << file;
     });
   }
 }

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "harness/base/hdf5.h"
+#include "harness/base/test_util.h"
 #include "harness/cli/test_process.h"
 
 namespace kvbench {
@@ -17,21 +18,19 @@ const std::string kPolicy = "{scorer: {name: value_norm, power: 2}, allocator: u
 class Plugin : public testing::Test {
  protected:
   void SetUp() override {
-    folder_ = fs::temp_directory_path() / fmt::format("kvbench_plugin_{}", getpid());
-    fs::create_directories(folder_);
     const std::string build = fmt::format(
         "KVBENCH_BUILD='{}' '{}' '{}' '{}'", fs::path(KVBENCH_BINARY).parent_path().string(),
         (kTemplate / "build.sh").string(), (kTemplate / "value_norm.cpp").string(),
         (folder_ / "value_norm.so").string());
     ASSERT_EQ(std::system(build.c_str()), 0);
   }
-  void TearDown() override { fs::remove_all(folder_); }
 
   Outcome run(const std::vector<std::string>& arguments) const {
     return Process(folder_, arguments).wait();
   }
 
-  fs::path folder_;
+  TemporaryFolder temporary_;
+  fs::path folder_ = temporary_.path();
 };
 
 TEST_F(Plugin, TemplateBuildsLoadsAndHoldsTheInvariants) {

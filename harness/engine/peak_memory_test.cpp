@@ -8,6 +8,8 @@
 #include <cstring>
 #include <filesystem>
 
+#include "harness/base/test_util.h"
+
 namespace kvbench {
 namespace {
 
@@ -40,8 +42,7 @@ TEST(PeakMemory, IsThatSinceTheMoment) {
 }
 
 TEST(PeakMemory, FilesAreNotOurOwn) {
-  std::string name = (std::filesystem::temp_directory_path() / "kvbench_XXXXXX").string();
-  const int file = mkstemp(name.data());
+  const int file = open((process_folder() / "mapped").c_str(), O_RDWR | O_CREAT, 0600);
   ASSERT_GE(file, 0);
   ASSERT_EQ(ftruncate(file, kBytes), 0);
   const PeakMemory peak(at::kCPU);
@@ -50,7 +51,6 @@ TEST(PeakMemory, FilesAreNotOurOwn) {
   EXPECT_GE(peak.bytes() - all, kBytes / 10 * 9);
   EXPECT_LE(peak.own_bytes() - own, kBytes / 10);
   close(file);
-  std::filesystem::remove(name);
 }
 
 }  // namespace

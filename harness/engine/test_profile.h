@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "harness/base/hdf5.h"
+#include "harness/base/test_util.h"
 #include "harness/model/model_config.h"
 #include "policies/lukv/calibration.h"
 #include "policies/lukv/mean_curve.h"
@@ -29,7 +30,7 @@ inline std::filesystem::path write_test_profile(const std::string& test, const M
       values.push_back(static_cast<float>(ratio + tilt * reach));
     }
   }
-  const auto path = std::filesystem::path(testing::TempDir()) / (test + "_profile.h5");
+  const auto path = process_folder() / (test + "_profile.h5");
   const h5::File file(path, h5::Mode::kCreate);
   h5::write_array<float>(file, "table", {99, n_layers, n_heads}, values);
   const auto write_rising = [&](const char* name, int64_t n) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "harness/base/test_util.h"
 #include "harness/cache/decode_batch.h"
 #include "harness/config/policy_yaml.h"
 #include "harness/engine/eviction.h"
@@ -23,9 +24,7 @@ constexpr const char* kFile = "fastkvzip_gate.h5";
 // The recorded gates as a file of ours, and what they are asked.
 class Recorded {
  public:
-  explicit Recorded(const h5::File& file)
-      : path_(std::filesystem::path(testing::TempDir()) /
-              fmt::format("golden_gates_{}.safetensors", ::getpid())) {
+  explicit Recorded(const h5::File& file) {
     const auto size = [&](const char* name) {
       return h5::read_attribute<int64_t>(file, "/", name);
     };
@@ -39,7 +38,6 @@ class Recorded {
     write_gates(path_, shape, values, size("r"), size("sink"));
     hidden_states = read<float>(file, "hidden_states");
   }
-  ~Recorded() { std::filesystem::remove(path_); }
 
   Policy policy(const std::string& more, const std::string& allocator) const {
     Policy made(
@@ -66,7 +64,8 @@ class Recorded {
   at::Tensor hidden_states;  // [T, D]
 
  private:
-  std::filesystem::path path_;
+  TemporaryFolder folder_;
+  std::filesystem::path path_ = folder_ / "gates.safetensors";
 };
 
 // Kept tokens as a mask, uint8 [H, T].

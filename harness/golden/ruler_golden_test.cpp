@@ -11,6 +11,7 @@
 #include <set>
 
 #include "harness/base/hash.h"
+#include "harness/base/test_util.h"
 #include "harness/golden/golden.h"
 #include "harness/text/tokenizer.h"
 #include "tasks/metrics.h"
@@ -117,8 +118,7 @@ TEST(RulerGolden, KvpressSplit) {
 TEST(RulerGolden, FilesWithoutAnswerPrefixGiveTheSameSamples) {
   const auto files = sample_files(reference());
   if (files.empty()) GTEST_SKIP() << "no sample files below " << reference();
-  const auto older =
-      std::filesystem::temp_directory_path() / fmt::format("older_{}.jsonl", getpid());
+  const auto older = process_folder() / "older.jsonl";
   for (const auto& file : files) {
     SCOPED_TRACE(file.string());
     std::vector<RulerRecord> records = read_ruler_file(file);
@@ -137,18 +137,16 @@ TEST(RulerGolden, FilesWithoutAnswerPrefixGiveTheSameSamples) {
       EXPECT_EQ(now[i].answer_prefix, then[i].answer_prefix);
     }
   }
-  std::filesystem::remove(older);
 }
 
 TEST(RulerGolden, WrittenFilesAreTheOfficialBytes) {
   const auto files = sample_files(reference());
   if (files.empty()) GTEST_SKIP() << "no sample files below " << reference();
-  const auto copy = std::filesystem::temp_directory_path() / fmt::format("copy_{}.jsonl", getpid());
+  const auto copy = process_folder() / "copy.jsonl";
   for (const auto& file : files) {
     write_ruler_file(copy, read_ruler_file(file));
     EXPECT_TRUE(read_bytes(copy) == read_bytes(file)) << file;
   }
-  std::filesystem::remove(copy);
 }
 
 // The official samples pass the very checks that the tests of the generators here make.

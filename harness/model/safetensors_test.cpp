@@ -8,6 +8,7 @@
 
 #include "harness/base/error.h"
 #include "harness/base/random.h"
+#include "harness/base/test_util.h"
 
 namespace kvbench {
 namespace {
@@ -17,12 +18,6 @@ const fs::path kData = fs::path(KVBENCH_TEST_ROOT) / "harness/model/testdata";
 
 class SafetensorsFiles : public testing::Test {
  protected:
-  void SetUp() override {
-    dir_ = fs::temp_directory_path() / fmt::format("kvbench_safetensors_{}", ::getpid());
-    fs::create_directories(dir_);
-  }
-  void TearDown() override { fs::remove_all(dir_); }
-
   // A file with this header text and `data_bytes` zero bytes.
   fs::path write(const std::string& header, size_t data_bytes) {
     const uint64_t length = header.size();
@@ -43,7 +38,8 @@ class SafetensorsFiles : public testing::Test {
     return "no error";
   }
 
-  fs::path dir_;
+  TemporaryFolder folder_;
+  fs::path dir_ = folder_.path();
 };
 
 TEST_F(SafetensorsFiles, ReadsAndConverts) {

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "harness/base/error.h"
+#include "harness/base/test_util.h"
 
 namespace kvbench {
 namespace {
@@ -15,14 +16,12 @@ namespace fs = std::filesystem;
 class ContextsTest : public testing::Test {
  protected:
   void SetUp() override {
-    fs::create_directories(folder_);
     fs::copy_file(fs::path(KVBENCH_TEST_ROOT) / "harness/text/testdata/smollm.json",
                   folder_ / "tokenizer.json");
     spec_.count = 3;
     spec_.length = 60;
     spec_.questions = 2;
   }
-  void TearDown() override { fs::remove_all(folder_); }
 
   void write(const std::string& name, const std::string& text) {
     spec_.file = folder_ / name;
@@ -35,7 +34,9 @@ class ContextsTest : public testing::Test {
     }
     write("prose.txt", text);
   }
-  ProfileContexts load() const { return load_contexts(spec_, PromptFormat(folder_, ChatTemplateUse::kNo)); }
+  ProfileContexts load() const {
+    return load_contexts(spec_, PromptFormat(folder_, ChatTemplateUse::kNo));
+  }
   std::string text_of(const std::vector<int32_t>& ids) const {
     return PromptFormat(folder_, ChatTemplateUse::kNo).tokenizer().decode(ids, true);
   }
@@ -48,9 +49,8 @@ class ContextsTest : public testing::Test {
     return "no error";
   }
 
-  fs::path folder_ =
-      fs::path(testing::TempDir()) /
-      (std::string("contexts_") + testing::UnitTest::GetInstance()->current_test_info()->name());
+  TemporaryFolder temporary_;
+  fs::path folder_ = temporary_.path();
   ContextsSpec spec_;
 };
 

@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "harness/base/error.h"
+#include "harness/base/test_util.h"
 #include "harness/config/policy_yaml.h"
 #include "harness/engine/tiny_model.h"
 
@@ -15,14 +16,12 @@ namespace {
 
 class GateData : public testing::Test {
  protected:
-  GateData() : folder_(std::filesystem::path(testing::TempDir()) / "gate_data") {
-    std::filesystem::create_directories(folder_);
+  GateData() {
     for (const int64_t n_tokens : {40, 30}) {
       contexts_.push_back({some_tokens(n_tokens, n_tokens + 1), {some_tokens(5), some_tokens(7)}});
     }
     config_.decode_steps = 3;
   }
-  ~GateData() override { std::filesystem::remove_all(folder_); }
 
   void write(const std::string& scorer) {
     config_.target.name = scorer;
@@ -47,7 +46,8 @@ class GateData : public testing::Test {
         .narrow(1, first, n_tokens);
   }
 
-  std::filesystem::path folder_;
+  TemporaryFolder temporary_;
+  std::filesystem::path folder_ = temporary_.path();
   std::vector<ProfileContext> contexts_;
   GateConfig config_;
 };

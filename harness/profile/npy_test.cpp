@@ -5,14 +5,13 @@
 #include <fstream>
 
 #include "harness/base/error.h"
+#include "harness/base/test_util.h"
 
 namespace kvbench {
 namespace {
 
 class NpyTest : public testing::Test {
  protected:
-  void TearDown() override { std::filesystem::remove(path_); }
-
   void write(const std::string& header, const std::string& data) {
     std::ofstream out(path_, std::ios::binary);
     out << "\x93NUMPY" << '\1' << '\0' << static_cast<char>(header.size()) << '\0' << header
@@ -27,9 +26,8 @@ class NpyTest : public testing::Test {
     return "no error";
   }
 
-  std::filesystem::path path_ =
-      std::filesystem::path(testing::TempDir()) /
-      (std::string("npy_") + testing::UnitTest::GetInstance()->current_test_info()->name());
+  TemporaryFolder folder_;
+  std::filesystem::path path_ = folder_ / "array.npy";
 };
 
 TEST_F(NpyTest, ReadsWhatItWrites) {

@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "harness/base/error.h"
+#include "harness/base/test_util.h"
 #include "harness/profile/gap_report.h"
 #include "harness/profile/learn.h"
 #include "harness/profile/profile_parts.h"
@@ -45,11 +46,8 @@ ProfileData sample_profile() {
 
 class ProfileDataTest : public testing::Test {
  protected:
-  void TearDown() override { std::filesystem::remove(path_); }
-
-  std::filesystem::path path_ =
-      std::filesystem::path(testing::TempDir()) /
-      (std::string("profile_") + testing::UnitTest::GetInstance()->current_test_info()->name());
+  TemporaryFolder folder_;
+  std::filesystem::path path_ = folder_ / "profile.h5";
 };
 
 TEST_F(ProfileDataTest, ReadsWhatItWrites) {

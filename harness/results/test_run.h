@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "harness/base/test_util.h"
 #include "harness/results/store.h"
 
 namespace kvbench::test_run {
@@ -133,23 +134,12 @@ inline int64_t checked_rows(const std::filesystem::path& path) {
   return count;
 }
 
-// A folder of its own, removed at the end. In memory where there is such a place: the tests wait
-// for many fsyncs otherwise.
-class Folder {
+// In memory where there is such a place: the tests wait for many fsyncs otherwise.
+class Folder : public TemporaryFolder {
  public:
-  Folder() {
-    const std::filesystem::path memory = "/dev/shm";
-    const bool usable = access(memory.c_str(), W_OK) == 0;
-    const auto parent = usable ? memory : std::filesystem::temp_directory_path();
-    std::string name = (parent / "kvbench_XXXXXX").string();
-    KVB_CHECK(mkdtemp(name.data()) != nullptr, "{}: cannot be created", name);
-    path_ = name;
-  }
-  ~Folder() { std::filesystem::remove_all(path_); }
-  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
-
- private:
-  std::filesystem::path path_;
+  Folder()
+      : TemporaryFolder(access("/dev/shm", W_OK) == 0 ? "/dev/shm"
+                                                      : std::filesystem::temp_directory_path()) {}
 };
 
 // Rows of a results file whose run goes on: none where the file is not there yet, or where this

@@ -9,6 +9,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "harness/base/test_util.h"
+
 namespace kvbench {
 
 inline std::filesystem::path testdata(const std::string& name) {
@@ -19,8 +21,7 @@ inline std::filesystem::path testdata(const std::string& name) {
 // that was there before is gone.
 inline std::filesystem::path model_dir(const nlohmann::json& files) {
   const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-  const auto dir = std::filesystem::path(testing::TempDir()) /
-                   fmt::format("{}_{}", test->test_suite_name(), test->name());
+  const auto dir = process_folder() / fmt::format("{}_{}", test->test_suite_name(), test->name());
   std::filesystem::remove_all(dir);
   std::filesystem::create_directories(dir);
   for (const auto& [name, content] : files.items()) {

@@ -14,6 +14,7 @@
 #include "harness/base/files.h"
 #include "harness/base/json_view.h"
 #include "harness/base/random.h"
+#include "harness/base/test_util.h"
 
 namespace kvbench {
 namespace {
@@ -28,7 +29,7 @@ std::filesystem::path temporary_file(const std::string& text) {
   const auto* test = testing::UnitTest::GetInstance()->current_test_info();
   std::string name = fmt::format("{}_{}.json", test->test_suite_name(), test->name());
   std::replace(name.begin(), name.end(), '/', '_');
-  const auto file = std::filesystem::path(testing::TempDir()) / name;
+  const auto file = process_folder() / name;
   std::ofstream(file, std::ios::binary) << text;
   return file;
 }
@@ -254,7 +255,7 @@ TEST(TokenizerFile, WrongVocabularyMergesAndAddedTokens) {
 
 TEST(TokenizerFile, MissingOrNoJson) {
   EXPECT_THROW(Tokenizer::load("/nonexistent/tokenizer.json"), InputError);
-  EXPECT_THROW(Tokenizer::load(testing::TempDir()), InputError);
+  EXPECT_THROW(Tokenizer::load(process_folder()), InputError);
   for (const char* text :
        {"", "{", "[]", "7", "null", "{}", "\"x\"", "{\"model\": 3}",
         "{\"model\": {\"type\": \"BPE\"}}", "{\"model\": {\"vocab\": {}}}", "\xff\xfe"}) {

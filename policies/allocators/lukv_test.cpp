@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "harness/base/hdf5.h"
+#include "harness/base/test_util.h"
 #include "policies/allocator.h"
 #include "policies/allocators/test_allocator.h"
 
@@ -16,8 +17,6 @@ using Counts = std::vector<int64_t>;
 
 class LuKvTest : public testing::Test {
  protected:
-  void TearDown() override { std::filesystem::remove(path_); }
-
   // A file whose dataset `table` has these dimensions; `prune(row, head)` in every layer.
   template <class F>
   void write(const std::vector<int64_t>& dims, F&& prune) {
@@ -46,10 +45,8 @@ class LuKvTest : public testing::Test {
     return "no error";
   }
 
-  std::filesystem::path path_ =
-      std::filesystem::path(testing::TempDir()) /
-      (std::string("lukv_") + testing::UnitTest::GetInstance()->current_test_info()->name() +
-       ".h5");
+  TemporaryFolder folder_;
+  std::filesystem::path path_ = folder_ / "profile.h5";
 };
 
 TEST_F(LuKvTest, LargestFractionsGetTheRest) {
@@ -71,7 +68,9 @@ TEST_F(LuKvTest, EveryHeadKeepsOneAndNoneMoreThanAll) {
 
 TEST_F(LuKvTest, RowsAreWholePercents) {
   write({99, 1, 1}, [](int64_t row, int64_t) { return static_cast<double>(row + 1) / 100; });
-  const auto count = [&](double ratio) { return lukv()->allocate(budget_of(1, 100, ratio)).on_host()[0]; };
+  const auto count = [&](double ratio) {
+    return lukv()->allocate(budget_of(1, 100, ratio)).on_host()[0];
+  };
   EXPECT_EQ(count(0.5), 50);
   EXPECT_EQ(count(0.29), 71);
   EXPECT_EQ(count(0.125), 88);  // 12.5 rounds to 12
@@ -83,7 +82,8 @@ TEST_F(LuKvTest, ProtectRaisesSmallHeadsAtTheLargestOnesCost) {
   write({99, 2, 3}, [](int64_t, int64_t h) { return h == 0 ? 0.25 : 0.875; });
   EXPECT_EQ(lukv()->allocate(budget_of(3, 16, 0.8, 0, 2)).on_host(), (Counts{12, 2, 2}));
   EXPECT_EQ(lukv({{"min_keep", "protect"}, {"sink", "2"}, {"window", "3"}})
-                ->allocate(budget_of(3, 16, 0.8, 0, 2)).on_host(),
+                ->allocate(budget_of(3, 16, 0.8, 0, 2))
+                .on_host(),
             (Counts{6, 5, 5}));
 }
 

@@ -10,6 +10,7 @@
 
 #include "harness/base/error.h"
 #include "harness/base/hdf5.h"
+#include "harness/base/test_util.h"
 #include "policies/allocator.h"
 #include "policies/allocators/test_allocator.h"
 
@@ -18,7 +19,6 @@ namespace kvbench {
 class ProfileFileTest : public testing::Test {
  protected:
   void SetUp() override { file_ = h5::File(path_, h5::Mode::kCreate); }
-  void TearDown() override { std::filesystem::remove(path_); }
 
   // Dataset [n_layers, n_kv_heads, n]; value(head, i) with heads counted through the layers.
   void write(const std::string& name, int64_t n_layers, int64_t n_kv_heads, int64_t n,
@@ -51,10 +51,8 @@ class ProfileFileTest : public testing::Test {
     return "no error";
   }
 
-  std::filesystem::path path_ =
-      std::filesystem::path(testing::TempDir()) /
-      (std::string(testing::UnitTest::GetInstance()->current_test_info()->test_suite_name()) + "_" +
-       testing::UnitTest::GetInstance()->current_test_info()->name() + ".h5");
+  TemporaryFolder folder_;
+  std::filesystem::path path_ = folder_ / "profile.h5";
   h5::File file_;
 };
 

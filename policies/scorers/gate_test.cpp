@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "harness/base/test_util.h"
 #include "policies/gates/gates.h"
 #include "policies/scorers/testing.h"
 
@@ -14,12 +15,7 @@ constexpr ModelShape kModel = {2, 2, 4, 24};  // random_view()'s, with another l
 
 class GateTest : public ::testing::Test {
  protected:
-  GateTest()
-      : path_(std::filesystem::path(::testing::TempDir()) /
-              ("gate_test_" + std::to_string(::getpid()) + ".safetensors")) {
-    write_gates(path_, kModel, random_gate_values());
-  }
-  ~GateTest() override { std::filesystem::remove(path_); }
+  GateTest() { write_gates(path_, kModel, random_gate_values()); }
 
   std::unique_ptr<Scorer> gate(std::vector<Params::Given> more = {}) const {
     more.push_back({"gate", path_.string()});
@@ -50,7 +46,8 @@ class GateTest : public ::testing::Test {
     return "";
   }
 
-  std::filesystem::path path_;
+  TemporaryFolder folder_;
+  std::filesystem::path path_ = folder_ / "gates.safetensors";
 };
 
 // Head by head, token by token, in double; r = 4, S = 2, G = 2.

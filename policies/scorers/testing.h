@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "harness/base/test_util.h"
 #include "policies/gates/test_gates.h"
 #include "policies/scorer.h"
 
@@ -58,8 +59,7 @@ inline LayerView random_view(int64_t n_tokens, int64_t d = 8) {
 
 // A scorer with its defaults, and gates for random_view() where it needs them.
 inline std::unique_ptr<Scorer> ready_scorer(const std::string& name) {
-  const auto gates = std::filesystem::path(::testing::TempDir()) /
-                     ("gates_" + std::to_string(::getpid()) + ".safetensors");
+  const auto gates = process_folder() / "gates.safetensors";
   const ModelShape model = {1, 2, 4, 24};
   auto made = scorer(name, with_gates(name, write_gates(gates, model, random_gate_values())));
   std::filesystem::remove(gates);

@@ -24,7 +24,7 @@ class OwnTaskTest : public testing::Test {
     return what.substr(std::min(what.size(), before.size()));
   }
 
-  ruler::TemporaryFolder folder_;
+  TemporaryFolder folder_;
 };
 
 const std::string kGood = R"({"context": "The sky is blue.", "question": "Which colour?", )"

@@ -8,7 +8,6 @@ namespace {
 
 using ruler::input_error;
 using ruler::read_bytes;
-using ruler::TemporaryFolder;
 
 constexpr const char* kGood = R"({"input": "q", "outputs": ["a"]})";
 
