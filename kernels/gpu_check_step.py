@@ -109,7 +109,7 @@ class Step:
 
     @staticmethod
     def product(x, weight, out):
-        kvbench.skinny_linear.out(x.view(*out.shape[:2], -1), weight, None, out=out)
+        torch.mm(x.view(-1, weight.shape[1]), weight.t(), out=out.view(-1, weight.shape[0]))
 
 
 def small(dtype, room):

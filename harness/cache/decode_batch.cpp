@@ -8,6 +8,7 @@
 #include "kernels/cache_attention/cache_attention_torch.h"
 #include "kernels/cache_rows/cache_append_torch.h"
 #include "kernels/common/launch_torch.h"
+#include "kernels/common/team.h"
 #include "kernels/decode_plan/decode_plan.h"
 
 namespace kvbench {
@@ -81,7 +82,7 @@ void DecodeBatch::collect() {
 
 at::Tensor DecodeBatch::begin(int64_t n_tokens) {
   if (n_tokens == 1) {
-    counters_.add_(one_);
+    by_one_thread([counters = counters_, one = one_] { counters.add_(one); });
     return positions_.unsqueeze(1);
   }
   counters_.add_(n_tokens);

@@ -2,19 +2,20 @@
 // and feeds them to the next.
 //
 // The first step takes the memory; from then on nothing is allocated and no address changes until
-// keys and values are moved, so that on a GPU every further step is one CUDA graph. Not so where
-// the host has a part in every step: a cache that evicts, a model of dynamic RoPE. Where the GPU
-// cannot record a step, LibTorch warns of it once, and steps are launched kernel by kernel.
+// keys and values are moved, so that every further step is one CUDA graph on a GPU, and one
+// parallel region of a CPU's threads. Not so where the host has a part in every step: a cache that
+// evicts, a model of dynamic RoPE. Where the GPU cannot record a step, LibTorch warns of it once,
+// and steps are launched kernel by kernel.
 #pragma once
 
-#include <memory>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "harness/cache/decode_batch.h"
 #include "harness/engine/decode.h"
-#include "harness/engine/step_graph.h"
+#include "harness/engine/pace.h"
 #include "harness/model/buffers.h"
 #include "harness/model/decoder.h"
 
@@ -37,13 +38,14 @@ class DecodeStep {
   // The same ids of logits that the caller has changed.
   void choose();
 
-  bool is_graph() const { return graph_ != nullptr; }
+  bool is_recorded() const { return again_ != nullptr; }
 
  private:
   using Versions = std::pair<int64_t, int64_t>;
 
   void launch(const Decoder::StepObserver& observer);
-  void launch_graph();
+  void launch_again();
+  std::function<void()> record();
   Versions versions() const { return {batch_.version(), buffers_.version()}; }
 
   const Decoder& model_;
@@ -51,8 +53,9 @@ class DecodeStep {
   DecodeBatch batch_;
   Buffers buffers_{/*kept=*/true};
   at::Tensor ids_, logits_;
-  bool can_be_graph_;
-  std::unique_ptr<StepGraph> graph_;
+  Pace pace_;
+  bool can_be_recorded_;
+  std::function<void()> again_;                         // a recorded step, or nullptr
   Versions launched_ = {-1, -1}, recorded_ = {-1, -1};  // of what was last launched, and recorded
 };
 

@@ -10,6 +10,7 @@
 #include "harness/model/rope.h"
 #include "harness/model/safetensors.h"
 #include "kernels/causal_attention/causal_attention_torch.h"
+#include "kernels/common/team.h"
 #include "kernels/gated_activation/gated_activation_torch.h"
 #include "kernels/norm_rope/norm_rope_torch.h"
 #include "kernels/rms_norm/rms_norm_torch.h"
@@ -29,12 +30,15 @@ Decoder::Decoder(const std::filesystem::path& model_dir, at::ScalarType dtype, c
   constexpr int64_t kWorthABar = int64_t{1} << 30;  // bytes: below, nobody waits
   const Advance advance =
       progress && weights.n_bytes() >= kWorthABar ? progress(config_.n_layers, 0) : Advance();
-  embedding_ = weights.get(config_.embedding_name, {vocab, hidden}, dtype, device);
   embedding_scale_ = at::scalar_tensor(config_.embedding_scale, dtype);
   final_norm_ = load_norm(weights, config_.weight_prefix + "norm.weight", hidden);
-  head_ = Linear(config_.tied_embeddings
-                     ? embedding_
-                     : weights.get(config_.head_name, {vocab, hidden}, dtype, device));
+  at::Tensor embedding = weights.get(config_.embedding_name, {vocab, hidden}, dtype, device);
+  if (config_.tied_embeddings) {
+    head_ = Linear(embedding);
+  } else {
+    head_ = Linear(weights.get(config_.head_name, {vocab, hidden}, dtype, device));
+    embedding_ = std::move(embedding);
+  }
   const auto slots = config_.cache_slots();
   for (int64_t l = 0; l < config_.n_layers; ++l) {
     layers_.push_back(load_layer(weights, l, slots[l]));
@@ -118,22 +122,19 @@ int64_t Decoder::weight_bytes() const {
   const auto bytes = [](const at::Tensor& t) {
     return t.defined() ? static_cast<int64_t>(t.nbytes()) : 0;
   };
-  int64_t sum = bytes(embedding_) + bytes(final_norm_);
-  if (!config_.tied_embeddings) sum += bytes(head_.weight());
+  int64_t sum = bytes(embedding_) + bytes(final_norm_) + head_.n_bytes();
   for (const auto& l : layers_) {
     for (const auto* t : {&l.attention_norm, &l.q_norm, &l.k_norm, &l.mlp_norm,
                           &l.after_attention_norm, &l.after_mlp_norm}) {
       sum += bytes(*t);
     }
-    for (const auto* linear : {&l.qkv, &l.output, &l.gate_up, &l.down}) {
-      sum += bytes(linear->weight()) + bytes(linear->bias());
-    }
+    for (const auto* linear : {&l.qkv, &l.output, &l.gate_up, &l.down}) sum += linear->n_bytes();
   }
   return sum;
 }
 
 int64_t Decoder::step_weight_bytes() const {
-  return weight_bytes() - (config_.tied_embeddings ? 0 : static_cast<int64_t>(embedding_.nbytes()));
+  return weight_bytes() - (embedding_.defined() ? static_cast<int64_t>(embedding_.nbytes()) : 0);
 }
 
 int64_t Decoder::kv_bytes(int64_t n_tokens, int64_t n_kept) const {
@@ -158,9 +159,7 @@ at::Tensor Decoder::add_and_norm(const at::Tensor& hidden, const at::Tensor& cha
 
 at::Tensor Decoder::product(const Linear& linear, const at::Tensor& x, Buffers& buffers,
                             Buffers::Name name) const {
-  if (x.size(1) > Linear::kFewTokens) return linear(x);
-  const at::Tensor out =
-      buffers.get(name, {x.size(0), x.size(1), linear.weight().size(0)}, dtype_, device_);
+  const at::Tensor out = buffers.get(name, {x.size(0), x.size(1), linear.n_out()}, dtype_, device_);
   linear(x, out);
   return out;
 }
@@ -176,7 +175,9 @@ RopeAngles Decoder::angles(bool local, const at::Tensor& positions, int64_t end,
   const int64_t S = positions.size(0), m = positions.size(1), pairs = rows.cos.size(1);
   const auto look_up = [&](const at::Tensor& of_all, Buffers::Name name) {
     at::Tensor out = buffers.get(name, {S * m, pairs}, at::kFloat, device_);
-    at::index_select_out(out, of_all, 0, positions.reshape({-1}));
+    by_one_thread([out, of_all, at = positions.reshape({-1})]() mutable {
+      at::index_select_out(out, of_all, 0, at);
+    });
     return out.view({S, m, 1, pairs});
   };
   return {look_up(rows.cos, local ? Buffers::kLocalCos : Buffers::kCos),
@@ -217,14 +218,11 @@ at::Tensor Decoder::mlp(const Layer& layer, const at::Tensor& hidden, Buffers& b
     return product(layer.down, activated, buffers, Buffers::kChange);
   };
   const int64_t n_tokens = hidden.size(1);
-  if (n_tokens <= kBlock + Linear::kFewTokens) return of_block(hidden);
+  if (n_tokens <= kBlock) return of_block(hidden);
   at::Tensor out = at::empty_like(hidden);
-  for (int64_t first = 0; first < n_tokens;) {
-    // No block so short that it would be multiplied another way.
-    const int64_t left = n_tokens - first;
-    const int64_t n = left <= kBlock + Linear::kFewTokens ? left : kBlock;
+  for (int64_t first = 0; first < n_tokens; first += kBlock) {
+    const int64_t n = std::min(kBlock, n_tokens - first);
     out.narrow(1, first, n).copy_(of_block(hidden.narrow(1, first, n)));
-    first += n;
   }
   return out;
 }
@@ -239,9 +237,18 @@ at::Tensor Decoder::forward(const at::Tensor& tokens, const at::Tensor& position
   at::Tensor hidden = buffers.get(Buffers::kHidden, {S, m, config_.hidden_size}, dtype_, device_);
   {
     at::Tensor rows = hidden.view({S * m, config_.hidden_size});
-    at::index_select_out(rows, embedding_, 0, tokens.reshape({-1}));
+    const at::Tensor ids = tokens.reshape({-1});
+    if (embedding_.defined()) {
+      by_one_thread([rows, ids, embedding = embedding_]() mutable {
+        at::index_select_out(rows, embedding, 0, ids);
+      });
+    } else {
+      head_.rows(ids, rows);
+    }
   }
-  if (config_.embedding_scale != 1) hidden.mul_(embedding_scale_);
+  if (config_.embedding_scale != 1) {
+    by_one_thread([hidden, scale = embedding_scale_] { hidden.mul_(scale); });
+  }
   at::Tensor change;  // what the part before adds to the hidden states, with the next norm
   for (int64_t l = 0; l < config_.n_layers; ++l) {
     const Layer& layer = layers_[l];
@@ -270,7 +277,9 @@ at::Tensor Decoder::forward(const at::Tensor& tokens, const at::Tensor& position
   at::Tensor result =
       product(head_, add_and_norm(hidden, change, final_norm_, buffers), buffers, Buffers::kLogits);
   if (dtype_ != at::kFloat) {
-    result = buffers.get(Buffers::kFloatLogits, result.sizes(), at::kFloat, device_).copy_(result);
+    const at::Tensor rounded = result;
+    result = buffers.get(Buffers::kFloatLogits, result.sizes(), at::kFloat, device_);
+    by_one_thread([result, rounded] { result.copy_(rounded); });
   }
   return logits == Logits::kLast ? result.squeeze(1) : result;
 }
@@ -356,7 +365,7 @@ at::Tensor Decoder::step(const at::Tensor& ids, DecodeBatch& batch, Buffers& buf
   const c10::InferenceMode no_autograd;
   KVB_CHECK(ids.size(0) == batch.size(), "{} tokens for {} sequences", ids.size(0), batch.size());
   at::Tensor tokens = buffers.get(Buffers::kTokens, {ids.size(0)}, at::kLong, device_);
-  at::clamp_min_out(tokens, ids, 0);
+  by_one_thread([tokens, ids]() mutable { at::clamp_min_out(tokens, ids, 0); });
   return extend_batch(tokens.unsqueeze(1), batch, buffers, Logits::kLast, observer);
 }
 

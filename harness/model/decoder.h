@@ -81,7 +81,8 @@ class Decoder {
   void prepare_step(DecodeBatch& batch, Buffers& buffers) const;
   // The device's: ids int64 [S], those below 0 taken for 0 (argmax_lowest() says -1 of NaN).
   // Allocates nothing but the buffers that are not there yet, and works on no host value that
-  // changes from step to step, so that what it launches can be launched again (step_graph.h),
+  // changes from step to step, so that what it launches can be launched again (a CUDA graph, or
+  // TeamProgram of a CPU; what is not an operator of ours goes through by_one_thread()),
   // unless waits_for_positions(). Returns float32 [S, vocab], in the buffers.
   at::Tensor step(const at::Tensor& ids, DecodeBatch& batch, Buffers& buffers,
                   const StepObserver& observer = {}) const;
@@ -134,7 +135,7 @@ class Decoder {
   c10::Device device_;
   at::Tensor final_norm_;
   Linear head_;
-  at::Tensor embedding_;        // the head's weight where they are tied
+  at::Tensor embedding_;        // undefined where they are tied: the head's weight
   at::Tensor embedding_scale_;  // [], in the model's dtype
   // None where a sequence's length decides its frequencies, and where no layer is local.
   std::unique_ptr<RopeTable> angles_, local_angles_;

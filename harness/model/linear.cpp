@@ -2,31 +2,57 @@
 
 #include <ATen/ATen.h>
 
-#include "kernels/common/checks_torch.h"
-#include "kernels/skinny_linear/skinny_linear.h"
-#include "kernels/skinny_linear/skinny_linear_torch.h"
+#include <optional>
+
+#include "kernels/packed_linear/packed_linear_torch.h"
 
 namespace kvbench {
 
-Linear::Linear(at::Tensor weight, at::Tensor bias)
-    : weight_(std::move(weight)), bias_(std::move(bias)) {}
-
-void Linear::operator()(const at::Tensor& x, const at::Tensor& out) const {
-  skinny_linear_out(x, weight_, bias_.defined() ? std::optional(bias_) : std::nullopt, out);
-}
+Linear::Linear(const at::Tensor& weight, at::Tensor bias)
+    : n_in_(weight.size(1)),
+      n_out_(weight.size(0)),
+      weight_(weight.is_cpu() ? pack_weight(weight) : weight),
+      bias_(std::move(bias)) {}
 
 at::Tensor Linear::operator()(const at::Tensor& x) const {
-  const int64_t n_tokens = x.dim() == 2 ? 1 : x.size(-2);
-  const auto bias = bias_.defined() ? std::optional(bias_) : std::nullopt;
-  if (n_tokens <= kFewTokens || (x.is_cpu() && skinny_linear_suits_many_rows(dtype_of(x)))) {
-    return skinny_linear(x, weight_, bias);
+  auto sizes = x.sizes().vec();
+  sizes.back() = n_out_;
+  at::Tensor out = at::empty(sizes, x.options());
+  (*this)(x, out);
+  return out;
+}
+
+void Linear::operator()(const at::Tensor& x, const at::Tensor& out) const {
+  if (weight_.is_cpu()) {
+    const auto bias = bias_.defined() ? std::optional(bias_) : std::nullopt;
+    return packed_linear_out(x, weight_, n_out_, bias, out);
   }
-  if (x.size(0) == 1) return at::linear(x, weight_, bias);
-  std::vector<at::Tensor> of_sequences;
-  for (const at::Tensor& sequence : x.split(1)) {
-    of_sequences.push_back(at::linear(sequence, weight_, bias));
+  const at::Tensor rows = x.reshape({-1, n_in_}), weights = weight_.t();
+  at::Tensor products = out.view({rows.size(0), n_out_});
+  if (bias_.defined()) {  // not a product with a bias, which takes scratch memory in every call
+    products.copy_(bias_.expand_as(products));
+    products.addmm_(rows, weights);
+  } else {
+    at::mm_out(products, rows, weights);
   }
-  return at::cat(of_sequences);
+}
+
+void Linear::rows(const at::Tensor& ids, const at::Tensor& out) const {
+  if (weight_.is_cpu()) return packed_rows_out(weight_, ids, out);
+  at::Tensor rows = out;
+  at::index_select_out(rows, weight_, 0, ids);
+}
+
+at::Tensor Linear::weight() const {
+  if (!weight_.is_cpu()) return weight_;
+  const at::Tensor all = at::empty({n_out_, n_in_}, weight_.options());
+  packed_rows_out(weight_, at::arange(n_out_, at::kLong), all);
+  return all;
+}
+
+int64_t Linear::n_bytes() const {
+  const int64_t n_numbers = n_in_ * n_out_ + (bias_.defined() ? bias_.numel() : 0);
+  return n_numbers * static_cast<int64_t>(weight_.element_size());
 }
 
 }  // namespace kvbench

@@ -5,30 +5,31 @@
 
 namespace kvbench {
 
-// x W^T + b, so that what one sequence gets depends neither on the others beside it nor on the
-// number of threads. On a CPU, up to kFewTokens tokens of a sequence go through our own product,
-// whose sums have one order; more of them too where it is the faster one, else they are multiplied
-// by LibTorch, a sequence at a time.
+// x W^T + b. On a CPU the weight lies as the processor multiplies it (kernels/packed_linear), and
+// what a row gets depends neither on the others beside it nor on the number of threads. Elsewhere
+// LibTorch multiplies.
 class Linear {
  public:
-  static constexpr int64_t kFewTokens = 64;
-
   Linear() = default;
-  // weight [out, in], shared with whoever else holds it; bias [out] or undefined.
-  explicit Linear(at::Tensor weight, at::Tensor bias = {});
+  // weight [out, in], which is copied on a CPU; bias [out] or undefined.
+  explicit Linear(const at::Tensor& weight, at::Tensor bias = {});
 
-  // [S, m, in] -> [S, m, out] of m tokens of S sequences; or [S, in] -> [S, out] of one token of
-  // each.
+  // [..., in] -> [..., out].
   at::Tensor operator()(const at::Tensor& x) const;
-
-  // The same of up to kFewTokens tokens of a sequence into `out`, contiguous.
+  // The same into `out`, contiguous.
   void operator()(const at::Tensor& x, const at::Tensor& out) const;
 
-  const at::Tensor& weight() const { return weight_; }
-  const at::Tensor& bias() const { return bias_; }
+  // Rows of the weight, ids int64 [n] below out, into [n, in].
+  void rows(const at::Tensor& ids, const at::Tensor& out) const;
+  // [out, in]; on a CPU made anew.
+  at::Tensor weight() const;
+
+  int64_t n_out() const { return n_out_; }
+  int64_t n_bytes() const;
 
  private:
-  at::Tensor weight_, bias_;
+  int64_t n_in_ = 0, n_out_ = 0;
+  at::Tensor weight_, bias_;  // packed on a CPU
 };
 
 }  // namespace kvbench

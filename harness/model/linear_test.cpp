@@ -68,9 +68,14 @@ TEST_P(LinearTest, ASequenceGetsTheSameInAnyCompany) {
   at::set_num_threads(before);
 }
 
-TEST_P(LinearTest, SharesItsWeight) {
-  const at::Tensor weight = uniform({3, 5});
-  EXPECT_EQ(Linear(weight).weight().data_ptr(), weight.data_ptr());
+TEST_P(LinearTest, ItsWeightComesBack) {
+  const at::Tensor weight = uniform({70, 5}), ids = at::tensor({69, 0}, at::kLong);
+  const Linear linear(weight, uniform({70}));
+  EXPECT_TRUE(at::equal(linear.weight(), weight));
+  EXPECT_EQ(linear.n_bytes(), (70 * 5 + 70) * static_cast<int64_t>(weight.element_size()));
+  const at::Tensor rows = at::empty({2, 5}, weight.options());
+  linear.rows(ids, rows);
+  EXPECT_TRUE(at::equal(rows, weight.index_select(0, ids)));
 }
 
 INSTANTIATE_TEST_SUITE_P(DTypes, LinearTest, testing::Values(at::kFloat, at::kBFloat16),

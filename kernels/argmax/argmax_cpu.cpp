@@ -3,6 +3,7 @@
 
 #include "kernels/argmax/argmax.h"
 #include "kernels/common/element.h"
+#include "kernels/common/team.h"
 
 namespace kvbench {
 namespace {
@@ -42,12 +43,14 @@ float highest(const float* x, int64_t n) {
 // Twice over a row, the second time no further than its highest value: numbers alone are compared
 // several times faster than numbers with their places.
 void argmax_cpu(const Argmax& op) {
-#pragma omp parallel for schedule(static) if (op.n_rows > 1)
-  for (int64_t r = 0; r < op.n_rows; ++r) {
-    const float *begin = op.logits + r * op.n_columns, *end = begin + op.n_columns;
-    const float most = highest(begin, op.n_columns);
-    op.ids[r] = std::isnan(most) ? -1 : std::find(begin, end, most) - begin;
-  }
+  on_team(op.n_rows > 1, [op] {
+#pragma omp for schedule(static)
+    for (int64_t r = 0; r < op.n_rows; ++r) {
+      const float *begin = op.logits + r * op.n_columns, *end = begin + op.n_columns;
+      const float most = highest(begin, op.n_columns);
+      op.ids[r] = std::isnan(most) ? -1 : std::find(begin, end, most) - begin;
+    }
+  });
 }
 
 }  // namespace kvbench

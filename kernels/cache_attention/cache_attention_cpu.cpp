@@ -8,6 +8,7 @@
 
 #include "kernels/cache_attention/few_rows_cpu.h"
 #include "kernels/cache_attention/many_rows_cpu.h"
+#include "kernels/common/team.h"
 
 namespace kvbench {
 namespace {
@@ -36,60 +37,83 @@ void combine(const CacheAttention& op, const Unit& unit, const Partial* partials
   }
 }
 
-template <class E, class Worker>
-void attention(const CacheAttention& op) {
-  const int64_t n_heads = op.cache.n_sequences * op.cache.n_kv_heads;
+// The work of a call, by the lengths that the heads have then.
+struct Units {
   std::vector<Unit> units;
-  std::vector<int64_t> first_unit;  // of each (sequence, KV head), and one past the end
-  for (int64_t x = 0; x < n_heads; ++x) {
-    first_unit.push_back(std::ssize(units));
-    const int64_t length = op.cache.lengths[x];
-    for (int64_t j = 0; j < length; j += kSplit) {
-      units.push_back(
-          {x / op.cache.n_kv_heads, x % op.cache.n_kv_heads, j, std::min(j + kSplit, length)});
-    }
-  }
-  first_unit.push_back(std::ssize(units));
-  const int64_t n_rows = QueryRows(op).size, of_unit = n_rows * (2 + op.cache.head_dim);
-  const auto room = std::make_unique_for_overwrite<float[]>(of_unit * units.size());
-  std::vector<Partial> partials;
-  for (int64_t u = 0; u < std::ssize(units); ++u) {
-    float* of = room.get() + u * of_unit;
-    partials.push_back({of, of + n_rows, of + 2 * n_rows});
-  }
-  const bool split = std::ssize(units) > n_heads;
-#pragma omp parallel if (units.size() > 1)
-  {
-    Worker worker(op);
-#pragma omp for schedule(dynamic)
-    for (int64_t u = 0; u < std::ssize(units); ++u) {
-      worker.run(units[u], partials[u]);
-      if (!split) combine<E>(op, units[u], &partials[u], 1);
-    }
-    if (split) {  // else threads need not wait for each other once more
-#pragma omp for
-      for (int64_t x = 0; x < n_heads; ++x) {
-        const int64_t u = first_unit[x];
-        combine<E>(op, units[u], &partials[u], first_unit[x + 1] - u);
+  std::vector<int64_t> first;     // of each (sequence, KV head), and one past the end
+  std::vector<Partial> partials;  // of each unit, in `room`
+  std::unique_ptr<float[]> room;
+  int64_t n_room = 0;
+
+  void split(const CacheAttention& op) {
+    units.clear();
+    first.clear();
+    partials.clear();
+    for (int64_t x = 0; x < op.cache.n_sequences * op.cache.n_kv_heads; ++x) {
+      first.push_back(std::ssize(units));
+      const int64_t length = op.cache.lengths[x];
+      for (int64_t j = 0; j < length; j += kSplit) {
+        units.push_back(
+            {x / op.cache.n_kv_heads, x % op.cache.n_kv_heads, j, std::min(j + kSplit, length)});
       }
     }
+    first.push_back(std::ssize(units));
+    const int64_t n_rows = QueryRows(op).size, of_unit = n_rows * (2 + op.cache.head_dim);
+    if (n_room < of_unit * std::ssize(units)) {
+      n_room = of_unit * std::ssize(units);
+      room = std::make_unique_for_overwrite<float[]>(n_room);
+    }
+    for (int64_t u = 0; u < std::ssize(units); ++u) {
+      float* of = room.get() + u * of_unit;
+      partials.push_back({of, of + n_rows, of + 2 * n_rows});
+    }
   }
+};
+
+template <class E, class Worker>
+void attention(const CacheAttention& op, Units& of_call) {
+#pragma omp single
+  of_call.split(op);
+  const auto& units = of_call.units;
+  const auto& first = of_call.first;
+  const auto& partials = of_call.partials;
+  const int64_t n_heads = std::ssize(first) - 1;
+  const bool split = std::ssize(units) > n_heads;
+  Worker worker(op);
+#pragma omp for schedule(dynamic)
+  for (int64_t u = 0; u < std::ssize(units); ++u) {
+    worker.run(units[u], partials[u]);
+    if (!split) combine<E>(op, units[u], &partials[u], 1);
+  }
+  if (split) {  // else threads need not wait for each other once more
+#pragma omp for
+    for (int64_t x = 0; x < n_heads; ++x) {
+      const int64_t u = first[x];
+      combine<E>(op, units[u], &partials[u], first[x + 1] - u);
+    }
+  }
+}
+
+template <class E, class Worker>
+void share(const CacheAttention& op) {
+  const auto units = std::make_shared<Units>();
+  on_team(/*is_large=*/true, [op, units] { attention<E, Worker>(op, *units); });
 }
 
 template <class E>
 void attention_of(const CacheAttention& op) {
   if (QueryRows(op).size <= kMostFewRows) {
-    if (op.cache.head_dim % FloatRows<E>::kStep == 0) return attention<E, FewRows<E, true>>(op);
-    return attention<E, FewRows<E, false>>(op);
+    if (op.cache.head_dim % FloatRows<E>::kStep == 0) return share<E, FewRows<E, true>>(op);
+    return share<E, FewRows<E, false>>(op);
   }
 #ifdef __AVX512BF16__
   if constexpr (std::is_same_v<E, BFloat16>) {
     if (op.cache.head_dim % PairProduct::kSize == 0) {
-      return attention<E, ManyRows<E, PairProduct>>(op);
+      return share<E, ManyRows<E, PairProduct>>(op);
     }
   }
 #endif
-  attention<E, ManyRows<E, FloatProduct>>(op);
+  share<E, ManyRows<E, FloatProduct>>(op);
 }
 
 }  // namespace

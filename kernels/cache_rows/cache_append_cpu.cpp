@@ -1,14 +1,17 @@
 #include <cstring>
 
 #include "kernels/cache_rows/cache_append.h"
+#include "kernels/common/team.h"
 
 namespace kvbench {
 
-void cache_append_cpu(const CacheAppend& op) {
+namespace {
+
+void append(const CacheAppend& op) {
   const RaggedCache& cache = op.cache;
   const int64_t bytes = element_bytes(cache.dtype), row_bytes = cache.head_dim * bytes;
   const int64_t n_heads = cache.n_kv_heads;
-#pragma omp parallel for schedule(static) if (op.n_tokens > 1)
+#pragma omp for schedule(static)
   for (int64_t head = 0; head < cache.n_sequences * n_heads; ++head) {
     const int64_t s = head / n_heads, h = head % n_heads;
     const int64_t first = cache.starts[head] + cache.lengths[head] - op.n_tokens;
@@ -22,6 +25,12 @@ void cache_append_cpu(const CacheAppend& op) {
       copy(op.values, cache.values);
     }
   }
+}
+
+}  // namespace
+
+void cache_append_cpu(const CacheAppend& op) {
+  on_team(op.n_tokens > 1, [op] { append(op); });
 }
 
 }  // namespace kvbench

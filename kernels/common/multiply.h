@@ -101,9 +101,13 @@ void multiply(const typename P::Storage* a, int64_t a_stride, int64_t rows,
   for (; c + V * kLanes <= columns; c += V * kLanes) {
     multiply_columns<kAdd, P, kHigh, V>(a, a_stride, high_rows, b + c, b_stride, n, out + c,
                                         out_stride);
-    multiply_columns<kAdd, P, kBlockRows, V>(a + high_rows * a_stride, a_stride, rows - high_rows,
-                                             b + c, b_stride, n, out + high_rows * out_stride + c,
-                                             out_stride);
+    // One row or two wait for memory: the less there is to do, the further it is read ahead.
+    const int64_t left = rows - high_rows;
+    const auto multiply_rest = left == 1   ? multiply_columns<kAdd, P, 1, V>
+                               : left == 2 ? multiply_columns<kAdd, P, 2, V>
+                                           : multiply_columns<kAdd, P, kBlockRows, V>;
+    multiply_rest(a + high_rows * a_stride, a_stride, left, b + c, b_stride, n,
+                  out + high_rows * out_stride + c, out_stride);
   }
   if constexpr (V > 1) {
     if (c == columns) return;

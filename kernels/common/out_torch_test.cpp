@@ -7,8 +7,8 @@
 #include "kernels/cache_attention/cache_attention_torch.h"
 #include "kernels/gated_activation/gated_activation_torch.h"
 #include "kernels/norm_rope/norm_rope_torch.h"
+#include "kernels/packed_linear/packed_linear_torch.h"
 #include "kernels/rms_norm/rms_norm_torch.h"
-#include "kernels/skinny_linear/skinny_linear_torch.h"
 
 namespace kvbench {
 namespace {
@@ -35,9 +35,9 @@ TEST(OutForms, WriteWhatTheOthersReturn) {
                 [&](const at::Tensor& out) { rms_norm_out(x, weight, 1e-5, {}, out); });
   expect_writes(gated_activation(x, "silu"),
                 [&](const at::Tensor& out) { gated_activation_out(x, "silu", out); });
-  const at::Tensor matrix = at::randn({5, 32}), bias = at::randn({5});
-  expect_writes(skinny_linear(x, matrix, bias),
-                [&](const at::Tensor& out) { skinny_linear_out(x, matrix, bias, out); });
+  const at::Tensor packed = pack_weight(at::randn({5, 32})), bias = at::randn({5});
+  expect_writes(packed_linear(x, packed, 5, bias),
+                [&](const at::Tensor& out) { packed_linear_out(x, packed, 5, bias, out); });
   const at::Tensor logits = at::randn({3, 40});
   expect_writes(argmax_lowest(logits),
                 [&](const at::Tensor& out) { argmax_lowest_out(logits, workspace, out); });

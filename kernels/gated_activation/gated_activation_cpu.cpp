@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "kernels/common/element.h"
+#include "kernels/common/team.h"
 #include "kernels/common/vector_math.h"
 #include "kernels/gated_activation/gated_activation.h"
 
@@ -33,7 +34,7 @@ template <class E>
 void run(const GatedActivation& op) {
   using Storage = typename E::Storage;
   const int64_t n = op.n_columns, whole = n / kLanes * kLanes;
-#pragma omp parallel for schedule(static) if (op.n_rows * n > kElementsOfAThread)
+#pragma omp for schedule(static)
   for (int64_t r = 0; r < op.n_rows; ++r) {
     const auto* gate = static_cast<const Storage*>(op.gate_up) + 2 * r * n;
     auto* out = static_cast<Storage*>(op.out) + r * n;
@@ -52,7 +53,10 @@ void run(const GatedActivation& op) {
 }  // namespace
 
 void gated_activation_cpu(const GatedActivation& op) {
-  with_element(op.dtype, [&](auto element) { run<decltype(element)>(op); });
+  with_element(op.dtype, [&](auto element) {
+    on_team(op.n_rows * op.n_columns > kElementsOfAThread,
+            [op, element] { run<decltype(element)>(op); });
+  });
 }
 
 }  // namespace kvbench

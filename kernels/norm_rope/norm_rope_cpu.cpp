@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "kernels/common/rows_cpu.h"
+#include "kernels/common/team.h"
 #include "kernels/common/vector_math.h"
 #include "kernels/norm_rope/norm_rope.h"
 
@@ -39,7 +40,7 @@ template <class E, class W>
 void run(const NormRope& op) {
   using Storage = typename E::Storage;
   const int64_t d = op.head_dim, n_heads = op.n_heads + op.n_kv_heads;
-#pragma omp parallel for schedule(static) if (op.n_rows * n_heads * d > kElementsOfAThread)
+#pragma omp for schedule(static)
   for (int64_t r = 0; r < op.n_rows; ++r) {
     std::vector<Storage> room(d);
     for (int64_t head = 0; head < n_heads; ++head) {
@@ -66,8 +67,10 @@ void run(const NormRope& op) {
 }  // namespace
 
 void norm_rope_cpu(const NormRope& op) {
+  const int64_t n_elements = op.n_rows * (op.n_heads + op.n_kv_heads) * op.head_dim;
   with_element_and_weight(op.dtype, op.weight_dtype, [&](auto element, auto weight) {
-    run<decltype(element), decltype(weight)>(op);
+    on_team(n_elements > kElementsOfAThread,
+            [op, element, weight] { run<decltype(element), decltype(weight)>(op); });
   });
 }
 

@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "kernels/common/rows_cpu.h"
+#include "kernels/common/team.h"
 #include "kernels/common/vector_math.h"
 #include "kernels/rms_norm/rms_norm.h"
 
@@ -35,8 +36,10 @@ void norm_row(const RmsNorm& op, int64_t r) {
 
 void rms_norm_cpu(const RmsNorm& op) {
   with_element_and_weight(op.dtype, op.weight_dtype, [&](auto element, auto weight) {
-#pragma omp parallel for schedule(static) if (op.n_rows * op.n_columns > kElementsOfAThread)
-    for (int64_t r = 0; r < op.n_rows; ++r) norm_row<decltype(element), decltype(weight)>(op, r);
+    on_team(op.n_rows * op.n_columns > kElementsOfAThread, [op, element, weight] {
+#pragma omp for schedule(static)
+      for (int64_t r = 0; r < op.n_rows; ++r) norm_row<decltype(element), decltype(weight)>(op, r);
+    });
   });
 }
 

@@ -52,9 +52,8 @@ TEST_F(DecodeStepOnKernels, AGraphSaysWhatSingleLaunchesSay) {
   constexpr int kSteps = 8, kMoved = 4;
   Sequences alone, graphed;
   std::vector<std::vector<int64_t>> want, got;
-  DecodeStep by_one(tiny_model(), alone.growing, kFirst);
-  for (int i = 0; i < kSteps; ++i) want.push_back(run(by_one));
-  EXPECT_FALSE(by_one.is_graph());  // on the CPU
+  DecodeStep on_cpu(tiny_model(), alone.growing, kFirst);
+  for (int i = 0; i < kSteps; ++i) want.push_back(run(on_cpu));
 
   runs_kernels = true;
   DecodeStep step(tiny_model(), graphed.growing, kFirst);
@@ -64,7 +63,7 @@ TEST_F(DecodeStepOnKernels, AGraphSaysWhatSingleLaunchesSay) {
     const uint64_t before = ptx::launches();
     got.push_back(run(step));
     launches.push_back(ptx::launches() - before);
-    EXPECT_EQ(step.is_graph(), i != 0 && i != kMoved) << i;
+    EXPECT_EQ(step.is_recorded(), i != 0 && i != kMoved) << i;
   }
   EXPECT_EQ(got, want);
   EXPECT_EQ(launches, std::vector(kSteps, launches[0]));
@@ -80,7 +79,7 @@ TEST_F(DecodeStepOnKernels, EvictionsAreLaunchedOneByOne) {
     DecodeStep step(tiny_model(), {caches[0].growing()}, kFirst.narrow(0, 0, 1));
     std::vector<std::vector<int64_t>> ids;
     for (int i = 0; i < 5; ++i) ids.push_back(run(step));
-    EXPECT_FALSE(step.is_graph());
+    EXPECT_FALSE(step.is_recorded());
     runs_kernels = false;
     return ids;
   };
@@ -135,7 +134,7 @@ TEST_F(DecodeStepOnKernels, WithoutAGraphItSaysSo) {
     const c10::WarningUtils::WarningHandlerGuard guard(&warnings);
     DecodeStep step(tiny_model(), sequences.growing, kFirst);
     for (int i = 0; i < 4; ++i) run(step);
-    EXPECT_FALSE(step.is_graph());
+    EXPECT_FALSE(step.is_recorded());
   }
   kernel_stream = own;
   ASSERT_EQ(warnings.texts.size(), 1u);

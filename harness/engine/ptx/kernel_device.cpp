@@ -49,7 +49,8 @@ struct Call {
 };
 
 bool writes(const c10::FunctionSchema& schema) {
-  const bool is_ours = schema.name() == "kvbench::skinny_linear";
+  const bool is_ours =
+      schema.name() == "kvbench::packed_linear" || schema.name() == "kvbench::packed_rows";
   const bool is_libtorchs = schema.name().starts_with("aten::") && schema.name() != "aten::resize_";
   return (is_ours || is_libtorchs) &&
          std::any_of(schema.arguments().begin(), schema.arguments().end(), [](const auto& each) {

@@ -151,17 +151,18 @@ Work count_work(F&& body) {
                                               "aten::clone",      "aten::cat",
                                               "aten::stack",      "aten::arange"};
   n_operators = n_reads = 0;
-  const auto handle = at::addGlobalCallback(
-      at::RecordFunctionCallback([](const at::RecordFunction& f)
-                                     -> std::unique_ptr<at::ObserverContext> {
-        const std::string name = f.name();
-        if (name == "aten::_local_scalar_dense") ++n_reads;
-        const bool is_product = name == "kvbench::skinny_linear";
-        if (is_product || (name.starts_with("aten::") && !kFree.contains(name))) {
-          ++n_operators;
-        }
-        return nullptr;
-      }).scopes({at::RecordScope::FUNCTION}));
+  const auto handle =
+      at::addGlobalCallback(at::RecordFunctionCallback([](const at::RecordFunction& f)
+                                                           -> std::unique_ptr<at::ObserverContext> {
+                              const std::string name = f.name();
+                              if (name == "aten::_local_scalar_dense") ++n_reads;
+                              const bool is_product = name == "kvbench::packed_linear";
+                              if (is_product || name == "kvbench::packed_rows" ||
+                                  (name.starts_with("aten::") && !kFree.contains(name))) {
+                                ++n_operators;
+                              }
+                              return nullptr;
+                            }).scopes({at::RecordScope::FUNCTION}));
   const uint64_t launches = ptx::launches(), synchronised = ptx::synchronisations();
   const int64_t waits = n_host_waits();
   runs_kernels = true;

@@ -1,4 +1,4 @@
-// Projections of few rows beside LibTorch's own product and beside oneDNN's with a weight packed
+// Projections beside LibTorch's own product and beside oneDNN's with a weight packed
 // beforehand, for the shapes of SmolLM2-135M: rows x in x out. One thread.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -6,7 +6,7 @@
 #include <benchmark/benchmark.h>
 
 #include "kernels/common/checks_torch.h"
-#include "kernels/skinny_linear/skinny_linear_torch.h"
+#include "kernels/packed_linear/packed_linear_torch.h"
 
 namespace kvbench {
 namespace {
@@ -26,16 +26,18 @@ at::Tensor multiply_packed(const at::Tensor& x, const at::Tensor& packed) {
   return product.call(x, packed, {}, "none", c10::List<std::optional<at::Scalar>>(), "");
 }
 
-enum class By { kSkinny, kLibTorch, kPacked };
+enum class By { kOurs, kLibTorch, kPacked };
 
 void run(benchmark::State& state, at::ScalarType dtype, By by) {
   const c10::InferenceMode no_autograd;
   at::set_num_threads(1);
   const at::Tensor x = at::rand({state.range(0), state.range(1)}).to(dtype);
   const at::Tensor weight = at::rand({state.range(2), state.range(1)}).to(dtype);
-  const at::Tensor packed = by == By::kPacked ? packed_by_onednn(weight) : at::Tensor();
+  const at::Tensor packed = by == By::kPacked ? packed_by_onednn(weight)
+                            : by == By::kOurs ? pack_weight(weight)
+                                              : at::Tensor();
   for (auto _ : state) {
-    benchmark::DoNotOptimize(by == By::kSkinny     ? skinny_linear(x, weight, {})
+    benchmark::DoNotOptimize(by == By::kOurs       ? packed_linear(x, packed, weight.size(0), {})
                              : by == By::kLibTorch ? at::linear(x, weight)
                                                    : multiply_packed(x, packed));
   }
@@ -55,10 +57,10 @@ void shapes(benchmark::internal::Benchmark* bench) {
   }
 }
 
-BENCHMARK_CAPTURE(run, float32_kvbench, at::kFloat, By::kSkinny)->Apply(shapes);
+BENCHMARK_CAPTURE(run, float32_kvbench, at::kFloat, By::kOurs)->Apply(shapes);
 BENCHMARK_CAPTURE(run, float32_libtorch, at::kFloat, By::kLibTorch)->Apply(shapes);
 BENCHMARK_CAPTURE(run, float32_packed, at::kFloat, By::kPacked)->Apply(shapes);
-BENCHMARK_CAPTURE(run, bfloat16_kvbench, at::kBFloat16, By::kSkinny)->Apply(shapes);
+BENCHMARK_CAPTURE(run, bfloat16_kvbench, at::kBFloat16, By::kOurs)->Apply(shapes);
 BENCHMARK_CAPTURE(run, bfloat16_libtorch, at::kBFloat16, By::kLibTorch)->Apply(shapes);
 BENCHMARK_CAPTURE(run, bfloat16_packed, at::kBFloat16, By::kPacked)->Apply(shapes);
 

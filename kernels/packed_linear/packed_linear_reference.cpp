@@ -1,19 +1,20 @@
 #include "kernels/common/element.h"
-#include "kernels/skinny_linear/skinny_linear.h"
+#include "kernels/packed_linear/packed_linear.h"
 
 namespace kvbench {
 namespace {
 
 template <class E>
-void multiply(const SkinnyLinear& op) {
+void multiply_plainly(const PackedLinear& op) {
   using Storage = typename E::Storage;
+  const PackedForm form(op.dtype);
   for (int64_t r = 0; r < op.n_rows; ++r) {
     const auto* x = static_cast<const Storage*>(op.x) + r * op.n_in;
     for (int64_t n = 0; n < op.n_out; ++n) {
-      const auto* weight = static_cast<const Storage*>(op.weight) + n * op.n_in;
       double sum = 0;
       for (int64_t k = 0; k < op.n_in; ++k) {
-        sum += double{E::load(x + k)} * double{E::load(weight + k)};
+        const auto* weight = static_cast<const Storage*>(op.weight) + form.place(op.n_in, n, k);
+        sum += double{E::load(x + k)} * double{E::load(weight)};
       }
       if (op.bias != nullptr) sum += double{E::load(static_cast<const Storage*>(op.bias) + n)};
       static_cast<Storage*>(op.out)[r * op.n_out + n] = E::from(static_cast<float>(sum));
@@ -23,8 +24,8 @@ void multiply(const SkinnyLinear& op) {
 
 }  // namespace
 
-void skinny_linear_reference(const SkinnyLinear& op) {
-  with_element(op.dtype, [&](auto element) { multiply<decltype(element)>(op); });
+void packed_linear_reference(const PackedLinear& op) {
+  with_element(op.dtype, [&](auto element) { multiply_plainly<decltype(element)>(op); });
 }
 
 }  // namespace kvbench

@@ -1,0 +1,53 @@
+// A projection with a weight that lies as the processor multiplies it:
+//
+//   out[r, n] = sum_k x[r, k] weight[n, k] + bias[n]
+//
+// Every sum has one order, that of its own row: an answer does not depend on how many rows stand
+// beside it nor on the number of threads, which libraries do not promise.
+#pragma once
+
+#include "kernels/common/ragged_cache.h"
+
+namespace kvbench {
+
+// How a packed weight lies: [n_panels, n_in_padded / n_together, kPanel, n_together]. A panel is
+// kPanel outputs side by side, zeros past the last; n_together inputs are multiplied by one
+// instruction. This machine's, so nothing to store in a file.
+struct PackedForm {
+  static constexpr int64_t kPanel = 64;
+
+  explicit PackedForm(DType dtype);
+  int64_t padded(int64_t n_in) const { return (n_in + n_together - 1) / n_together * n_together; }
+  static int64_t n_panels(int64_t n_out) { return (n_out + kPanel - 1) / kPanel; }
+  // Of weight[n, k] among the elements.
+  int64_t place(int64_t n_in, int64_t n, int64_t k) const {
+    const int64_t row = n / kPanel * padded(n_in) / n_together + k / n_together;
+    return (row * kPanel + n % kPanel) * n_together + k % n_together;
+  }
+
+  int64_t n_together;
+};
+
+struct PackedLinear {
+  int64_t n_rows = 0, n_in = 0, n_out = 0;
+  DType dtype = DType::kFloat32;  // of all; sums are float
+  const void* x = nullptr;        // [n_rows, n_in] contiguous
+  const void* weight = nullptr;   // packed, aligned to 64 bytes
+  const void* bias = nullptr;     // [n_out], or nullptr
+  void* out = nullptr;            // [n_rows, n_out]
+};
+
+// Plain loops, every sum in double.
+void packed_linear_reference(const PackedLinear& op);
+
+// Threaded (OpenMP) and vectorised: of few rows the weight is read once from memory.
+void packed_linear_cpu(const PackedLinear& op);
+
+// weight [n_out, n_in] -> packed, of n_panels * kPanel * padded(n_in) elements.
+void pack_weight_cpu(const void* weight, int64_t n_out, int64_t n_in, DType dtype, void* packed);
+
+// The rows ids[0 .. n - 1] of the weight, each in [0, n_out): out [n, n_in].
+void packed_rows_cpu(const void* packed, int64_t n_in, DType dtype, const int64_t* ids, int64_t n,
+                     void* out);
+
+}  // namespace kvbench

@@ -1,0 +1,187 @@
+// A lane of a vector is an output: it takes the inputs in their order, kDepth of them at a time.
+// Work is split into pieces of some rows and half a panel; what shape a piece has changes no sum.
+#include <omp.h>
+
+#include <algorithm>
+#include <memory>
+#include <type_traits>
+#include <vector>
+
+#include "kernels/common/element.h"
+#include "kernels/common/multiply.h"
+#include "kernels/common/team.h"
+#include "kernels/packed_linear/packed_linear.h"
+
+namespace kvbench {
+namespace {
+
+constexpr int64_t kPanel = PackedForm::kPanel, kHalf = kPanel / 2;
+// Inputs of a panel that stay in a core's cache while rows pass, and the bytes of those rows.
+constexpr int64_t kDepth = 2048, kRowBytes = 512 << 10;
+
+template <class E>
+struct ProductOf {
+  using Type = std::conditional_t<std::is_same_v<E, Float32>, FloatProduct, ConvertingProduct<E>>;
+};
+#ifdef __AVX512BF16__
+template <>
+struct ProductOf<BFloat16> {
+  using Type = PairProduct;
+};
+#endif
+
+template <class E>
+class Multiplier {
+  using Storage = typename E::Storage;
+  using Product = typename ProductOf<E>::Type;
+  using Input = typename Product::Storage;
+  static constexpr int64_t kTogether = Product::kSize;
+
+ public:
+  explicit Multiplier(const PackedLinear& op)
+      : op_(op), padded_(PackedForm(op.dtype).padded(op.n_in)) {
+    if constexpr (std::is_same_v<Input, Storage>) {
+      x_ = static_cast<const Input*>(op.x);
+      if (padded_ == op.n_in) return;
+    }
+    room_.resize(op.n_rows * padded_);
+    x_ = room_.data();
+  }
+
+  // Of every thread of a team.
+  void run() {
+    if (!room_.empty()) convert();
+    const int64_t depth = std::min(padded_, kDepth);
+    const int64_t of_cache =
+        std::max(kRowBytes / (depth * static_cast<int64_t>(sizeof(Input))), 8 * kBlockRows);
+    const int64_t n_chunks = (op_.n_rows + of_cache - 1) / of_cache;
+    // All alike: threads get as many pieces each.
+    const int64_t blocks = (op_.n_rows + kBlockRows - 1) / kBlockRows;
+    const int64_t chunk = (blocks + n_chunks - 1) / n_chunks * kBlockRows;
+    const int64_t n_halves = (op_.n_out + kHalf - 1) / kHalf;
+    const auto room = std::make_unique_for_overwrite<float[]>(std::min(chunk, op_.n_rows) * kPanel);
+    const int64_t n = n_chunks * n_halves, threads = omp_get_num_threads();
+    const int64_t end = n * (omp_get_thread_num() + 1) / threads;
+    for (int64_t i = n * omp_get_thread_num() / threads; i < end;) {
+      const int64_t first = i / n_halves * chunk, half = i % n_halves;
+      const int64_t rows = std::clamp<int64_t>(op_.n_rows - first, 0, chunk);
+      const bool whole = half % 2 == 0 && half + 1 < n_halves && i + 1 < end;
+      piece(first, rows, half * kHalf, whole ? kPanel : kHalf, room.get());
+      i += whole ? 2 : 1;
+    }
+#pragma omp barrier
+  }
+
+ private:
+  void convert() {
+#pragma omp for schedule(static)
+    for (int64_t r = 0; r < op_.n_rows; ++r) {
+      const auto* from = static_cast<const Storage*>(op_.x) + r * op_.n_in;
+      Input* to = room_.data() + r * padded_;
+      for (int64_t k = 0; k < op_.n_in; ++k) {
+        if constexpr (std::is_same_v<Input, Storage>) {
+          to[k] = from[k];
+        } else {
+          to[k] = E::load(from + k);
+        }
+      }
+    }
+  }
+
+  void piece(int64_t first_row, int64_t rows, int64_t n0, int64_t outputs, float* sums) const {
+    using Element = typename Product::Element;
+    const auto* panel = reinterpret_cast<const Element*>(static_cast<const Storage*>(op_.weight) +
+                                                         n0 / kPanel * padded_ * kPanel);
+    panel += n0 % kPanel;
+    for (int64_t k = 0; k < padded_; k += kDepth) {
+      const int64_t steps = std::min(kDepth, padded_ - k) / kTogether;
+      const Input* x = x_ + first_row * padded_ + k;
+      const Element* weights = panel + k / kTogether * kPanel;
+      if (k == 0) {
+        multiply<false, Product>(x, padded_, rows, weights, kPanel, steps, outputs, sums, kPanel);
+      } else {
+        multiply<true, Product>(x, padded_, rows, weights, kPanel, steps, outputs, sums, kPanel);
+      }
+    }
+    const int64_t n = std::min(outputs, op_.n_out - n0);
+    for (int64_t r = 0; r < rows; ++r) {
+      float* row = sums + r * kPanel;
+      if (op_.bias != nullptr) {
+        for (int64_t i = 0; i < n; ++i) {
+          row[i] += E::load(static_cast<const Storage*>(op_.bias) + n0 + i);
+        }
+      }
+      Storage* out = static_cast<Storage*>(op_.out) + (first_row + r) * op_.n_out + n0;
+      int64_t i = 0;
+      for (; i + kLanes <= n; i += kLanes) E::store_lanes(Float32::load_lanes(row + i), out + i);
+      for (; i < n; ++i) out[i] = E::from(row[i]);
+    }
+  }
+
+  PackedLinear op_;
+  int64_t padded_;
+  std::vector<Input> room_;  // zeros behind each row
+  const Input* x_;           // [n_rows, padded_]: in `room_`, or as they lie
+};
+
+template <class E>
+void copy_in(const void* weight, int64_t n_out, int64_t n_in, const PackedForm& form,
+             void* packed) {
+  using Storage = typename E::Storage;
+  const auto* from = static_cast<const Storage*>(weight);
+  const int64_t n_panels = PackedForm::n_panels(n_out), padded = form.padded(n_in);
+#pragma omp parallel for schedule(static)
+  for (int64_t p = 0; p < n_panels; ++p) {
+    Storage* panel = static_cast<Storage*>(packed) + p * kPanel * padded;
+    for (int64_t k = 0; k < padded; k += form.n_together) {
+      for (int64_t n = p * kPanel; n < (p + 1) * kPanel; ++n) {
+        for (int64_t i = k; i < k + form.n_together; ++i) {
+          *panel++ = n < n_out && i < n_in ? from[n * n_in + i] : Storage{};
+        }
+      }
+    }
+  }
+}
+
+template <class E>
+void copy_out(const void* packed, int64_t n_in, const PackedForm& form, const int64_t* ids,
+              int64_t n, void* out) {
+  using Storage = typename E::Storage;
+  const auto* from = static_cast<const Storage*>(packed);
+#pragma omp for schedule(static)
+  for (int64_t i = 0; i < n; ++i) {
+    Storage* row = static_cast<Storage*>(out) + i * n_in;
+    for (int64_t k = 0; k < n_in; ++k) row[k] = from[form.place(n_in, ids[i], k)];
+  }
+}
+
+}  // namespace
+
+PackedForm::PackedForm(DType dtype) : n_together(1) {
+  with_element(dtype,
+               [&](auto element) { n_together = ProductOf<decltype(element)>::Type::kSize; });
+}
+
+void packed_linear_cpu(const PackedLinear& op) {
+  if (op.n_rows == 0) return;
+  with_element(op.dtype, [&](auto element) {
+    const auto multiplier = std::make_shared<Multiplier<decltype(element)>>(op);
+    on_team(/*is_large=*/true, [multiplier] { multiplier->run(); });
+  });
+}
+
+void pack_weight_cpu(const void* weight, int64_t n_out, int64_t n_in, DType dtype, void* packed) {
+  with_element(dtype, [&](auto element) {
+    copy_in<decltype(element)>(weight, n_out, n_in, PackedForm(dtype), packed);
+  });
+}
+
+void packed_rows_cpu(const void* packed, int64_t n_in, DType dtype, const int64_t* ids, int64_t n,
+                     void* out) {
+  with_element(dtype, [&](auto element) {
+    on_team(n > 1,
+            [=] { copy_out<decltype(element)>(packed, n_in, PackedForm(dtype), ids, n, out); });
+  });
+}
+
+}  // namespace kvbench
