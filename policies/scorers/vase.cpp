@@ -128,7 +128,11 @@ class Vase : public Scorer {
   }
 
   // Mean attention that they get from the buffer's queries, over themselves alone, pooled; less
-  // their redundancy. float32 [H, n].
+  // their redundancy. float32 [H, n]. The authors round the weights to the model's dtype, where
+  // many of float16's become 0 and torch.multinomial fills the draw up with tokens that it cannot
+  // draw. In float32 a weight is 0 only where each of its neighbours' logits is over 100 below each
+  // query's highest; such tokens come last, the lowest slot first (draw_keys()). That fill-ins are
+  // not counted, as decode_policies.md 3 has it, is because there are none.
   at::Tensor attention(const LayerView& layer) const {
     const int64_t n_heads = layer.n_kv_heads(), n_ranked = layer.n_tokens() - buffer_;
     const at::Tensor queries =
