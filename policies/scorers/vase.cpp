@@ -64,7 +64,12 @@ class Vase : public Scorer {
 
   bool ranks_by_budget() const override { return true; }
 
-  // The largest values above all, in falling order, then the draws in theirs.
+  // The largest values above all, in falling order, then the draws in theirs. The authors round the
+  // weights to the model's dtype, where small ones become 0, and torch.multinomial fills a draw up
+  // with tokens that it cannot draw. Ours stay float32: one is 0 only where the logits of its whole
+  // neighbourhood lie some 85 below every query's highest. Such a token would come last, the lowest
+  // slot first (draw_keys()); that they are not counted, which decode_policies.md 3 asks for, is
+  // because there are none.
   at::Tensor score_for_counts(const LayerView& layer, const at::Tensor& scores,
                               const std::vector<int64_t>& counts) const override {
     const int64_t n_ranked = layer.n_tokens() - buffer_;
@@ -128,11 +133,7 @@ class Vase : public Scorer {
   }
 
   // Mean attention that they get from the buffer's queries, over themselves alone, pooled; less
-  // their redundancy. float32 [H, n]. The authors round the weights to the model's dtype, where
-  // many of float16's become 0 and torch.multinomial fills the draw up with tokens that it cannot
-  // draw. In float32 a weight is 0 only where each of its neighbours' logits is over 100 below each
-  // query's highest; such tokens come last, the lowest slot first (draw_keys()). That fill-ins are
-  // not counted, as decode_policies.md 3 has it, is because there are none.
+  // their redundancy. float32 [H, n].
   at::Tensor attention(const LayerView& layer) const {
     const int64_t n_heads = layer.n_kv_heads(), n_ranked = layer.n_tokens() - buffer_;
     const at::Tensor queries =
