@@ -35,8 +35,8 @@ void require_decode_scorer(const Scorer& scorer, const PartSpec& spec, const cha
       able.push_back(name);
     }
   }
-  throw_input_error("{}: {}: scorer {} needs the queries of the whole context; expected one of {}",
-                    spec.origin, phase, spec.name, fmt::join(able, ", "));
+  throw_input_error("{}: {}: scorer {} needs the whole context; expected one of {}", spec.origin,
+                    phase, spec.name, fmt::join(able, ", "));
 }
 
 }  // namespace
@@ -73,11 +73,19 @@ void Policy::read_phases(const PolicySpec& spec) {
                   fmt::format("expected 0 with allocator {}, which needs the scores of the whole "
                               "context for its budgets",
                               spec.allocator.name));
+  prefill.choice("attend", attend_, {{"all", Attend::kAll}, {"kept", Attend::kKept}},
+                 "kept: each layer is cut before its attention, which sees what stays");
+  prefill.require(!attends_kept() || (chunk_ == 0 && !allocator_->spans_layers() &&
+                                      !scorer_->reconstructs() && !scorer_->needs_answer()),
+                  "attend",
+                  "expected all beside chunks, an allocator that waits for all layers, or a scorer "
+                  "that waits for more than its layer");
   prefill.finish();
   if (chunk_ > 0) {
     require_decode_scorer(*scorer_, spec.scorer, "prefill in chunks");
-    phases_label_ = fmt::format("+prefill({})", prefill.canonical());
+    phases_label_ = fmt::format("+prefill(chunk={})", chunk_);
   }
+  if (attends_kept()) phases_label_ = "+prefill(attend=kept)";
   if (!spec.decode.given) return;
   Params params("decode", spec.origin, spec.decode.params);
   EvictionRule& rule = decode_.emplace(params);
@@ -86,10 +94,12 @@ void Policy::read_phases(const PolicySpec& spec) {
   rule.scorer_label = scorer_label_;
   rule.shared = rule.cuts_prefill() && spec.allocator.name == "global";
   params.require(
-      !rule.cuts_prefill() || ((rule.shared || spec.allocator.name == "uniform") && chunk_ == 0),
+      !rule.cuts_prefill() ||
+          ((rule.shared || spec.allocator.name == "uniform") && chunk_ == 0 && !attends_kept()),
       "when",
-      "expected overflow or interval beside a chunked prefill or another allocator than uniform "
-      "or global: the others have a budget of their own, the same for every head");
+      "expected overflow or interval beside a prefill of the policy's own or another allocator "
+      "than "
+      "uniform or global: the others have a budget of their own, the same for every head");
   const PartSpec& part = spec.decode.scorer.name.empty() ? spec.scorer : spec.decode.scorer;
   if (!spec.decode.scorer.name.empty()) {
     std::tie(decode_scorer_, rule.scorer_label) = make_part<Scorer>(part, sources_);

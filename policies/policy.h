@@ -58,6 +58,9 @@ class Policy {
   // Tokens that are prefilled at a time, the cache being cut after each of them; 0 = the whole
   // context at once with full attention.
   int64_t chunk() const { return chunk_; }
+  // The prefill attends to what stays: each layer is cut before its attention, in which a token
+  // sees of the ones before it those that its head keeps, and itself.
+  bool attends_kept() const { return attend_ == Attend::kKept; }
   // The cut after every chunk: as soon as a head is above its budget, by the policy's own scorer.
   EvictionRule chunk_rule() const;
   // Eviction while decoding, if any.
@@ -140,6 +143,7 @@ class Policy {
   Protection protection_;
   bool keeps_prompt_ = false;  // while decoding
   int64_t chunk_ = 0;
+  enum class Attend { kAll, kKept } attend_ = Attend::kAll;
   std::unique_ptr<Scorer> decode_scorer_;  // empty = scorer_
   std::optional<EvictionRule> decode_;
   std::string phases_label_;

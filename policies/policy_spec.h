@@ -30,7 +30,7 @@ struct PolicySpec {
   PartSpec scorer, allocator;          // empty when `full`
   PartSpec weighting;                  // optional, empty = none
   std::vector<Params::Given> protect;  // sink, recent
-  std::vector<Params::Given> prefill;  // chunk
+  std::vector<Params::Given> prefill;  // chunk, attend
   DecodeSpec decode;
   bool full = false;  // keeps everything
   // Where it is defined: configs/presets.yaml for a preset, wherever that was asked for.

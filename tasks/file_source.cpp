@@ -11,13 +11,6 @@
 #include "tasks/text.h"
 
 namespace kvbench {
-namespace {
-
-// Enough to tell apart what one file can hold.
-std::string short_hash(std::string_view text) { return sha256_hex(text).substr(0, 16); }
-
-}  // namespace
-
 FileSource::FileSource(std::filesystem::path file, int64_t limit, Protocol protocol,
                        ReadSample read)
     : file_(std::move(file)), protocol_(std::move(protocol)), read_(std::move(read)) {

@@ -44,6 +44,8 @@ std::string sha256_hex(std::string_view bytes) {
   return sha.hex();
 }
 
+std::string short_hash(std::string_view bytes) { return sha256_hex(bytes).substr(0, 16); }
+
 std::string sha256_file(const std::filesystem::path& file,
                         const std::function<void(int64_t bytes)>& on_read) {
   std::ifstream in(file, std::ios::binary);

@@ -11,6 +11,8 @@ namespace kvbench {
 
 // Lower-case hexadecimal, 64 characters.
 std::string sha256_hex(std::string_view bytes);
+// Its first 16 characters: 64 bits tell apart whatever one file can hold.
+std::string short_hash(std::string_view bytes);
 
 // Reads the whole file; `on_read`, when there, is told how many bytes more were read. Throws
 // InputError when it cannot be read. hash_cache.h spares large files a second reading.

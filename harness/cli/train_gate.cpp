@@ -1,4 +1,4 @@
-// train-gate: trains gates for the scorer `gate`.
+// train-gate: trains gates for the scorers `gate` and `attention_gate`.
 #include <fmt/format.h>
 
 #include "harness/cli/progress_bar.h"
@@ -12,7 +12,8 @@ void add_train_gate(CLI::App& app) {
     std::string config, output;
     std::vector<std::string> sets;
   };
-  auto* verb = app.add_subcommand("train-gate", "train gates for the scorer `gate`");
+  auto* verb =
+      app.add_subcommand("train-gate", "train gates for the scorers `gate` and `attention_gate`");
   auto options = std::make_shared<Options>();
   verb->add_option("config", options->config, "model, contexts and target, YAML")->required();
   verb->add_option("--set", options->sets, "override a setting: --set training.steps=500");
@@ -25,11 +26,7 @@ void add_train_gate(CLI::App& app) {
         train_gates(config, after_device_note(config.device, show_progress()));
     fmt::print("{}: gates of {} layers, trained on what {} says of {} contexts\n",
                config.output.string(), made.n_layers, made.target, made.n_contexts);
-    fmt::print(
-        "{} held-out contexts: Spearman {:.3f} in a head (worst layer {:.3f}), {:.1f} % of the "
-        "best "
-        "fifth shared\n",
-        config.held_out, made.spearman, made.worst_layer, 100 * made.shared_fifth);
+    fmt::print("{} held-out contexts: {}\n", config.held_out, made.judged);
   });
 }
 

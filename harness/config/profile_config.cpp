@@ -8,6 +8,7 @@
 #include "harness/base/yaml_map.h"
 #include "harness/base/yaml_write.h"
 #include "harness/config/device_word.h"
+#include "harness/config/temperature.h"
 #include "harness/config/yaml_files.h"
 
 namespace kvbench {
@@ -23,11 +24,9 @@ void read_sampling(const YamlNode& node, ProfileConfig& config) {
     return;
   }
   const YamlMap map(node, "sampling", {"temperature", "seed"});
-  config.temperature = map.optional("temperature", config.temperature);
-  if (!(config.temperature > 0 && config.temperature <= 100)) {
-    map.fail("temperature", fmt::format("expected more than 0 and at most 100, got {}; "
-                                        "`sampling: greedy` takes the likeliest token",
-                                        config.temperature));
+  config.temperature = read_temperature(map, config.temperature);
+  if (config.temperature == 0) {
+    map.fail("temperature", "expected more than 0; `sampling: greedy` takes the likeliest token");
   }
   config.sampling_seed = map.optional("seed", config.sampling_seed);
 }

@@ -14,6 +14,7 @@
 #include "harness/base/yaml_write.h"
 #include "harness/config/device_word.h"
 #include "harness/config/policy_yaml.h"
+#include "harness/config/temperature.h"
 #include "harness/config/yaml_files.h"
 
 namespace kvbench {
@@ -89,13 +90,8 @@ void read_source(const YamlMap& map, const std::string& place, TaskSpec& task) {
 }
 
 Sampling read_sampling(const YamlMap& map) {
-  constexpr double kMostTemperature = 100;
   Sampling sampling;
-  sampling.temperature = map.optional("temperature", sampling.temperature);
-  if (!(sampling.temperature >= 0 && sampling.temperature <= kMostTemperature)) {
-    map.fail("temperature", fmt::format("expected 0 (greedy) to {}, got {}", kMostTemperature,
-                                        sampling.temperature));
-  }
+  sampling.temperature = read_temperature(map, sampling.temperature);
   sampling.top_p = map.optional("top_p", sampling.top_p);
   if (!(sampling.top_p > 0 && sampling.top_p <= 1)) {
     map.fail("top_p", fmt::format("expected a share of probability, 0 < top_p <= 1, got {}",

@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "harness/base/error.h"
+#include "harness/base/text.h"
 #include "harness/base/yaml_map.h"
 
 namespace kvbench {
@@ -103,9 +104,8 @@ bool is_control(unsigned char c) { return c < 0x20; }
 std::string one_line(const std::string& text) {
   constexpr size_t kShown = 100;
   const auto control = std::find_if(text.begin(), text.end(), is_control);
-  auto shown = std::min(kShown, static_cast<size_t>(control - text.begin()));
-  // No half characters.
-  while (shown > 0 && shown < text.size() && (text[shown] & 0xC0) == 0x80) --shown;
+  const size_t shown =
+      cut_before(text, std::min(kShown, static_cast<size_t>(control - text.begin())));
   return text.substr(0, shown) + (shown < text.size() ? "..." : "");
 }
 

@@ -9,6 +9,7 @@
 #include "harness/base/error.h"
 #include "harness/engine/chunked_prefill.h"
 #include "harness/engine/in_layer.h"
+#include "harness/engine/kept_attention.h"
 #include "harness/engine/second_pass.h"
 #include "harness/engine/stopwatch.h"
 #include "harness/engine/watched_tokens.h"
@@ -73,6 +74,13 @@ class Compressor {
     }
     layer.hidden_states.reset();
     if (spans_layers_) layers_.push_back(needs_queries_ ? layer : without_queries(layer));
+  }
+
+  // What stays of the layer added last, where positions are kept. Throws what went wrong with the
+  // policy.
+  KeptTokens latest(size_t i) const {
+    if (!caches_[i].error.empty()) throw std::runtime_error(caches_[i].error);
+    return selected_[i].back().second.on_host();
   }
 
   // Policies whose allocator spans layers are cut here, all others have been already.
@@ -323,6 +331,41 @@ std::vector<CompressedCache> cut_after(const SecondPass& second, const std::stri
   return caches;
 }
 
+// The prefill of a policy that attends to what it keeps: every budgeted layer is cut first.
+CompressedCache prefill_of_kept(const Decoder& model, const std::vector<int32_t>& context,
+                                const PolicyAtRatio& asked, const CompressOptions& options) {
+  try {
+    const std::vector<PolicyAtRatio> alone = {asked};
+    CompressOptions with_positions = options;
+    with_positions.keep_positions = true;
+    Compressor compressor(model, alone, with_positions);
+    double observed_ms = 0;
+    const auto add = [&](const LayerView& layer) {
+      const Stopwatch observed(model.device(), options.timed);
+      compressor.add_layer(layer);
+      observed_ms += observed.ms();
+    };
+    const auto add_window = [&](const LayerView& layer) {
+      if (layer.window > 0) add(layer);
+    };
+    const auto attend = [&](const LayerView& layer) {
+      add(layer);
+      return kept_attention(layer, compressor.latest(0));
+    };
+    const Stopwatch watch(model.device(), options.timed);
+    const at::Tensor last_logits =
+        model.prefill(context, add_window, asked.policy->reads_hidden_states(), attend);
+    CompressedCache cut =
+        std::move(compressor.finish(last_logits, watch.ms() - observed_ms).front());
+    if (!options.keep_positions) cut.kept.clear();
+    return cut;
+  } catch (...) {
+    CompressedCache failed;
+    failed.error = current_error();
+    return failed;
+  }
+}
+
 }  // namespace
 
 Compressed compress_context(const Decoder& model, const std::vector<int32_t>& context,
@@ -340,8 +383,9 @@ Compressed compress_context(const Decoder& model, const std::vector<int32_t>& co
   std::vector<PolicyAtRatio> together;
   std::vector<size_t> index;  // of those in `policies`
   for (size_t i = 0; i < policies.size(); ++i) {
-    if (policies[i].is_chunked()) {
-      result.caches[i] = prefill_in_chunks(model, context, policies[i], options);
+    if (policies[i].prefills_alone()) {
+      const auto prefill = policies[i].policy->chunk() > 0 ? prefill_in_chunks : prefill_of_kept;
+      result.caches[i] = prefill(model, context, policies[i], options);
     } else if (policies[i].policy->reconstructs() &&
                (!policies[i].keeps_all() || options.on_scores)) {
       Late& of_scorer = late[policies[i].policy->scorer()];
@@ -392,8 +436,8 @@ std::vector<CompressedCache> compress_prefilled(const Decoder& model, const Pref
                                                 const std::vector<PolicyAtRatio>& policies,
                                                 const CompressOptions& options) {
   for (const PolicyAtRatio& asked : policies) {
-    KVB_CHECK(!asked.is_chunked() && !asked.policy->reconstructs(), "{} needs passes of its own",
-              asked.policy->name());
+    KVB_CHECK(!asked.prefills_alone() && !asked.policy->reconstructs(),
+              "{} needs passes of its own", asked.policy->name());
   }
   const c10::InferenceMode no_autograd;
   Compressor compressor(model, policies, options);

@@ -39,7 +39,10 @@ struct PolicyAtRatio {
   const Policy* policy = nullptr;
   double ratio = 0;
 
-  bool is_chunked() const { return policy->chunk() > 0 && ratio > 0; }
+  // It cannot share the prefill of the others.
+  bool prefills_alone() const {
+    return ratio > 0 && (policy->chunk() > 0 || policy->attends_kept());
+  }
   // No share of the context is removed.
   bool keeps_all() const { return policy->is_full() || ratio == 0 || cuts_by_rule(); }
   bool cuts_by_rule() const { return policy->decode() && policy->decode()->cuts_prefill(); }
@@ -72,8 +75,9 @@ struct Compressed {
 // Prefill attention is never changed by eviction (a layer is cut after its own attention), so
 // every policy's scores come from the same pass; policies with the same scorer share them. Each
 // layer is cut at once and its full keys and values are let go, unless an allocator spans layers. A
-// policy that prefills in chunks makes passes of its own (chunked_prefill.h); one whose scorer asks
-// for passes behind the context (second_pass.h) is cut after them. Whatever is thrown in one
+// policy that prefills in chunks (chunked_prefill.h) or attends to what it keeps (kept_attention.h)
+// has a prefill of its own; one whose scorer asks for passes behind the context (second_pass.h) is
+// cut after them. Whatever is thrown in one
 // policy's part fails that one only. Ratio 0 removes nothing, while decoding neither unless the
 // policy evicts to a fixed number of tokens.
 Compressed compress_context(const Decoder& model, const std::vector<int32_t>& context,

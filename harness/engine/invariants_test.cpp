@@ -36,7 +36,7 @@ PolicySpec preset_for(const std::string& name, const std::filesystem::path& prof
                       const std::filesystem::path& gates) {
   PolicySpec preset = parse_policy_text(name);
   for (auto& given : preset.scorer.params) {
-    if (given.key == "gate") given.text = gates.string();
+    if (given.key == "gate") given.text = (gates / preset.scorer.name).string();
   }
   for (auto& given : preset.allocator.params) {
     if (given.key == "profile") given.text = profile.string();
@@ -52,7 +52,7 @@ TEST(Invariants, HoldForEveryPreset) {
   for (const auto& name : preset_names()) {
     EXPECT_EQ(broken(preset_for(name, profile, gates)), std::vector<std::string>{}) << name;
   }
-  std::filesystem::remove(gates);
+  std::filesystem::remove_all(gates);
   std::filesystem::remove(profile);
 }
 
@@ -62,7 +62,7 @@ TEST(Invariants, ShortContextsAreTakenOrRefused) {
   const auto gates = write_test_gates("short", tiny_model().config());
   std::vector<Policy> policies;
   for (const auto& name : preset_names()) policies.emplace_back(preset_for(name, profile, gates));
-  std::filesystem::remove(gates);
+  std::filesystem::remove_all(gates);
   for (const int64_t n_tokens : {1, 2, 3, 5, 8, 9, 16, 17, 31, 32, 33, 63, 64, 65}) {
     for (const double ratio : {0.0, 0.5, 0.9, 0.99}) {
       std::vector<PolicyAtRatio> asked;

@@ -52,7 +52,7 @@ class Matrix : public testing::TestWithParam<std::tuple<std::string, std::string
   }
   void TearDown() override {
     std::filesystem::remove(profile_);
-    std::filesystem::remove(gates_);
+    std::filesystem::remove_all(gates_);
   }
 
   // One cut; `scores`, if given, receives the scores of each layer, before protection.

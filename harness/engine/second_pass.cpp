@@ -63,24 +63,41 @@ void SecondPass::add_layer(const LayerView& layer) {
 
 void SecondPass::run() {
   const c10::InferenceMode no_autograd;
+  std::map<Passes, std::vector<Scorer*>> readers;
   for (auto& [label, scorer] : scorers_) {
-    guarded(scorer, [&] { run(scorer); });
+    guarded(scorer, [&] { readers[scorer.made->passes()].push_back(&scorer); });
+  }
+  for (const auto& [passes, scorers] : readers) {
+    try {
+      run(passes, scorers);
+    } catch (...) {
+      for (Scorer* scorer : scorers) guarded(*scorer, [] { throw; });
+    }
+  }
+  for (auto& [label, scorer] : scorers_) {
+    guarded(scorer, [&] { scorer.scores = scorer.made->scores(); });
   }
 }
 
-void SecondPass::run(Scorer& scorer) {
-  const auto passes = scorer.made->passes();
+void SecondPass::run(const Passes& passes, const std::vector<Scorer*>& readers) {
   int64_t longest = 0;
   for (const auto& ids : passes) longest = std::max(longest, std::ssize(ids));
   DecodeBatch batch({&cache_});
   batch.reserve(longest);
   for (size_t i = 0; i < passes.size(); ++i) {
     const auto n = std::ssize(passes[i]), n_tokens = cache_.next_position();
+    double observed_ms = 0;
     const auto observe = [&](int64_t slot, const at::Tensor& queries, const at::Tensor& hidden) {
+      const Stopwatch observed(model_.device(), timed_);
       LayerView seen = view(slot, n_tokens + n);
       seen.queries = queries[0].transpose(0, 1);  // [1, q, Hq, d] -> [Hq, q, d]
-      in_layer(slot, [&] { scorer.made->observe(i, seen, hidden[0]); });
+      for (Scorer* scorer : readers) {
+        guarded(*scorer,
+                [&] { in_layer(slot, [&] { scorer->made->observe(i, seen, hidden[0]); }); });
+      }
+      observed_ms += observed.ms();
     };
+    const Stopwatch watch(model_.device(), timed_);
     try {
       model_.extend(token_ids(passes[i]), batch, Decoder::Logits::kLast, observe);
     } catch (const InputError& error) {
@@ -89,9 +106,12 @@ void SecondPass::run(Scorer& scorer) {
     }
     cache_.rewind();
     batch.collect();
-    scorer.cost.tokens += n;
+    tokens_read_ += n;
+    for (Scorer* scorer : readers) {
+      scorer->cost.ms += watch.ms() - observed_ms;
+      scorer->cost.tokens += n;
+    }
   }
-  scorer.scores = scorer.made->scores();
 }
 
 // The first n_tokens rows of a budgeted layer.

@@ -16,8 +16,9 @@ namespace kvbench {
 
 class SecondPass {
  public:
-  // For those of `policies` that ask for passes; policies with the same scorer share them. What is
-  // thrown in one scorer's part is that scorer's alone.
+  // For those of `policies` that ask for passes; policies with the same scorer share them, and so
+  // do scorers that ask for the same ids (KVzip and KVzip+). What is thrown in one scorer's part is
+  // that scorer's alone.
   SecondPass(const Decoder& model, const std::vector<int32_t>& context,
              const std::vector<const Policy*>& policies, const ContextFrame& frame,
              bool timed = false);
@@ -38,6 +39,8 @@ class SecondPass {
     int64_t tokens = 0;  // that the passes read
   };
   Cost cost(const std::string& scorer) const;
+  // Tokens that all passes read, those of several scorers once.
+  int64_t tokens_read() const { return tokens_read_; }
   // Of the whole cache and the longest pass.
   int64_t bytes() const { return cache_.bytes_allocated(); }
 
@@ -51,7 +54,9 @@ class SecondPass {
   // Runs `work`, a part of one scorer, and adds its time; what it throws ends that scorer.
   template <class F>
   void guarded(Scorer& scorer, F&& work);
-  void run(Scorer& scorer);
+  using Passes = std::vector<std::vector<int32_t>>;
+  // The passes of scorers that ask for the same ones.
+  void run(const Passes& passes, const std::vector<Scorer*>& readers);
   LayerView view(int64_t slot, int64_t n_tokens) const;
 
   const Decoder& model_;
@@ -61,6 +66,7 @@ class SecondPass {
   std::vector<LayerView> layers_;       // as added, but keys and values of budgeted ones
   std::map<int64_t, size_t> budgeted_;  // cache slot -> place in layers_
   double copy_ms_ = 0;
+  int64_t tokens_read_ = 0;
 };
 
 }  // namespace kvbench

@@ -141,6 +141,43 @@ TEST(SecondPass, IsSharedByPoliciesOfOneScorer) {
   EXPECT_EQ(together.caches[3].score_tokens, 70);
 }
 
+// KVzip and KVzip+ read the same ids: once for both, each with the scores and the cost that it has
+// alone. Other chunks are other passes.
+TEST(SecondPass, IsSharedByScorersOfTheSamePasses) {
+  const Policy kvzip(parse_policy_text(kKvzip)),
+      plus(parse_policy_text(
+          "{scorer: {name: kvzip, chunk_size: 40, normalization: plus}, allocator: uniform}")),
+      other(parse_policy_text("{scorer: {name: kvzip, chunk_size: 50}, allocator: uniform}"));
+  const auto context = some_tokens(100);
+  struct Read {
+    int64_t n_tokens = 0;
+    std::map<const Policy*, std::vector<at::Tensor>> scores;
+    std::map<const Policy*, int64_t> cost;
+  };
+  const auto read = [&](const std::vector<const Policy*>& policies) {
+    SecondPass second(tiny_model(), context, policies, some_frame());
+    tiny_model().prefill(context, [&](const LayerView& layer) { second.add_layer(layer); });
+    second.run();
+    Read made{second.tokens_read(), {}, {}};
+    for (const Policy* policy : policies) {
+      made.cost[policy] = second.cost(policy->scorer()).tokens;
+      for (const LayerView& layer : second.layers(policy->scorer())) {
+        made.scores[policy].push_back(layer.reconstruction);
+      }
+    }
+    return made;
+  };
+  const Read all = read({&kvzip, &plus, &other});
+  EXPECT_EQ(all.n_tokens, all.cost.at(&kvzip) + all.cost.at(&other));
+  for (const Policy* policy : {&kvzip, &plus, &other}) {
+    const Read alone = read({policy});
+    EXPECT_EQ(alone.n_tokens, all.cost.at(policy));
+    for (size_t l = 0; l < alone.scores.at(policy).size(); ++l) {
+      EXPECT_TRUE(at::equal(all.scores.at(policy)[l], alone.scores.at(policy)[l])) << l;
+    }
+  }
+}
+
 TEST(SecondPass, FailsAlone) {
   const Policy kvzip(parse_policy_text(kKvzip)), knorm(parse_policy_text("knorm")),
       echo(parse_policy_text("{scorer: {name: echo, exact_first: false, calibrate: none}, "

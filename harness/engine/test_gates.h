@@ -1,4 +1,4 @@
-// For tests: gates of any small model.
+// For tests: a folder of gates of any small model, one file a scorer that reads gates.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -13,8 +13,7 @@
 namespace kvbench {
 
 inline std::filesystem::path write_test_gates(const std::string& test, const ModelConfig& model) {
-  return write_gates(process_folder() / (test + "_gates.safetensors"), model.shape(),
-                     random_gate_values());
+  return write_all_gates(process_folder() / (test + "_gates"), model.shape());
 }
 
 }  // namespace kvbench

@@ -6,6 +6,7 @@
 #include "harness/fuzz/files.h"
 #include "harness/fuzz/target.h"
 #include "harness/model/decoder.h"
+#include "policies/gates/attention_gates.h"
 #include "policies/gates/gates.h"
 #include "policies/gates/test_gates.h"
 
@@ -39,10 +40,25 @@ std::vector<Target> safetensors_targets() {
     std::filesystem::remove(file);
     return {std::move(bytes)};
   };
+  const auto attention_gates = [](const std::filesystem::path& folder) -> std::vector<std::string> {
+    const auto file =
+        write_attention_gates(folder / "seed.safetensors", {2, 2, 4, 8}, random_gate_values());
+    std::string bytes = read_file(file);
+    std::filesystem::remove(file);
+    return {std::move(bytes)};
+  };
+  const auto load_attention_gates = [](const std::filesystem::path& folder) {
+    const AttentionGates read(folder / "gates.safetensors");
+  };
   const auto load_gates = [](const std::filesystem::path& folder) {
     const Gates read(folder / "gates.safetensors");
   };
   return {{"gates", "gates.safetensors", {.length_at = 0, .length_bytes = 8}, gates, load_gates},
+          {"attention_gates",
+           "gates.safetensors",
+           {.length_at = 0, .length_bytes = 8},
+           attention_gates,
+           load_attention_gates},
           {"safetensors",
            "model.safetensors",
            {.length_at = 0, .length_bytes = 8},

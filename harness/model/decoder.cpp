@@ -299,7 +299,7 @@ void Decoder::check_tokens(const at::Tensor& tokens) const {
 }
 
 at::Tensor Decoder::prefill(const std::vector<int32_t>& tokens, const Observer& observer,
-                            bool hidden_states) const {
+                            bool hidden_states, const Attention& attention) const {
   const c10::InferenceMode no_autograd;
   const at::Tensor ids = token_ids(tokens);
   const auto n_tokens = static_cast<int64_t>(tokens.size());
@@ -326,8 +326,10 @@ at::Tensor Decoder::prefill(const std::vector<int32_t>& tokens, const Observer& 
     view.inverse_frequencies = frequencies;
     view.rope_factor = rope_attention_factor(config_);
     view.attention_scale = config_.attention_scale;
-    const at::Tensor attended = causal_attention(view.queries, view.keys, view.values,
-                                                 config_.attention_scale, layers_[l].window);
+    const at::Tensor attended = attention && layers_[l].is_budgeted
+                                    ? attention(view)
+                                    : causal_attention(view.queries, view.keys, view.values,
+                                                       config_.attention_scale, layers_[l].window);
     observer(view);
     return attended.unsqueeze(0);
   };

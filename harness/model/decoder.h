@@ -58,9 +58,11 @@ class Decoder {
   // One forward pass over a whole context with full causal attention. Returns the logits of the
   // last token, float32 [vocab]. Throws InputError when the context is longer than the model's
   // positions or holds an id outside the vocabulary. Without `hidden_states` views have none: they
-  // would live on through the layer's attention.
+  // would live on through the layer's attention. `attention`: of budgeted layers, in place of the
+  // causal one.
+  using Attention = std::function<at::Tensor(const LayerView&)>;  // [T, Hq, d], the model's dtype
   at::Tensor prefill(const std::vector<int32_t>& tokens, const Observer& observer,
-                     bool hidden_states = false) const;
+                     bool hidden_states = false, const Attention& attention = {}) const;
 
   // Called after each budgeted layer's attention with its index among them, the queries
   // [S, m, Hq, d] after RoPE and the hidden states [S, m, D] that they were made of, both of which

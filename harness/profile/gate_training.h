@@ -1,4 +1,5 @@
-// Gates trained on what a scorer says, for any model (harness/toolchain/train_gate.py descends).
+// Gates trained on what a scorer says, for any model (harness/toolchain/train_gate.py descends),
+// and attention gates trained through a Llama model (train_attention_gate.py).
 #pragma once
 
 #include <algorithm>
@@ -22,16 +23,18 @@ inline Trained trained_tokens(int64_t n_tokens) {
 
 struct TrainedGates {
   int64_t n_layers = 0, n_contexts = 0;  // trained on
-  std::string target;                    // the scorer's name and parameters in effect
-  // On the held-out contexts: Spearman's rank correlation with the target within a KV head, mean of
-  // all heads and of the worst layer's, and how much of the target's best fifth of all entries of a
-  // context is in that of the gates.
-  double spearman = 0, worst_layer = 0, shared_fifth = 0;
+  std::string target;  // the scorer's name and parameters in effect, or "the full cache"
+  // What the held-out contexts say, in words. Of gates with a target: Spearman's rank correlation
+  // with it within a KV head, mean of all heads and of the worst layer's, and how much of the
+  // target's best fifth of all entries of a context is in that of the gates. Of attention gates:
+  // what the answers cost in the engine with the full cache and with what they keep.
+  std::string judged;
 };
 
-// Writes config.output, a file that the scorer `gate` reads, as float16. The same for the same
-// configuration, on any number of threads as far as the target is. Bad input is an InputError
-// before the model is loaded. Training data lie in a folder beside the output and are removed.
+// Writes config.output, a file that the scorer `gate` or `attention_gate` reads, as float16. The
+// same for the same configuration, on any number of threads as far as the target is; attention
+// gates only on the same number. Bad input is an InputError before the model is loaded. Training
+// data lie in a folder beside the output and are removed.
 TrainedGates train_gates(const GateConfig& config, const StartProgress& start_progress);
 
 }  // namespace kvbench

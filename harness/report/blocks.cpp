@@ -68,7 +68,7 @@ std::vector<Fact> facts_of(const RunInfo& run, const Block& block, bool has_sibl
   facts.push_back({"seed", fmt::format("{}", cell.seed)});
   facts.push_back({"", is_file(cell) ? "from files" : "generated"});
   facts.push_back({"from", has_siblings ? sources(block) : "", true});
-  facts.push_back({"samples", has_siblings ? short_hash(cell.group_id) : "", true});
+  facts.push_back({"samples", has_siblings ? first_digits(cell.group_id) : "", true});
   return facts;
 }
 

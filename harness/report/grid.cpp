@@ -9,6 +9,7 @@
 
 #include "harness/base/error.h"
 #include "harness/base/names.h"
+#include "harness/base/text.h"
 
 namespace kvbench {
 namespace {
@@ -22,11 +23,7 @@ Row header(const Grid& grid) {
   return names;
 }
 
-// Characters, counting UTF-8 sequences once.
-size_t width_of(const std::string& text) {
-  return static_cast<size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
-}
+size_t width_of(const std::string& text) { return static_cast<size_t>(count_code_points(text)); }
 
 // Every cell padded to its column's width, escaped first.
 std::vector<Row> aligned(const Grid& grid, const Escape& escape, size_t least) {

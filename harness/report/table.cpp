@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "harness/base/error.h"
+#include "harness/base/text.h"
 
 namespace kvbench {
 namespace {
@@ -16,9 +17,7 @@ std::string one_line(std::string text, size_t most) {
   std::replace_if(
       text.begin(), text.end(), [](unsigned char c) { return c < 32; }, ' ');
   if (text.size() <= most) return text;
-  size_t end = most - 3;
-  while (end > 0 && (text[end] & 0xc0) == 0x80) --end;
-  return text.substr(0, end) + "...";
+  return text.substr(0, cut_before(text, most - 3)) + "...";
 }
 
 std::string shown(const Value& value, Style style) {

@@ -39,13 +39,13 @@ std::vector<std::string> differences(const std::vector<std::vector<Fact>>& parts
 std::vector<Fact> identity_facts(const RunInfo& run) {
   return {{"", run.model},
           {"dtype", run.dtype},
-          {"weights", short_hash(run.model_hash), true},
-          {"tokenizer", short_hash(run.tokenizer_hash), true},
-          {"template", short_hash(run.prompt_hash), true},
+          {"weights", first_digits(run.model_hash), true},
+          {"tokenizer", first_digits(run.tokenizer_hash), true},
+          {"template", first_digits(run.prompt_hash), true},
           {"end tokens", run.end_tokens, true},
           {"arithmetic", run.numerics, true}};
 }
 
-std::string short_hash(const std::string& hash) { return hash.substr(0, 8); }
+std::string first_digits(const std::string& hash) { return hash.substr(0, 8); }
 
 }  // namespace kvbench

@@ -25,6 +25,6 @@ std::vector<std::string> differences(const std::vector<std::vector<Fact>>& parts
 std::vector<Fact> identity_facts(const RunInfo& run);
 
 // As much of a hash as tells a few apart.
-std::string short_hash(const std::string& hash);
+std::string first_digits(const std::string& hash);
 
 }  // namespace kvbench

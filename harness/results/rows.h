@@ -67,7 +67,7 @@ struct SampleRow {
   // head the share of them that was kept, a byte in hex, ff = all. "" where nobody knows.
   std::string needle_spans, needle_kept;
   std::string error;  // empty = fine
-  std::string path;   // "shared" prefill or "chunked": one of its own
+  std::string path;   // "shared" prefill, or one of its own: "chunked", "kept"
   double prefill_ms = NAN, score_ms = NAN, compact_ms = NAN, decode_ms = NAN;
   int64_t score_tokens = 0;  // that the scorer had the model read behind the context, in score_ms
 };

@@ -4,6 +4,7 @@
 
 #include "harness/base/error.h"
 #include "harness/base/hash.h"
+#include "harness/base/text.h"
 
 namespace kvbench {
 namespace {
@@ -24,9 +25,7 @@ void for_each_text(Row& row, Visit&& visit) {
 
 // The text's first bytes, whole characters.
 std::string beginning(const std::string& text) {
-  size_t end = TextPool::kColumn;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-  return text.substr(0, end);
+  return text.substr(0, cut_before(text, TextPool::kColumn));
 }
 
 }  // namespace

@@ -15,9 +15,6 @@
 namespace kvbench {
 namespace {
 
-// 64 bits tell apart whatever one results file can hold.
-std::string short_hash(const std::string& text) { return sha256_hex(text).substr(0, 16); }
-
 std::string bytes_of(const std::vector<int32_t>& ids) {
   return {reinterpret_cast<const char*>(ids.data()), ids.size() * sizeof(int32_t)};
 }

@@ -451,7 +451,8 @@ SampleRow ContextRunner::compressed_row(const SweepCell& cell, const CompressedC
   SampleRow row;
   row.cell_id = cell.row.cell_id;
   row.context_tokens = static_cast<int64_t>(prompt.prompt.context.size());
-  row.path = PolicyAtRatio{cell.policy, cell.ratio}.is_chunked() ? "chunked" : "shared";
+  const bool alone = PolicyAtRatio{cell.policy, cell.ratio}.prefills_alone();
+  row.path = !alone ? "shared" : cell.policy->chunk() > 0 ? "chunked" : "kept";
   row.prefill_ms = cut.prefill_ms;
   row.error = cut.error;
   const int64_t n_heads = config.n_budgeted_layers() * config.n_kv_heads;

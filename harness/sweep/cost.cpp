@@ -83,9 +83,9 @@ SweepCost cost_of(const SweepPlan& plan, const OpenModel& model) {
   for (const auto& group : plan.groups) {
     const PromptSample first = group.samples.at(0);
     const auto n_cells = std::ssize(group.cells);
-    const auto n_chunked =
+    const auto n_alone =
         std::count_if(group.cells.begin(), group.cells.end(), [](const SweepCell& cell) {
-          return PolicyAtRatio{cell.policy, cell.ratio}.is_chunked();
+          return PolicyAtRatio{cell.policy, cell.ratio}.prefills_alone();
         });
     std::map<std::string, const Policy*> reconstructing;  // by scorer: its passes serve all cells
     for (const auto& cell : group.cells) {
@@ -95,7 +95,7 @@ SweepCost cost_of(const SweepPlan& plan, const OpenModel& model) {
     for (const auto& members : group.contexts) {
       const int64_t tokens = group.samples.about_tokens(members.front());
       longest = std::max(longest, tokens);
-      cost.prefill_tokens += tokens * (1 + n_chunked);
+      cost.prefill_tokens += tokens * (1 + n_alone);
       for (const auto& [scorer, policy] : reconstructing) {
         cost.prefill_tokens += policy->about_read_again(tokens);
       }

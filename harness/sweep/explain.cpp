@@ -8,6 +8,7 @@
 
 #include "harness/base/error.h"
 #include "harness/base/names.h"
+#include "harness/base/text.h"
 #include "harness/engine/compress.h"
 #include "harness/model/decoder.h"
 #include "harness/model/open_model.h"
@@ -36,9 +37,7 @@ std::string shown(const std::string& text) {
   std::string line;
   for (const char c : text) line += c == '\n' ? std::string("\\n") : std::string(1, c);
   if (line.size() <= 2 * kEnd) return line;
-  size_t head = kEnd, tail = line.size() - kEnd;
-  while ((line[head] & 0xc0) == 0x80) --head;
-  while ((line[tail] & 0xc0) == 0x80) ++tail;
+  const size_t head = cut_before(line, kEnd), tail = cut_behind(line, line.size() - kEnd);
   return fmt::format("{}\n    ... {} bytes ...\n    {}", line.substr(0, head), tail - head,
                      line.substr(tail));
 }

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <set>
 
+#include "harness/base/text.h"
+
 namespace kvbench {
 namespace {
 
@@ -73,9 +75,7 @@ std::string share_text(const at::Tensor& kept, const std::vector<int64_t>& watch
 std::string tail_of(const Prompt& prompt) {
   constexpr size_t kMost = 256;
   const std::string text = prompt.context_text + prompt.question_text;
-  size_t begin = text.size() - std::min(text.size(), kMost);
-  while (begin < text.size() && (static_cast<unsigned char>(text[begin]) & 0xC0) == 0x80) ++begin;
-  return text.substr(begin);
+  return text.substr(cut_behind(text, text.size() - std::min(text.size(), kMost)));
 }
 
 }  // namespace kvbench

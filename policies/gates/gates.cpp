@@ -1,59 +1,13 @@
 #include "policies/gates/gates.h"
 
 #include <ATen/ATen.h>
-#include <fmt/ranges.h>
 
 #include <cmath>
-#include <map>
 
-#include "harness/base/error.h"
-#include "harness/base/safetensors.h"
+#include "policies/gates/gate_file.h"
 
 namespace kvbench {
 namespace {
-
-std::string name_of(int64_t layer, const char* tensor) {
-  return fmt::format("layers.{}.{}", layer, tensor);
-}
-
-const SafetensorsFile::Tensor& find(const SafetensorsFile& file, const std::string& name) {
-  const auto it = file.tensors().find(name);
-  if (it == file.tensors().end()) {
-    throw_input_error("{}: tensor {} is missing: expected the gates of a model", file.path(), name);
-  }
-  return it->second;
-}
-
-std::vector<int64_t> shape_of(const SafetensorsFile& file, const std::string& name, size_t n_dims) {
-  const auto& shape = find(file, name).shape;
-  bool fine = shape.size() == n_dims;
-  for (const int64_t size : shape) fine = fine && size > 0;
-  if (fine) return shape;
-  throw_input_error("{}: tensor {}: expected {} sizes above 0, got [{}]", file.path(), name, n_dims,
-                    fmt::join(shape, ", "));
-}
-
-at::Tensor read(const SafetensorsFile& file, const std::string& name,
-                const std::vector<int64_t>& shape) {
-  const auto& stored = find(file, name);
-  if (stored.shape != shape) {
-    throw_input_error("{}: tensor {}: expected shape [{}], as the other tensors say, got [{}]",
-                      file.path(), name, fmt::join(shape, ", "), fmt::join(stored.shape, ", "));
-  }
-  static const std::map<std::string, at::ScalarType> kTypes = {
-      {"F32", at::kFloat}, {"BF16", at::kBFloat16}, {"F16", at::kHalf}};
-  const auto type = kTypes.find(stored.dtype);
-  if (type == kTypes.end()) {
-    throw_input_error("{}: tensor {}: expected F32, BF16 or F16, got {}", file.path(), name,
-                      stored.dtype);
-  }
-  const at::Tensor values = at::empty(shape, type->second);
-  file.read(stored.offset, values.mutable_data_ptr(), stored.n_bytes);
-  if (!values.isfinite().all().item<bool>()) {
-    throw_input_error("{}: tensor {}: holds a value that is not finite", file.path(), name);
-  }
-  return values.to(at::kFloat);
-}
 
 // Over the last dimension.
 at::Tensor rms_norm(const at::Tensor& values, const at::Tensor& weight) {
@@ -63,21 +17,16 @@ at::Tensor rms_norm(const at::Tensor& values, const at::Tensor& weight) {
 
 }  // namespace
 
-Gates::Gates(const std::filesystem::path& file_name) : file_(file_name) {
-  const SafetensorsFile file(file_name);
-  const auto k_base = shape_of(file, name_of(0, "k_base"), 4);
+Gates::Gates(const std::filesystem::path& path) : path_(path) {
+  const GateFile file(path);
+  const auto k_base = file.shape("k_base", 4);
   const int64_t H = k_base[0], S = k_base[2], r = k_base[3];
-  const int64_t G = shape_of(file, name_of(0, "b"), 3)[2];
-  const int64_t D = shape_of(file, name_of(0, "k_proj.weight"), 2)[1];
-  constexpr size_t kTensors = 7;
-  const auto n_layers = static_cast<int64_t>(file.tensors().size() / kTensors);
-  if (file.tensors().size() % kTensors != 0) {
-    throw_input_error("{}: expected {} tensors a layer, got {} in all", file.path(), kTensors,
-                      file.tensors().size());
-  }
+  const int64_t G = file.shape("b", 3)[2];
+  const int64_t D = file.shape("k_proj.weight", 2)[1];
+  const int64_t n_layers = file.n_layers(/*n_tensors=*/7);
   for (int64_t l = 0; l < n_layers; ++l) {
     const auto get = [&](const char* name, const std::vector<int64_t>& shape) {
-      return read(file, name_of(l, name), shape);
+      return file.read(l, name, shape);
     };
     layers_.push_back({get("q_proj.weight", {H * G * r, D}), get("q_proj.bias", {H * G * r}),
                        get("k_proj.weight", {H * r, D}), get("q_norm.weight", {r}),
@@ -87,17 +36,7 @@ Gates::Gates(const std::filesystem::path& file_name) : file_(file_name) {
   model_ = {n_layers, H, H * G, D};
 }
 
-void Gates::require_model(const ModelShape& model) const {
-  const auto require = [&](const char* what, int64_t of_gates, int64_t of_model) {
-    if (of_gates == of_model) return;
-    throw_input_error("{}: gates of a model with {} {}, the model has {}", file_.string(), of_gates,
-                      what, of_model);
-  };
-  require("layers of full attention", model_.n_layers, model.n_layers);
-  require("KV heads", model_.n_kv_heads, model.n_kv_heads);
-  require("query heads", model_.n_query_heads, model.n_query_heads);
-  require("hidden values", model_.hidden_size, model.hidden_size);
-}
+void Gates::require_model(const ModelShape& model) const { require_gates_of(path_, model_, model); }
 
 Gates::Layer Gates::layer_on(int64_t index, c10::Device device) const {
   const std::scoped_lock lock(mutex_);

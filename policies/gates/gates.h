@@ -19,10 +19,9 @@ class Gates {
   // Of a safetensors file with, for each layer l of full attention, r wide and with S sinks,
   //   layers.l.q_proj.weight [H G r, D], .q_proj.bias [H G r], .k_proj.weight [H r, D],
   //   .q_norm.weight [r], .k_norm.weight [r], .k_base [H, 1, S, r], .b [H, 1, G]
-  // as float32, bfloat16 or float16, G query heads to a KV head. Nothing about it is trusted:
-  // throws InputError with the file and the tensor when one is missing, has a shape that does not
-  // go with the others', is of another type or not finite.
-  explicit Gates(const std::filesystem::path& file);
+  // G query heads to a KV head. Throws InputError as GateFile does, and when shapes do not go
+  // together.
+  explicit Gates(const std::filesystem::path& path);
 
   // Throws InputError unless they were made for a model of this shape.
   void require_model(const ModelShape& model) const;
@@ -42,7 +41,7 @@ class Gates {
 
   Layer layer_on(int64_t index, c10::Device device) const;
 
-  std::filesystem::path file_;
+  std::filesystem::path path_;
   ModelShape model_;
   mutable std::mutex mutex_;
   mutable std::vector<Layer> layers_;  // move to the device that asks

@@ -28,14 +28,15 @@ inline GateValues random_gate_values() {
   };
 }
 
-// Gates r wide with S sinks for a model of this shape.
-inline std::filesystem::path write_gates(const std::filesystem::path& file, const ModelShape& model,
-                                         const GateValues& values, int64_t r = 4, int64_t S = 2) {
-  const int64_t H = model.n_kv_heads, G = model.n_query_heads / H, D = model.hidden_size;
+using GateShapes = std::vector<std::pair<std::string, std::vector<int64_t>>>;
+
+// A safetensors file of these tensors for each layer.
+inline std::filesystem::path write_gate_file(const std::filesystem::path& file, int64_t n_layers,
+                                             const GateShapes& tensors, const GateValues& values) {
   nlohmann::json header;
   std::vector<float> data;
-  for (int64_t l = 0; l < model.n_layers; ++l) {
-    const auto add = [&](const std::string& name, const std::vector<int64_t>& shape) {
+  for (int64_t l = 0; l < n_layers; ++l) {
+    for (const auto& [name, shape] : tensors) {
       int64_t size = 1;
       for (const auto n : shape) size *= n;
       const size_t begin = data.size() * sizeof(float);
@@ -45,14 +46,7 @@ inline std::filesystem::path write_gates(const std::filesystem::path& file, cons
           {"dtype", "F32"},
           {"shape", shape},
           {"data_offsets", {begin, data.size() * sizeof(float)}}};
-    };
-    add("q_proj.weight", {H * G * r, D});
-    add("q_proj.bias", {H * G * r});
-    add("k_proj.weight", {H * r, D});
-    add("q_norm.weight", {r});
-    add("k_norm.weight", {r});
-    add("k_base", {H, 1, S, r});
-    add("b", {H, 1, G});
+    }
   }
   const std::string text = header.dump();
   const uint64_t length = text.size();
@@ -64,21 +58,60 @@ inline std::filesystem::path write_gates(const std::filesystem::path& file, cons
   return file;
 }
 
-// What a scorer must be given: `gates` where it reads gates, else nothing.
+// Gates r wide with S sinks for a model of this shape.
+inline std::filesystem::path write_gates(const std::filesystem::path& file, const ModelShape& model,
+                                         const GateValues& values, int64_t r = 4, int64_t S = 2) {
+  const int64_t H = model.n_kv_heads, G = model.n_query_heads / H, D = model.hidden_size;
+  return write_gate_file(file, model.n_layers,
+                         {{"q_proj.weight", {H * G * r, D}},
+                          {"q_proj.bias", {H * G * r}},
+                          {"k_proj.weight", {H * r, D}},
+                          {"q_norm.weight", {r}},
+                          {"k_norm.weight", {r}},
+                          {"k_base", {H, 1, S, r}},
+                          {"b", {H, 1, G}}},
+                         values);
+}
+
+// Attention gates r wide.
+inline std::filesystem::path write_attention_gates(const std::filesystem::path& file,
+                                                   const ModelShape& model,
+                                                   const GateValues& values, int64_t r = 4) {
+  const int64_t H = model.n_kv_heads, D = model.hidden_size;
+  return write_gate_file(file, model.n_layers,
+                         {{"q_proj.weight", {H * r, D}},
+                          {"k_proj.weight", {H * r, D}},
+                          {"v_proj.weight", {H * r, D}},
+                          {"o_proj.weight", {H, r}},
+                          {"o_proj.bias", {H}}},
+                         values);
+}
+
+// Both in a folder, for any scorer that reads gates.
+inline std::filesystem::path write_all_gates(const std::filesystem::path& folder,
+                                             const ModelShape& model) {
+  std::filesystem::create_directories(folder);
+  write_gates(folder / "gate", model, random_gate_values());
+  write_attention_gates(folder / "attention_gate", model, random_gate_values());
+  return folder;
+}
+
+// What a scorer must be given: its gates of a folder where it reads any, else nothing.
 inline std::vector<Params::Given> with_gates(const std::string& scorer,
-                                             const std::filesystem::path& gates) {
+                                             const std::filesystem::path& folder) {
   Params defaults;
   Registry<Scorer>::instance().find(scorer).make(defaults);
   for (const auto& parameter : defaults.described()) {
-    if (parameter.key == "gate") return {{"gate", gates.string()}};
+    if (parameter.key == "gate") return {{"gate", (folder / scorer).string()}};
   }
   return {};
 }
 
 // The same as a policy's text: NAME or {name: NAME, gate: FILE}.
-inline std::string scorer_text(const std::string& scorer, const std::filesystem::path& gates) {
-  if (with_gates(scorer, gates).empty()) return scorer;
-  return "{name: " + scorer + ", gate: \"" + gates.string() + "\"}";
+inline std::string scorer_text(const std::string& scorer, const std::filesystem::path& folder) {
+  const auto given = with_gates(scorer, folder);
+  if (given.empty()) return scorer;
+  return "{name: " + scorer + ", gate: \"" + given[0].text + "\"}";
 }
 
 }  // namespace kvbench

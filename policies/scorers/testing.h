@@ -59,11 +59,8 @@ inline LayerView random_view(int64_t n_tokens, int64_t d = 8) {
 
 // A scorer with its defaults, and gates for random_view() where it needs them.
 inline std::unique_ptr<Scorer> ready_scorer(const std::string& name) {
-  const auto gates = process_folder() / "gates.safetensors";
-  const ModelShape model = {1, 2, 4, 24};
-  auto made = scorer(name, with_gates(name, write_gates(gates, model, random_gate_values())));
-  std::filesystem::remove(gates);
-  return made;
+  static const auto gates = write_all_gates(process_folder() / "gates", {1, 2, 4, 24});
+  return scorer(name, with_gates(name, gates));
 }
 
 // Causal attention weights of all queries, float64 [Hq, T, T], the plain way.

@@ -64,7 +64,12 @@ class Vase : public Scorer {
 
   bool ranks_by_budget() const override { return true; }
 
-  // The largest values above all, in falling order, then the draws in theirs.
+  // The largest values above all, in falling order, then the draws in theirs. The authors round the
+  // weights to the model's dtype, where small ones become 0, and torch.multinomial fills a draw up
+  // with tokens that it cannot draw. Ours stay float32: one is 0 only where the logits of its whole
+  // neighbourhood lie some 85 below every query's highest. Such a token would come last, the lowest
+  // slot first (draw_keys()); that they are not counted, which decode_policies.md 3 asks for, is
+  // because there are none.
   at::Tensor score_for_counts(const LayerView& layer, const at::Tensor& scores,
                               const std::vector<int64_t>& counts) const override {
     const int64_t n_ranked = layer.n_tokens() - buffer_;

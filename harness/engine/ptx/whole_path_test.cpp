@@ -85,7 +85,7 @@ TEST_F(WholePath, EveryScorer) {
                   ratio);
     }
   }
-  std::filesystem::remove(gates);
+  std::filesystem::remove_all(gates);
 }
 
 TEST_F(WholePath, EveryAllocator) {
