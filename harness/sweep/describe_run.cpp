@@ -25,7 +25,7 @@ std::string in_project(std::string lines) {
 
 RunInfo describe_run(const SweepConfig& config, const OpenModel& model, const PromptFormat& format,
                      const std::vector<Policy>& policies, const StartProgress& start_progress) {
-  constexpr int kNumerics = 5;  // raised when our arithmetic changes what answers can be
+  constexpr int kNumerics = 6;  // raised when our arithmetic changes what answers can be
   RunInfo info;
   info.model_hash = model_hash(config.model.path, start_progress);
   info.tokenizer_hash = tokenizer_hash(config.model.path, format.tokenizer().from_other_files());

@@ -145,34 +145,51 @@ class ColumnSums {
       multiply<false, Product>(keys, stride, n, queries_.data() + r0, rows_,
                                op_.head_dim / Product::kSize, width, logits, kPanel);
       mask(block, first, n, r0, width, logits);
-      for (int64_t r = 0; r < width; r += kLanes) {
-        const int64_t of_rows = segment * rows_ + r0 + r;
-        weigh_lanes(logits + r, n, weights_of(segment, worker) + r0 + r, largest_.data() + of_rows,
-                    totals + r0 + r);
+      float* weights = weights_of(segment, worker) + r0;
+      float* largest = largest_.data() + segment * rows_ + r0;
+      if (width == kPanel) {
+        weigh_rows<kBlockVecs>(logits, n, weights, largest, totals + r0);
+      } else {
+        for (int64_t r = 0; r < width; r += kLanes) {
+          weigh_rows<1>(logits + r, n, weights + r, largest + r, totals + r0 + r);
+        }
       }
     }
   }
 
   // Of logits that are not scaled yet.
   Vec weight_of(Vec logit, Vec largest) const {
-    return exp_nonpositive((logit - largest) * op_.scale);
+    return exp2_nonpositive((logit - largest) * (op_.scale * kLog2E));
   }
 
-  // Logits [n, kPanel] of as many rows as a vector has lanes become weights [n, rows].
-  void weigh_lanes(float* logits, int64_t n, float* weights, float* largest_of, float* total_of) {
-    // No row's maximum is infinite, which the difference of a masked one with it would not bear.
-    Vec largest = Vec{} - std::numeric_limits<float>::max(), total = {};
-    for (int64_t t = 0; t < n; ++t) {
-      const Vec logit = Float32::load_lanes(logits + t * kPanel);
-      largest = logit > largest ? logit : largest;
+  // Logits [n, kPanel] of the rows of V vectors become weights [n, rows].
+  template <int64_t V>
+  void weigh_rows(const float* logits, int64_t n, float* weights, float* largest_of,
+                  float* total_of) const {
+    Vec largest[V], total[V];
+    for (int64_t v = 0; v < V; ++v) {
+      // Not infinite, which the difference of a masked logit with it would not bear.
+      largest[v] = Vec{} - std::numeric_limits<float>::max();
+      total[v] = Vec{};
     }
     for (int64_t t = 0; t < n; ++t) {
-      const Vec weight = weight_of(Float32::load_lanes(logits + t * kPanel), largest);
-      Float32::store_lanes(weight, weights + t * rows_);
-      total += weight;
+      for (int64_t v = 0; v < V; ++v) {
+        const Vec logit = Float32::load_lanes(logits + t * kPanel + v * kLanes);
+        largest[v] = logit > largest[v] ? logit : largest[v];
+      }
     }
-    Float32::store_lanes(largest, largest_of);
-    Float32::store_lanes(total, total_of);
+    for (int64_t t = 0; t < n; ++t) {
+      for (int64_t v = 0; v < V; ++v) {
+        const Vec logit = Float32::load_lanes(logits + t * kPanel + v * kLanes);
+        const Vec weight = weight_of(logit, largest[v]);
+        Float32::store_lanes(weight, weights + t * rows_ + v * kLanes);
+        total[v] += weight;
+      }
+    }
+    for (int64_t v = 0; v < V; ++v) {
+      Float32::store_lanes(largest[v], largest_of + v * kLanes);
+      Float32::store_lanes(total[v], total_of + v * kLanes);
+    }
   }
 
   void load_keys(const Storage* rows, int64_t count, float* keys) const {
