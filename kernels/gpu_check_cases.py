@@ -219,16 +219,24 @@ class ExpectedAttentionScores(Operator):
         )
 
 
-def column_sums(queries, keys, scale):
-    """[Hq, T]: causal softmax weights of the latest queries, summed over them."""
+def column_sums(queries, keys, scale, reduce="none", causal=True):
+    """Softmax weights of the latest queries, summed over them: [Hq, T], or [H, T] of groups."""
     group, (n_queries, n_tokens) = queries.shape[0] // keys.shape[0], (
         queries.shape[1],
         keys.shape[1],
     )
     logits = queries.double() @ keys.double().repeat_interleave(group, 0).transpose(1, 2) * scale
     future = torch.ones(n_queries, n_tokens, dtype=torch.bool, device=device)
-    future = future.triu(n_tokens - n_queries + 1)
-    return logits.masked_fill(future, -torch.inf).softmax(-1).sum(1)
+    if causal:
+        logits.masked_fill_(future.triu(n_tokens - n_queries + 1), -torch.inf)
+    by_group = (keys.shape[0], group)
+    if reduce == "max_logit":
+        return logits.unflatten(0, by_group).amax(1).softmax(-1).sum(1)
+    weights = logits.softmax(-1)
+    if reduce == "max":
+        weights = weights.unflatten(0, by_group).amax(1)
+    sums = weights.sum(1)
+    return sums.unflatten(0, by_group).mean(1) if reduce == "mean" else sums
 
 
 @operator
@@ -249,19 +257,19 @@ class AttentionColumnSums(Operator):
             (2, 4, 9, 300, 80),
             (1, 8, 65, 65, 128),
         ]:
-            yield *self.arguments(*sizes, dtype), False
-            yield *self.arguments(*sizes, dtype), True
+            for group in ["mean", "max", "max_logit", "none"]:
+                for causal in [True, False]:
+                    yield *self.arguments(*sizes, dtype), group, causal
 
-    def expected(self, queries, keys, scale, of_heads):
-        sums = column_sums(queries, keys, scale)
-        return sums if of_heads else sums.unflatten(0, (keys.shape[0], -1)).mean(1)
+    def expected(self, *arguments):
+        return column_sums(*arguments)
 
     def n_flops(self, arguments):
         queries, keys = arguments[:2]
         return 2 * queries.numel() * keys.shape[1]
 
     def large(self, dtype, ragged):
-        return *self.arguments(8, 4, tokens(2048), tokens(8192), 128, dtype), False
+        return *self.arguments(8, 4, tokens(2048), tokens(8192), 128, dtype), "mean", True
 
 
 @operator

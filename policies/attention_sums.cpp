@@ -9,7 +9,7 @@
 
 namespace kvbench {
 
-at::Tensor attention_with_window(const LayerView& layer, int64_t window) {
+at::Tensor window_attention(const LayerView& layer, int64_t window) {
   const int64_t n_heads = layer.n_kv_heads(), n_query_heads = layer.queries.size(0);
   const int64_t n_tokens = layer.n_tokens(), n_ranked = n_tokens - window;
   const at::Tensor queries = latest_queries(layer, window).to(at::kFloat) * layer.attention_scale;
@@ -20,11 +20,7 @@ at::Tensor attention_with_window(const LayerView& layer, int64_t window) {
   // Only the square on the diagonal reaches into the future.
   const at::Tensor future = at::ones({window, window}, logits.options().dtype(at::kBool)).triu(1);
   logits.narrow(2, n_ranked, window).masked_fill_(future, -std::numeric_limits<float>::infinity());
-  return logits.softmax(-1);
-}
-
-at::Tensor window_attention(const LayerView& layer, int64_t window) {
-  return attention_with_window(layer, window).narrow(2, 0, layer.n_tokens() - window);
+  return logits.softmax(-1).narrow(2, 0, n_ranked);
 }
 
 at::Tensor latest_queries(const LayerView& layer, int64_t n) {
@@ -32,8 +28,7 @@ at::Tensor latest_queries(const LayerView& layer, int64_t n) {
 }
 
 at::Tensor last_attention(const LayerView& layer) {
-  return attention_column_sums(latest_queries(layer, 1), layer.keys, layer.attention_scale,
-                               /*of_heads=*/true);
+  return attention_column_sums(latest_queries(layer, 1), layer.keys, layer.attention_scale, "none");
 }
 
 at::Tensor attention_column_sums(const LayerView& layer) {

@@ -6,11 +6,8 @@
 
 namespace kvbench {
 
-// Attention of the last `window` queries to every token, float32 [Hq, window, T], 0 < window <= T,
-// window <= Q. The softmax runs over all causal keys, the window's own included.
-at::Tensor attention_with_window(const LayerView& layer, int64_t window);
-
-// The same to every earlier token, [Hq, window, T - window], 0 < window < T.
+// Attention of the last `window` queries to every earlier token, float32 [Hq, window, T - window],
+// 0 < window < T, window <= Q. The softmax runs over all causal keys, the window's own included.
 at::Tensor window_attention(const LayerView& layer, int64_t window);
 
 // The last n queries, [Hq, n, d].

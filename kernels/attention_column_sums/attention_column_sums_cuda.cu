@@ -16,16 +16,16 @@ __device__ float2 merged(float2 a, float2 b) {
   return {largest, a.y * exp2f(a.x - largest) + b.y * exp2f(b.x - largest)};
 }
 
-// grid [tiles of queries, splits of the keys, Hq]
-template <class Tile>
-__global__ void __launch_bounds__(kThreads, 4)
+// grid [tiles of queries, splits of the keys, rows of stats]
+template <class Tile, GroupKind kForm>
+__global__ void __launch_bounds__(kThreads, kForm == GroupKind::kEach ? 4 : 3)
     stats_kernel(const ColumnPasses op, int keys_of_split) {
   using T = typename Tile::Element;
   __shared__ typename Tile::Shared shared;
-  const int head = blockIdx.z, kv_head = head / (op.n_heads / op.n_kv_heads);
-  const int first = blockIdx.x * Tile::kQueries;
-  const int first_position = op.n_tokens - op.n_queries + first;
-  const TileRows<T> queries(op.queries, head, first, op.n_queries);
+  const int group = op.n_heads / op.n_kv_heads;
+  const int head = blockIdx.z * (kForm == GroupKind::kLargestLogit ? group : 1);
+  const int kv_head = head / group, first = blockIdx.x * Tile::kQueries;
+  const int first_position = op.first_position + first;
   // Not infinite, which the difference of a masked logit with it would not bear.
   float largest[Tile::kRows], total[Tile::kRows];
 #pragma unroll
@@ -35,7 +35,8 @@ __global__ void __launch_bounds__(kThreads, 4)
   const int end = min(min(begin + keys_of_split, op.n_tokens), first_position + Tile::kQueries);
   for (int t0 = begin; t0 < end; t0 += kKeys) {
     Tile tile;
-    tile.multiply(queries, TileRows<T>(op.keys, kv_head, t0, op.n_tokens), op.head_dim, shared);
+    multiply_queries<kForm>(tile, op, head, first, TileRows<T>(op.keys, kv_head, t0, op.n_tokens),
+                            shared);
 #pragma unroll
     for (int r = 0; r < Tile::kRows; ++r) {
       const int position = min(first_position + Tile::row(r), op.n_tokens - 1);
@@ -62,16 +63,16 @@ __global__ void __launch_bounds__(kThreads, 4)
     }
     const int i = first + Tile::row(r);
     if (threadIdx.x % Tile::kLanesOfRow == 0 && i < op.n_queries) {
-      op.partials[(int64_t{head} * gridDim.y + blockIdx.y) * op.n_queries + i] = stat;
+      op.partials[(int64_t{blockIdx.z} * gridDim.y + blockIdx.y) * op.n_queries + i] = stat;
     }
   }
 }
 
-// A thread for every query of every head.
+// A thread for every query of every row.
 __global__ void __launch_bounds__(kThreads)
-    merge_stats_kernel(const ColumnPasses op, int n_splits) {
+    merge_stats_kernel(const ColumnPasses op, int n_stats, int n_splits) {
   const int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x;
-  if (i >= int64_t{op.n_heads} * op.n_queries) return;
+  if (i >= n_stats) return;
   const float2* partials =
       op.partials + i / op.n_queries * n_splits * op.n_queries + i % op.n_queries;
   float2 stat = partials[0];
@@ -80,19 +81,22 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 // grid [tiles of keys, H]
-template <class Tile>
-__global__ void __launch_bounds__(kThreads, 4) sums_kernel(const ColumnPasses op) {
+template <class Tile, GroupKind kForm>
+__global__ void __launch_bounds__(kThreads, kForm == GroupKind::kEach ? 4 : 3)
+    sums_kernel(const ColumnPasses op) {
   __shared__ typename ColumnTile<Tile>::Shared shared;
   const int group = op.n_heads / op.n_kv_heads, kv_head = blockIdx.y, t0 = blockIdx.x * kKeys;
   const TileRows<typename Tile::Element> keys(op.keys, kv_head, t0, op.n_tokens);
   ColumnTile<Tile> tile;
-  for (int head = kv_head * group; head < (kv_head + 1) * group; ++head) {
-    tile.add(op, head, keys, t0, shared);
-    if (!op.of_heads && head % group != group - 1) continue;
+  const bool is_of_heads = op.group == AttentionColumnSums::Group::kNone;
+  constexpr bool kTogether = kForm != GroupKind::kEach;  // the group's heads
+  for (int head = kv_head * group; head < (kv_head + 1) * group; head += kTogether ? group : 1) {
+    tile.template add<kForm>(op, head, keys, t0, shared);
+    if (!kTogether && !is_of_heads && head % group != group - 1) continue;
     const float sum = tile.take(op, shared);
     const int t = t0 + threadIdx.x;
     if (threadIdx.x < kKeys && t < op.n_columns) {
-      op.out[int64_t{op.of_heads ? head : kv_head} * op.n_columns + t] = sum;
+      op.out[int64_t{is_of_heads ? head : kv_head} * op.n_columns + t] = sum;
     }
     __syncthreads();  // the tiles may come
   }
@@ -104,9 +108,14 @@ int64_t query_tiles(const AttentionColumnSums& op) {
   return n;
 }
 
+// Rows of stats.
+int64_t n_softmaxes(const AttentionColumnSums& op) {
+  return op.group == AttentionColumnSums::Group::kMaxLogit ? op.n_kv_heads : op.n_heads;
+}
+
 // Ways that the keys are shared out among blocks of the first pass.
 int64_t splits(const AttentionColumnSums& op) {
-  const int64_t blocks = op.n_heads * query_tiles(op);
+  const int64_t blocks = n_softmaxes(op) * query_tiles(op);
   return min((kBlocks + blocks - 1) / blocks, (op.n_tokens + kSplitKeys - 1) / kSplitKeys);
 }
 
@@ -119,52 +128,68 @@ bool has_packs(const HeadRows& rows, const AttentionColumnSums& op) {
 }  // namespace
 
 ColumnPasses launch_column_stats(const AttentionColumnSums& op, CudaStream stream) {
-  const int64_t n_stats = op.n_heads * op.n_queries, n_splits = splits(op);
+  const int64_t n_stats = n_softmaxes(op) * op.n_queries, n_splits = splits(op);
   auto* stats = static_cast<float2*>(op.workspace);
-  const ColumnPasses passes = {.queries = op.queries,
-                               .keys = op.keys,
-                               .n_heads = static_cast<int>(op.n_heads),
-                               .n_kv_heads = static_cast<int>(op.n_kv_heads),
-                               .n_queries = static_cast<int>(op.n_queries),
-                               .n_tokens = static_cast<int>(op.n_tokens),
-                               .head_dim = static_cast<int>(op.head_dim),
-                               .n_columns = static_cast<int>(op.n_columns),
-                               .scale = op.scale * 1.4426950408889634F,  // log2(e)
-                               .factor = op.of_heads
-                                             ? op.factor
-                                             : op.factor * static_cast<float>(op.n_kv_heads) /
-                                                   static_cast<float>(op.n_heads),
-                               .of_heads = op.of_heads,
-                               .out = op.out,
-                               .stats = stats,
-                               .partials = stats + n_stats};
+  const ColumnPasses passes = {
+      .queries = op.queries,
+      .keys = op.keys,
+      .n_heads = static_cast<int>(op.n_heads),
+      .n_kv_heads = static_cast<int>(op.n_kv_heads),
+      .n_queries = static_cast<int>(op.n_queries),
+      .n_tokens = static_cast<int>(op.n_tokens),
+      .head_dim = static_cast<int>(op.head_dim),
+      .n_columns = static_cast<int>(op.n_columns),
+      .first_position = static_cast<int>(op.first_position()),
+      .scale = op.scale * 1.4426950408889634F,  // log2(e)
+      .factor = op.group == AttentionColumnSums::Group::kMean
+                    ? op.factor * static_cast<float>(op.n_kv_heads) / static_cast<float>(op.n_heads)
+                    : op.factor,
+      .group = op.group,
+      .out = op.out,
+      .stats = stats,
+      .partials = stats + n_stats};
   const auto keys_of_split =
       static_cast<int>(((op.n_tokens + n_splits - 1) / n_splits + kKeys - 1) / kKeys * kKeys);
-  const dim3 grid(query_tiles(op), n_splits, op.n_heads);
+  const dim3 grid(query_tiles(op), n_splits, n_softmaxes(op));
   with_tile(op, [&](auto tile) {
-    stats_kernel<decltype(tile)><<<grid, kThreads, 0, stream>>>(passes, keys_of_split);
+    if (op.group == AttentionColumnSums::Group::kMaxLogit) {
+      stats_kernel<decltype(tile), GroupKind::kLargestLogit>
+          <<<grid, kThreads, 0, stream>>>(passes, keys_of_split);
+    } else {
+      stats_kernel<decltype(tile), GroupKind::kEach>
+          <<<grid, kThreads, 0, stream>>>(passes, keys_of_split);
+    }
   });
   merge_stats_kernel<<<(n_stats + kThreads - 1) / kThreads, kThreads, 0, stream>>>(
-      passes, static_cast<int>(n_splits));
+      passes, static_cast<int>(n_stats), static_cast<int>(n_splits));
   return passes;
 }
 
 bool has_column_sums(const AttentionColumnSums& op) {
   return op.n_heads % op.n_kv_heads == 0 && op.n_heads <= 65535 && op.n_queries > 0 &&
-         op.n_queries <= op.n_tokens && op.n_columns > 0 && op.n_columns <= op.n_tokens &&
-         has_packs(op.queries, op) && has_packs(op.keys, op);
+         (!op.causal || op.n_queries <= op.n_tokens) && op.n_columns > 0 &&
+         op.n_columns <= op.n_tokens && has_packs(op.queries, op) && has_packs(op.keys, op);
 }
 
 size_t attention_column_sums_workspace_bytes(const AttentionColumnSums& op) {
-  return op.n_heads * op.n_queries * (splits(op) + 1) * sizeof(float2);
+  return n_softmaxes(op) * op.n_queries * (splits(op) + 1) * sizeof(float2);
 }
 
 CudaStatus attention_column_sums_cuda(const AttentionColumnSums& op, CudaStream stream) {
   if (!has_column_sums(op)) return cudaErrorInvalidValue;
   const ColumnPasses passes = launch_column_stats(op, stream);
   const dim3 grid((op.n_columns + kKeys - 1) / kKeys, op.n_kv_heads);
-  with_tile(op,
-            [&](auto tile) { sums_kernel<decltype(tile)><<<grid, kThreads, 0, stream>>>(passes); });
+  with_tile(op, [&](auto tile) {
+    using Tile = decltype(tile);
+    using Group = AttentionColumnSums::Group;
+    if (op.group == Group::kMax) {
+      sums_kernel<Tile, GroupKind::kLargestWeight><<<grid, kThreads, 0, stream>>>(passes);
+    } else if (op.group == Group::kMaxLogit) {
+      sums_kernel<Tile, GroupKind::kLargestLogit><<<grid, kThreads, 0, stream>>>(passes);
+    } else {
+      sums_kernel<Tile, GroupKind::kEach><<<grid, kThreads, 0, stream>>>(passes);
+    }
+  });
   return cudaGetLastError();
 }
 

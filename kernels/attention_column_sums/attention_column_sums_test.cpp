@@ -7,16 +7,19 @@
 namespace kvbench {
 namespace {
 
+using Group = AttentionColumnSums::Group;
+
 struct Shape {
   int64_t n_kv_heads, group, n_queries, n_tokens, head_dim;
   int64_t n_columns = 0;  // 0: all
-  bool of_heads = false;
+  Group group_form = Group::kMean;
+  bool causal = true;
 };
 
 // Rows head by head, or token by token where heads lie side by side.
 void run(const Shape& shape, DType dtype, bool side_by_side, const std::vector<float>& queries,
          const std::vector<float>& keys, std::vector<float>& got, std::vector<float>& want) {
-  const auto& [H, group, Q, T, d, n_columns, of_heads] = shape;
+  const auto& [H, group, Q, T, d, n_columns, group_form, causal] = shape;
   const auto query_bytes = encode(queries, dtype), key_bytes = encode(keys, dtype);
   AttentionColumnSums op;
   op.n_heads = H * group;
@@ -32,10 +35,11 @@ void run(const Shape& shape, DType dtype, bool side_by_side, const std::vector<f
     op.queries = {query_bytes.data(), d, H * group * d};
     op.keys = {key_bytes.data(), d, H * d};
   }
-  op.of_heads = of_heads;
+  op.group = group_form;
+  op.causal = causal;
   op.factor = 0.5F;
   op.n_columns = n_columns == 0 ? T : n_columns;
-  want.resize((of_heads ? op.n_heads : H) * op.n_columns);
+  want.resize(op.n_rows() * op.n_columns);
   op.out = want.data();
   attention_column_sums_reference(op);
   TestArray in_queries(query_bytes), in_keys(key_bytes);
@@ -56,14 +60,14 @@ TEST(AttentionColumnSums, EqualTheReference) {
   uint64_t seed = 1;
   for (const DType dtype : kDTypes) {
     for (const Shape& shape : {Shape{1, 1, 1, 1, 64},
-                               {2, 3, 1, 300, 64, 0, true},
+                               {2, 3, 1, 300, 64, 0, Group::kNone},
                                {2, 3, 70, 70, 64},
                                {1, 4, 33, 131, 128},
                                {1, 8, 5, 65, 80},
-                               {1, 2, 65, 257, 16, 190, true},
+                               {1, 2, 65, 257, 16, 190, Group::kNone},
                                {1, 1, 129, 140, 96},
                                {2, 1, 3, 40, 256}}) {
-      const auto& [H, group, Q, T, d, n_columns, of_heads] = shape;
+      const auto& [H, group, Q, T, d, n_columns, group_form, causal] = shape;
       const auto queries = random_values(H * group * Q * d, seed, dtype, 2);
       const auto keys = random_values(H * T * d, seed + 1, dtype);
       std::vector<float> got, want;
@@ -71,6 +75,30 @@ TEST(AttentionColumnSums, EqualTheReference) {
       // Logits of sums in float, of size up to 10, and exp of their differences.
       expect_near(got, want, 2e-5, 1e-9);
       ++seed;
+    }
+  }
+}
+
+// The largest of a group, of which all heads, some or none fill vectors and tiles; queries that see
+// all keys, more of them than there are keys too.
+TEST(AttentionColumnSums, OfTheLargestAndOfAllKeysEqualTheReference) {
+  uint64_t seed = 100;
+  for (const DType dtype : kDTypes) {
+    for (const Group form : {Group::kMean, Group::kMax, Group::kMaxLogit, Group::kNone}) {
+      for (const bool causal : {true, false}) {
+        for (const Shape& shape :
+             {Shape{2, 3, 16, 130, 64, 90}, {1, 8, 5, 33, 80}, {1, 2, 70, causal ? 70 : 40, 16}}) {
+          Shape asked = shape;
+          asked.group_form = form;
+          asked.causal = causal;
+          const auto& [H, group, Q, T, d, n_columns, group_form, is_causal] = asked;
+          std::vector<float> got, want;
+          run(asked, dtype, seed % 2 == 0, random_values(H * group * Q * d, seed, dtype, 2),
+              random_values(H * T * d, seed + 1, dtype), got, want);
+          expect_near(got, want, 2e-5, 1e-9);
+          ++seed;
+        }
+      }
     }
   }
 }

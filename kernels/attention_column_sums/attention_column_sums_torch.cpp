@@ -11,11 +11,12 @@ namespace kvbench {
 namespace {
 
 at::Tensor attention_column_sums_of(const at::Tensor& queries, const at::Tensor& keys, double scale,
-                                    bool of_heads) {
+                                    std::string_view group, bool causal) {
   check_head_rows(keys, "keys");
   check_queries(queries, keys);
-  TORCH_CHECK(queries.size(1) > 0 && queries.size(1) <= keys.size(1), "queries: expected 1 to ",
-              keys.size(1), " of them, got ", queries.size(1));
+  TORCH_CHECK(queries.size(1) > 0 && (!causal || queries.size(1) <= keys.size(1)),
+              "queries: expected 1 to ", keys.size(1), " of them, got ", queries.size(1));
+  TORCH_CHECK(keys.size(1) > 0, "keys: expected some");
   const at::Tensor query_rows = with_whole_rows(queries), rows = with_whole_rows(keys);
   AttentionColumnSums op;
   op.n_heads = queries.size(0);
@@ -27,9 +28,14 @@ at::Tensor attention_column_sums_of(const at::Tensor& queries, const at::Tensor&
   op.scale = static_cast<float>(scale);
   op.queries = head_rows(query_rows);
   op.keys = head_rows(rows);
-  op.of_heads = of_heads;
-  at::Tensor out = at::empty({of_heads ? op.n_heads : op.n_kv_heads, op.n_tokens},
-                             keys.options().dtype(at::kFloat));
+  op.causal = causal;
+  using Group = AttentionColumnSums::Group;
+  op.group = choice<Group>(group, "group",
+                           {{"mean", Group::kMean},
+                            {"max", Group::kMax},
+                            {"max_logit", Group::kMaxLogit},
+                            {"none", Group::kNone}});
+  at::Tensor out = at::empty({op.n_rows(), op.n_tokens}, keys.options().dtype(at::kFloat));
   op.out = out.mutable_data_ptr<float>();
   launch(KVB_IMPLEMENTATIONS_WITH_WORKSPACE(attention_column_sums), op, keys.device());
   return out;
@@ -38,17 +44,17 @@ at::Tensor attention_column_sums_of(const at::Tensor& queries, const at::Tensor&
 }  // namespace
 
 at::Tensor attention_column_sums(const at::Tensor& queries, const at::Tensor& keys, double scale,
-                                 bool of_heads) {
+                                 std::string_view group, bool causal) {
   static const auto op =
-      find_operator<at::Tensor(const at::Tensor&, const at::Tensor&, double, bool)>(
-          "kvbench::attention_column_sums");
-  return op.call(queries, keys, scale, of_heads);
+      find_operator<at::Tensor(const at::Tensor&, const at::Tensor&, double, std::string_view,
+                               bool)>("kvbench::attention_column_sums");
+  return op.call(queries, keys, scale, group, causal);
 }
 
 TORCH_LIBRARY_FRAGMENT(kvbench, library) {
   library.def(
-      "attention_column_sums(Tensor queries, Tensor keys, float scale, bool of_heads=False) -> "
-      "Tensor");
+      "attention_column_sums(Tensor queries, Tensor keys, float scale, str group='mean', bool "
+      "causal=True) -> Tensor");
 }
 
 TORCH_LIBRARY_IMPL(kvbench, CompositeExplicitAutograd, library) {

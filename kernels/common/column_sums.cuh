@@ -13,12 +13,43 @@ namespace kvbench {
 struct ColumnPasses {
   HeadRows queries, keys;  // [Hq, Q, d], [H, T, d]
   int n_heads, n_kv_heads, n_queries, n_tokens, head_dim, n_columns;
+  int first_position;   // the token up to which the first query sees
   float scale, factor;  // that of the logits makes weights powers of two
-  bool of_heads;
+  AttentionColumnSums::Group group;
   float* out;
-  float2* stats;     // [Hq, Q]: the largest logit, and one over the sum of weights
-  float2* partials;  // [Hq, splits, Q]: the same of some keys, and the sum itself
+  float2* stats;     // [rows, Q]: the largest logit, and one over the sum of weights; a row of
+                     // every query head, or, of a group's largest logits, of every KV head
+  float2* partials;  // [rows, splits, Q]: the same of some keys, and the sum itself
 };
+
+// What is added up of a GQA group: each query head's weights, the largest of them, or the weights
+// of its largest logits.
+enum class GroupKind { kEach, kLargestWeight, kLargestLogit };
+
+// The larger one, or the NaN.
+__device__ inline float larger(float x, float y) { return y > x || y != y ? y : x; }
+
+// Dot products of a head's queries from `first` on with keys; or the largest of a group's heads
+// from it on.
+template <GroupKind kForm, class Tile, class Shared>
+__device__ void multiply_queries(Tile& tile, const ColumnPasses& op, int head, int first,
+                                 const TileRows<typename Tile::Element>& keys, Shared& shared) {
+  using Rows = TileRows<typename Tile::Element>;
+  tile.multiply(Rows(op.queries, head, first, op.n_queries), keys, op.head_dim, shared);
+  if constexpr (kForm == GroupKind::kLargestLogit) {
+    for (int g = 1; g < op.n_heads / op.n_kv_heads; ++g) {
+      Tile other;
+      other.multiply(Rows(op.queries, head + g, first, op.n_queries), keys, op.head_dim, shared);
+#pragma unroll
+      for (int r = 0; r < Tile::kRows; ++r) {
+#pragma unroll
+        for (int k = 0; k < Tile::kKeys; ++k) {
+          tile.logits[r][k] = larger(tile.logits[r][k], other.logits[r][k]);
+        }
+      }
+    }
+  }
+}
 
 // Launches the first pass, for a tile of with_tile().
 ColumnPasses launch_column_stats(const AttentionColumnSums& op, CudaStream stream);
@@ -52,27 +83,30 @@ struct ColumnTile {
   };
   float sums[Tile::kKeys] = {};
 
-  // Weights of the queries of `head`.
+  // Weights of the queries of `head`, or of the group from it on.
+  template <GroupKind kForm = GroupKind::kEach>
   __device__ void add(const ColumnPasses& op, int head, const TileRows<T>& keys, int t0,
                       Shared& shared) {
-    const int n_before = op.n_tokens - op.n_queries;  // tokens without a query
-    const float2* stats = op.stats + int64_t{head} * op.n_queries;
+    const int group = op.n_heads / op.n_kv_heads;
+    const int row = kForm == GroupKind::kLargestLogit ? head / group : head;
     // Earlier queries see none of these keys.
-    for (int first = max(0, t0 - n_before) / Tile::kQueries * Tile::kQueries; first < op.n_queries;
-         first += Tile::kQueries) {
-      Tile tile;
-      tile.multiply(TileRows<T>(op.queries, head, first, op.n_queries), keys, op.head_dim,
-                    shared.tile);
-#pragma unroll
-      for (int r = 0; r < Tile::kRows; ++r) {
-        const int i = first + Tile::row(r);
-        if (i >= op.n_queries) continue;
-        const float2 stat = stats[i];
-#pragma unroll
-        for (int k = 0; k < Tile::kKeys; ++k) {
-          if (t0 + Tile::key(k) > n_before + i) continue;
-          sums[k] += exp2f(tile.logits[r][k] * op.scale - stat.x) * stat.y;
+    for (int first = max(0, t0 - op.first_position) / Tile::kQueries * Tile::kQueries;
+         first < op.n_queries; first += Tile::kQueries) {
+      if constexpr (kForm == GroupKind::kLargestWeight) {
+        float largest[Tile::kRows][Tile::kKeys] = {};
+        for (int g = 0; g < group; ++g) {
+          weigh<kForm>(
+              op, head + g, row + g, first, keys, t0, shared,
+              [&](int r, int k, float weight) { largest[r][k] = larger(largest[r][k], weight); });
         }
+#pragma unroll
+        for (int r = 0; r < Tile::kRows; ++r) {
+#pragma unroll
+          for (int k = 0; k < Tile::kKeys; ++k) sums[k] += largest[r][k];
+        }
+      } else {
+        weigh<kForm>(op, head, row, first, keys, t0, shared,
+                     [&](int, int k, float weight) { sums[k] += weight; });
       }
     }
   }
@@ -91,6 +125,28 @@ struct ColumnTile {
       for (int i = 0; i < kSums; ++i) sum += shared.sums[i][threadIdx.x];
     }
     return sum * op.factor;
+  }
+
+ private:
+  // Calls f(r, k, weight) for the tile's weights of the queries from `first` on, whose stats are in
+  // a row of their own.
+  template <GroupKind kForm, class F>
+  __device__ static void weigh(const ColumnPasses& op, int head, int row, int first,
+                               const TileRows<T>& keys, int t0, Shared& shared, F f) {
+    const float2* stats = op.stats + int64_t{row} * op.n_queries;
+    Tile tile;
+    multiply_queries<kForm>(tile, op, head, first, keys, shared.tile);
+#pragma unroll
+    for (int r = 0; r < Tile::kRows; ++r) {
+      const int i = first + Tile::row(r);
+      if (i >= op.n_queries) continue;
+      const float2 stat = stats[i];
+#pragma unroll
+      for (int k = 0; k < Tile::kKeys; ++k) {
+        if (t0 + Tile::key(k) > op.first_position + i) continue;
+        f(r, k, exp2f(tile.logits[r][k] * op.scale - stat.x) * stat.y);
+      }
+    }
   }
 };
 

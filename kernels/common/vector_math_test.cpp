@@ -10,13 +10,17 @@ namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-float exp_of(float x) {
-  Vec v = Vec{} - 1.0F;  // the other lanes' business stays theirs
+// f(x) in the last lane; the other lanes' business stays theirs.
+float last_lane(Vec (*f)(Vec), float x, double of_minus_one) {
+  Vec v = Vec{} - 1.0F;
   v[kLanes - 1] = x;
-  const Vec e = exp_nonpositive(v);
-  EXPECT_NEAR(e[0], std::exp(-1.0), 2e-7);
+  const Vec e = f(v);
+  EXPECT_NEAR(e[0], of_minus_one, 2e-7);
   return e[kLanes - 1];
 }
+
+float exp_of(float x) { return last_lane(exp_nonpositive, x, std::exp(-1.0)); }
+float exp2_of(float x) { return last_lane(exp2_nonpositive, x, 0.5); }
 
 TEST(ExpNonpositive, EqualsTheExponential) {
   for (float x = 0; x >= -64; x -= 0.01037F) {
@@ -33,6 +37,22 @@ TEST(ExpNonpositive, FarBelowIsNothingAndNanStays) {
   EXPECT_EQ(exp_of(-kInfinity), 0.0F);
   EXPECT_TRUE(std::isnan(exp_of(std::numeric_limits<float>::quiet_NaN())));
   EXPECT_TRUE(std::isnan(exp_of(-std::numeric_limits<float>::quiet_NaN())));
+}
+
+TEST(Exp2Nonpositive, EqualsThePowerOfTwo) {
+  for (float x = 0; x >= -92; x -= 0.01037F) {
+    EXPECT_NEAR(exp2_of(x) / std::exp2(double{x}), 1.0, 2e-7) << x;
+  }
+  for (float x = 0; x >= -92; --x) EXPECT_EQ(exp2_of(x), std::exp2(x)) << x;
+  EXPECT_EQ(exp2_of(-0.0F), 1.0F);
+}
+
+TEST(Exp2Nonpositive, FarBelowIsNothingAndNanStays) {
+  EXPECT_EQ(exp2_of(-92.00001F), 0.0F);
+  EXPECT_EQ(exp2_of(-3e38F), 0.0F);
+  EXPECT_EQ(exp2_of(-kInfinity), 0.0F);
+  EXPECT_TRUE(std::isnan(exp2_of(std::numeric_limits<float>::quiet_NaN())));
+  EXPECT_TRUE(std::isnan(exp2_of(-std::numeric_limits<float>::quiet_NaN())));
 }
 
 TEST(HorizontalSum, AddsAllLanes) {

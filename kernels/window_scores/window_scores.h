@@ -44,7 +44,7 @@ struct WindowScores {
             .scale = scale,
             .queries = {queries, window * head_dim, head_dim},
             .keys = keys,
-            .of_heads = true,
+            .group = AttentionColumnSums::Group::kNone,
             .factor = 1 / static_cast<float>(window),
             .n_columns = n_ranked(),
             .out = out,

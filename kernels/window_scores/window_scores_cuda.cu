@@ -6,9 +6,6 @@ namespace {
 
 constexpr int kThreads = 256;
 
-// The larger one, or the NaN.
-__device__ float larger(float x, float y) { return y > x || y != y ? y : x; }
-
 // Of a row's elements begin ... end - 1.
 __device__ float pooled(const float* row, int begin, int end, int kernel,
                         WindowScores::Pooling pooling) {

@@ -3,6 +3,7 @@
 // the published recipe (scripts/inference.sh); its R-KV, SnapKV and H2O modes are parameters.
 #include <ATen/ATen.h>
 
+#include "kernels/attention_column_sums/attention_column_sums_torch.h"
 #include "policies/attention_sums.h"
 #include "policies/key_redundancy.h"
 #include "policies/scorer.h"
@@ -11,7 +12,6 @@ namespace kvbench {
 namespace {
 
 enum class Combine { kMax, kMean, kSum };
-enum class GroupReduce { kMax, kMean };
 
 class Gkv : public Scorer {
  public:
@@ -21,8 +21,7 @@ class Gkv : public Scorer {
              {{"max", Combine::kMax}, {"mean", Combine::kMean}, {"sum", Combine::kSum}},
              "max(alpha F, f), alpha F + (1 - alpha) f, or alpha F + f");
     p.get("alpha", alpha_, "weight of the global score F against the new local one f");
-    p.choice("group_reduce", group_reduce_,
-             {{"max", GroupReduce::kMax}, {"mean", GroupReduce::kMean}},
+    p.choice("group_reduce", group_reduce_, {{"max", "max"}, {"mean", "mean"}},
              "reduction of a query's attention over its GQA group");
     p.get("normalize", normalize_, "divide f, and the redundancy, by their maximum over a head");
     p.get("shift", shift_, "gamma of the shift indicator, f + gamma * std of f; 0 = none");
@@ -99,33 +98,27 @@ class Gkv : public Scorer {
   at::Tensor local_score(const LayerView& layer) const {
     const int64_t n_ranked = layer.n_tokens() - window_;
     const int64_t window = std::min(window_, layer.queries.size(1));
-    const at::Tensor votes =
-        of_group(window_attention(layer, window), layer.n_kv_heads()).narrow(2, 0, n_ranked);
-    at::Tensor local = votes.mean(1);
-    if (shift_ > 0 && window > 1) local.add_(votes.std(1), shift_);
+    at::Tensor local = attention_column_sums(latest_queries(layer, window), layer.keys,
+                                             layer.attention_scale, group_reduce_)
+                           .narrow(1, 0, n_ranked) /
+                       window;
+    if (shift_ > 0 && window > 1) {
+      local.add_(deviation(layer, window).narrow(1, 0, n_ranked), shift_);
+    }
     return normalize_ ? local / local.amax(1, /*keepdim=*/true) : local;
   }
 
-  // Weights [Hq, n, T] reduced to [H, n, T].
-  at::Tensor of_group(const at::Tensor& weights, int64_t n_heads) const {
-    const at::Tensor grouped = weights.unflatten(0, {n_heads, -1});
-    return group_reduce_ == GroupReduce::kMax ? grouped.amax(1) : grouped.mean(1);
+  // Standard deviation over the queries of what each token gets, [H, T - window]. No published
+  // recipe asks for it, so no operator makes it.
+  at::Tensor deviation(const LayerView& layer, int64_t window) const {
+    const at::Tensor weights =
+        window_attention(layer, window).unflatten(0, {layer.n_kv_heads(), -1});
+    return (group_reduce_ == "max" ? weights.amax(1) : weights.mean(1)).std(1);
   }
 
-  // Column sums of the causal attention of all Q = T queries, by blocks of them.
+  // Column sums of the causal attention of all Q = T queries.
   at::Tensor prompt_sums(const LayerView& layer) const {
-    constexpr int64_t kBlock = 128;
-    const int64_t n_tokens = layer.n_tokens(), n_heads = layer.n_kv_heads();
-    at::Tensor sums = at::zeros({n_heads, n_tokens}, layer.keys.options().dtype(at::kFloat));
-    for (int64_t first = 0; first < n_tokens; first += kBlock) {
-      const int64_t n = std::min(kBlock, n_tokens - first);
-      LayerView block = layer;
-      block.keys = layer.keys.narrow(1, 0, first + n);
-      block.queries = layer.queries.narrow(1, first, n);
-      const at::Tensor weights = attention_with_window(block, n);
-      sums.narrow(1, 0, first + n).add_(of_group(weights, n_heads).sum(1));
-    }
-    return sums;
+    return attention_column_sums(layer.queries, layer.keys, layer.attention_scale, group_reduce_);
   }
 
   int64_t window_ = 16, kernel_ = 1;
@@ -133,7 +126,7 @@ class Gkv : public Scorer {
   bool normalize_ = true, initial_sums_ = false, redundancy_ = true;
   Redundancy similarity_ = Redundancy::kTriton;
   Combine combine_ = Combine::kMax;
-  GroupReduce group_reduce_ = GroupReduce::kMax;
+  std::string group_reduce_ = "max";  // of the operator
 };
 
 KVB_REGISTER_SCORER("gkv", Gkv, "global score carried from cut to cut (G-KV)");

@@ -3,6 +3,7 @@
 // name: G-KV's R-KV mode (gkv), VaSE's attn_rkv (vase).
 #include <ATen/ATen.h>
 
+#include "kernels/attention_column_sums/attention_column_sums_torch.h"
 #include "policies/attention_sums.h"
 #include "policies/key_redundancy.h"
 #include "policies/scorer.h"
@@ -26,15 +27,12 @@ class Rkv : public Scorer {
   // goes by rows, which lie by rank after a cut.
   at::Tensor score(const LayerView& layer) const override {
     require_tokens(*this, "rkv", layer.n_tokens());
-    const int64_t n_heads = layer.n_kv_heads(), n_ranked = layer.n_tokens() - window_;
-    const at::Tensor queries =
-        latest_queries(layer, std::min(window_, layer.queries.size(1))).to(at::kFloat);
-    const at::Tensor keys = layer.keys.narrow(1, 0, n_ranked).to(at::kFloat);
-    const at::Tensor logits =
-        at::matmul(queries.unflatten(0, {n_heads, -1}), keys.transpose(1, 2).unsqueeze(1))
-            .amax(1)
-            .mul(layer.attention_scale);  // [H, window, ranked]
-    const at::Tensor votes = logits.softmax(-1).mean(1);
+    const int64_t n_ranked = layer.n_tokens() - window_;
+    const at::Tensor queries = latest_queries(layer, std::min(window_, layer.queries.size(1)));
+    const at::Tensor votes =
+        attention_column_sums(queries, layer.keys.narrow(1, 0, n_ranked), layer.attention_scale,
+                              "max_logit", /*causal=*/false) /
+        queries.size(1);
     const at::Tensor pooled =
         at::max_pool1d(votes.unsqueeze(0), kernel_, 1, kernel_ / 2).squeeze(0);
     const at::Tensor alike = key_redundancy(layer.keys, Redundancy::kRaw).narrow(1, 0, n_ranked);

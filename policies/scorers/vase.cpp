@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "kernels/attention_column_sums/attention_column_sums_torch.h"
 #include "policies/attention_sums.h"
 #include "policies/draws.h"
 #include "policies/kept.h"
@@ -135,16 +136,13 @@ class Vase : public Scorer {
   // Mean attention that they get from the buffer's queries, over themselves alone, pooled; less
   // their redundancy. float32 [H, n].
   at::Tensor attention(const LayerView& layer) const {
-    const int64_t n_heads = layer.n_kv_heads(), n_ranked = layer.n_tokens() - buffer_;
-    const at::Tensor queries =
-        latest_queries(layer, std::min(buffer_, layer.queries.size(1))).to(at::kFloat);
-    const at::Tensor keys = layer.keys.narrow(1, 0, n_ranked).to(at::kFloat);
-    const at::Tensor logits =
-        at::bmm(queries.reshape({n_heads, -1, keys.size(2)}), keys.transpose(1, 2));
-    const at::Tensor weights =
-        pooled(layer, (logits * (layer.attention_scale / temperature_)).softmax(-1).mean(1));
+    const at::Tensor queries = latest_queries(layer, std::min(buffer_, layer.queries.size(1)));
+    const at::Tensor keys = layer.keys.narrow(1, 0, layer.n_tokens() - buffer_);
+    const at::Tensor sums = attention_column_sums(
+        queries, keys, layer.attention_scale / temperature_, "mean", /*causal=*/false);
+    const at::Tensor weights = pooled(layer, sums / queries.size(1));
     if (mix_ == 1) return weights;
-    const at::Tensor alike = key_redundancy(layer.keys.narrow(1, 0, n_ranked), Redundancy::kPlain);
+    const at::Tensor alike = key_redundancy(keys, Redundancy::kPlain);
     return weights * mix_ - alike * (1 - mix_);
   }
 
