@@ -79,7 +79,10 @@ class KvCache {
 
   // Cuts a layer to some of its rows: positions are row numbers inside a head, in the order that
   // they get. Rows move up in place; buffers of its own of which less than half stays in use are
-  // let go for smaller ones.
+  // let go for smaller ones. Not by slot reuse (kernels/cache_cut), which would leave them out of
+  // order: the scorers of the next cut take the last rows for the window and row order for that of
+  // the text in pooling, ties and what tokens carry, and sorting keys and values for them would
+  // move more rows than is saved.
   void cut(int64_t layer, const KeptTokens& kept_rows);
 
   // Of the passes since store(), commit() or rewind().

@@ -35,10 +35,13 @@ class KeyDiff : public Scorer {
   at::Tensor score_for_counts(const LayerView& layer, const at::Tensor& scores,
                               const std::vector<int64_t>& counts) const override {
     at::Tensor lifted = scores.clone();
-    const double lift = (scores.max() - scores.min()).item<double>() + 1;
-    for (int64_t h = 0; h < layer.n_kv_heads(); ++h) {
-      const at::Tensor survivors = select_by_blocks(layer.keys.narrow(0, h, 1), counts[h]);
-      lifted[h].index_add_(0, survivors, at::full({counts[h]}, lift, scores.options()));
+    const at::Tensor lift = scores.max() - scores.min() + 1;
+    // Neighbours that keep as many tokens are selected together.
+    for (int64_t first = 0, end; first < layer.n_kv_heads(); first = end) {
+      for (end = first + 1; end < layer.n_kv_heads() && counts[end] == counts[first];) ++end;
+      const at::Tensor survivors =
+          select_by_blocks(layer.keys.narrow(0, first, end - first), counts[first]);
+      lifted.narrow(0, first, end - first).scatter_add_(1, survivors, lift.expand_as(survivors));
     }
     return lifted;
   }
@@ -53,15 +56,18 @@ class KeyDiff : public Scorer {
     return scores;
   }
 
-  // Positions, ascending, int64 [n], that stay of one head's keys [1, T, d].
+  // Positions, ascending, int64 [H, n], that stay of keys [H, T, d]. No host waits for them.
   at::Tensor select_by_blocks(const at::Tensor& keys, int64_t n) const {
-    const int64_t n_tokens = keys.size(1);
-    at::Tensor kept = at::arange(n, keys.options().dtype(at::kLong));
+    const int64_t n_heads = keys.size(0), n_tokens = keys.size(1), d = keys.size(2);
+    const auto options = keys.options().dtype(at::kLong);
+    at::Tensor kept = at::arange(n, options).repeat({n_heads, 1});
     for (int64_t first = n; first < n_tokens; first += block_size_) {
       const int64_t end = std::min(first + block_size_, n_tokens);
-      const at::Tensor present = at::cat({kept, at::arange(first, end, kept.options())});
-      const auto stay = select_top(score_keys(keys.index_select(1, present)), {n}).positions;
-      kept = present.index_select(0, at::tensor(stay, at::kLong).to(present.device()));
+      const at::Tensor block = at::arange(first, end, options).expand({n_heads, end - first});
+      const at::Tensor present = at::cat({kept, block}, 1);
+      const at::Tensor rows = keys.gather(1, present.unsqueeze(-1).expand({-1, -1, d}));
+      const Selection stay = select(score_keys(rows), std::vector(n_heads, n));
+      kept = present.gather(1, stay.positions.view({n_heads, n}).to(at::kLong));
     }
     return kept;
   }

@@ -35,7 +35,7 @@ TEST(Critical, ProjectedNormsOfEachHead) {
   testing::expect_near(norms_of(layer), want, 1e-4);
 }
 
-// Norms are made of few tokens only; the kept ones are those of all products.
+// The kept ones are those of the highest products, negative scores among them.
 TEST(Critical, KeepsTheHighestOfAllProducts) {
   const LayerView layer = testing::random_view(200);
   const auto norms = norms_of(layer);
