@@ -14,14 +14,6 @@ Linear::Linear(const at::Tensor& weight, at::Tensor bias)
       weight_(weight.is_cpu() ? pack_weight(weight) : weight),
       bias_(std::move(bias)) {}
 
-at::Tensor Linear::operator()(const at::Tensor& x) const {
-  auto sizes = x.sizes().vec();
-  sizes.back() = n_out_;
-  at::Tensor out = at::empty(sizes, x.options());
-  (*this)(x, out);
-  return out;
-}
-
 void Linear::operator()(const at::Tensor& x, const at::Tensor& out) const {
   if (weight_.is_cpu()) {
     const auto bias = bias_.defined() ? std::optional(bias_) : std::nullopt;

@@ -14,9 +14,7 @@ class Linear {
   // weight [out, in], which is copied on a CPU; bias [out] or undefined.
   explicit Linear(const at::Tensor& weight, at::Tensor bias = {});
 
-  // [..., in] -> [..., out].
-  at::Tensor operator()(const at::Tensor& x) const;
-  // The same into `out`, contiguous.
+  // [..., in] -> [..., out], contiguous.
   void operator()(const at::Tensor& x, const at::Tensor& out) const;
 
   // Rows of the weight, ids int64 [n] below out, into [n, in].

@@ -11,7 +11,6 @@ namespace kvbench {
 // it records do nothing but leave their work here; pointers must stay right as long as it is run.
 class TeamProgram {
  public:
-  TeamProgram() = default;
   // Records what `pass` calls on this thread.
   explicit TeamProgram(const std::function<void()>& pass);
 

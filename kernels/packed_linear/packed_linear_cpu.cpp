@@ -151,7 +151,10 @@ void copy_out(const void* packed, int64_t n_in, const PackedForm& form, const in
 #pragma omp for schedule(static)
   for (int64_t i = 0; i < n; ++i) {
     Storage* row = static_cast<Storage*>(out) + i * n_in;
-    for (int64_t k = 0; k < n_in; ++k) row[k] = from[form.place(n_in, ids[i], k)];
+    const Storage* next = from + form.place(n_in, ids[i], 0);
+    for (int64_t k = 0; k < n_in; k += form.n_together, next += kPanel * form.n_together) {
+      std::copy_n(next, std::min(form.n_together, n_in - k), row + k);
+    }
   }
 }
 
