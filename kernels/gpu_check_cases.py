@@ -273,6 +273,53 @@ class AttentionColumnSums(Operator):
 
 
 @operator
+class PeakAttention(Operator):
+    name = "peak_attention"
+
+    def tolerance(self, dtype):
+        return 1e-4, 1e-6
+
+    def arguments(self, n_heads, group, n_queries, n_sinks, n_keys, d, dtype):
+        queries = randn(2, n_heads * group, n_queries, d, dtype=dtype)
+        keys = [randn(n_heads, n, d, dtype=dtype) for n in (n_sinks, n_keys, n_queries)]
+        return *queries, *keys, d**-0.5
+
+    def cases(self, dtype):
+        for sizes in [
+            (1, 1, 1, 0, 1, 16),
+            (2, 3, 70, 4, 60, 64),
+            (2, 4, 9, 70, 300, 80),
+            (1, 8, 129, 4, 65, 128),
+        ]:
+            arguments = self.arguments(*sizes, dtype)
+            yield arguments
+            n_heads, group, n_queries, _, n_keys, _ = sizes
+            yield *arguments, randn(n_queries).abs(), randn(n_heads * group, n_keys).abs()
+
+    def expected(self, to_others, to_own, sinks, keys, own, scale, of_queries=None, of_keys=None):
+        group = to_own.shape[0] // keys.shape[0]
+        (to_others, to_own), (sinks, keys, own) = (
+            [x.double() for x in (to_others, to_own)],
+            [x.double().repeat_interleave(group, 0) for x in (sinks, keys, own)],
+        )
+        among_own = to_own @ own.mT
+        among_own += torch.full_like(among_own, -torch.inf).triu(1)
+        logits = torch.cat([to_others @ sinks.mT, to_others @ keys.mT, among_own], -1) * scale
+        weights = logits.softmax(-1)[..., sinks.shape[1] : sinks.shape[1] + keys.shape[1]]
+        if of_queries is not None:
+            weights = weights * of_queries.double()[:, None] * of_keys.double()[:, None]
+        return weights.amax(1).unflatten(0, (-1, group)).amax(1)
+
+    def n_flops(self, arguments):
+        queries, keys = arguments[0], arguments[3]
+        return 2 * queries.numel() * (keys.shape[1] + queries.shape[1] // 2)
+
+    def large(self, dtype, ragged):
+        n = tokens(2048)
+        return self.arguments(8, 4, n + 32, 4, n, 128, dtype)
+
+
+@operator
 class WindowScores(AttentionColumnSums):
     name = "window_scores"
 

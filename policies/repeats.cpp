@@ -3,9 +3,10 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <optional>
 
+#include "kernels/peak_attention/peak_attention_torch.h"
 #include "kernels/projected_value_norms/projected_value_norms_torch.h"
-#include "policies/peak_attention.h"
 
 namespace kvbench {
 namespace {
@@ -63,18 +64,17 @@ int64_t about_repeated(int64_t n_tokens, int64_t chunk_size) {
 at::Tensor repeat_scores(const LayerView& layer, const Repeat& repeat, int64_t sinks,
                          const at::Tensor& hidden) {
   const int64_t n_repeat = repeat.n_tokens(), n_chunk = repeat.end - repeat.begin;
-  PeakAttention attention;
-  attention.scale = layer.attention_scale;
-  attention.to_others = attention.to_own = layer.queries;
-  attention.sinks = layer.keys.narrow(1, 0, std::min(sinks, repeat.begin));
-  attention.keys = layer.keys.narrow(1, repeat.begin, n_chunk);
-  attention.own = layer.keys.narrow(1, layer.n_tokens() - n_repeat, n_repeat);
+  const at::Tensor chunk = layer.keys.narrow(1, repeat.begin, n_chunk);
+  std::optional<at::Tensor> query_weights, key_weights;
   if (hidden.defined()) {
-    attention.query_weights = hidden.to(at::kFloat).norm(2, -1).reciprocal();
-    attention.key_weights = projected_value_norms(layer.values.narrow(1, repeat.begin, n_chunk),
-                                                  layer.output_weight, 2);
+    query_weights = hidden.to(at::kFloat).norm(2, -1).reciprocal();
+    key_weights = projected_value_norms(layer.values.narrow(1, repeat.begin, n_chunk),
+                                        layer.output_weight, 2);
   }
-  return peak_attention(attention);
+  return peak_attention(layer.queries, layer.queries,
+                        layer.keys.narrow(1, 0, std::min(sinks, repeat.begin)), chunk,
+                        layer.keys.narrow(1, layer.n_tokens() - n_repeat, n_repeat),
+                        layer.attention_scale, query_weights, key_weights);
 }
 
 void raise_first(std::vector<at::Tensor>& scores, const RepeatRule& rule, int64_t n_head) {

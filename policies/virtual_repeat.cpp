@@ -4,31 +4,30 @@
 
 #include <algorithm>
 
-#include "policies/peak_attention.h"
+#include "kernels/peak_attention/peak_attention_torch.h"
 
 namespace kvbench {
 namespace {
 
-// x [Hq, m, d] after RoPE as it would be `delta` positions later, float32.
+// x [Hq, m, d] after RoPE as it would be `delta` positions later.
 at::Tensor turned(const at::Tensor& x, const at::Tensor& inverse_frequencies, int64_t delta) {
   const at::Tensor angles = inverse_frequencies.to(at::kFloat) * static_cast<double>(delta);
   const at::Tensor cos = angles.cos(), sin = angles.sin();  // [d / 2]
   const auto halves = x.to(at::kFloat).chunk(2, -1);        // pairs (i, i + d / 2)
-  return at::cat({halves[0] * cos - halves[1] * sin, halves[1] * cos + halves[0] * sin}, -1);
+  return at::cat({halves[0] * cos - halves[1] * sin, halves[1] * cos + halves[0] * sin}, -1)
+      .to(x.scalar_type());
 }
 
 }  // namespace
 
 at::Tensor virtual_repeat_scores(const LayerView& layer, const Repeat& repeat, int64_t sinks) {
   const int64_t n = repeat.end - repeat.begin;
-  PeakAttention attention;
-  attention.scale = layer.attention_scale;
-  attention.to_own = layer.queries.narrow(1, repeat.begin, n);
-  attention.to_others = turned(attention.to_own, layer.inverse_frequencies,
-                               layer.n_tokens() + repeat.n_before() - repeat.begin);
-  attention.sinks = layer.keys.narrow(1, 0, std::min(sinks, repeat.begin));
-  attention.keys = attention.own = layer.keys.narrow(1, repeat.begin, n);
-  return peak_attention(attention);
+  const at::Tensor queries = layer.queries.narrow(1, repeat.begin, n);
+  const at::Tensor chunk = layer.keys.narrow(1, repeat.begin, n);
+  const int64_t delta = layer.n_tokens() + repeat.n_before() - repeat.begin;
+  return peak_attention(turned(queries, layer.inverse_frequencies, delta), queries,
+                        layer.keys.narrow(1, 0, std::min(sinks, repeat.begin)), chunk, chunk,
+                        layer.attention_scale);
 }
 
 at::Tensor quantile_map(const at::Tensor& source, const at::Tensor& target,

@@ -31,6 +31,8 @@ class Params {
   // `owner` names whose parameters these are ("scorer snapkv"), `origin` the file they come from.
   Params(std::string owner, std::string origin, std::vector<Given> given);
 
+  const std::string& owner() const { return owner_; }
+
   // Each reads `key` into `value` when it was given and leaves the default otherwise.
   // Throws InputError with place, text and expectation when the text is not of the type.
   void get(const std::string& key, int64_t& value, const std::string& doc);

@@ -5,12 +5,12 @@
 // computed once more.
 #include <algorithm>
 #include <limits>
-#include <memory>
 #include <type_traits>
 #include <vector>
 
 #include "kernels/attention_column_sums/attention_column_sums.h"
 #include "kernels/common/element.h"
+#include "kernels/common/lines.h"
 #include "kernels/common/multiply.h"
 #include "kernels/common/rows_cpu.h"
 #include "kernels/common/vector_math.h"
@@ -24,22 +24,6 @@ constexpr int64_t kPanel = kBlockVecs * kLanes;  // rows whose logits stay in th
 constexpr int64_t kKeptBytes = 16 << 20;
 
 int64_t padded(int64_t n) { return (n + kLanes - 1) / kLanes * kLanes; }
-
-// Numbers of 32 bits whose vectors lie in one line of the caches each.
-template <class T>
-class Lines {
- public:
-  explicit Lines(int64_t n)
-      : lines_(std::make_unique_for_overwrite<Line[]>((n + kOfLine - 1) / kOfLine)) {}
-  T* data() const { return lines_.get()->numbers; }
-
- private:
-  static constexpr int64_t kOfLine = 64 / sizeof(T);
-  struct alignas(64) Line {
-    T numbers[kOfLine];
-  };
-  std::unique_ptr<Line[]> lines_;
-};
 
 template <class E, class Product>
 class ColumnSums {
@@ -177,9 +161,6 @@ class ColumnSums {
       }
     }
   }
-
-  // The larger one, or the NaN.
-  static Vec larger(Vec x, Vec y) { return y > x || y != y ? y : x; }
 
   // Of logits [n, kPanel] of which `width` count.
   static void take_larger(const float* others, int64_t n, int64_t width, float* logits) {

@@ -1,7 +1,6 @@
 // Both passes compute the logits, tile by tile, and store none.
-#include <cfloat>
-
 #include "kernels/common/column_sums.cuh"
+#include "kernels/common/softmax_rows.cuh"
 
 namespace kvbench {
 namespace {
@@ -9,12 +8,6 @@ namespace {
 constexpr int kThreads = kTileThreads, kKeys = kTileKeys;
 constexpr int64_t kSplitKeys = 256;  // fewer keys are not split,
 constexpr int64_t kBlocks = 1024;    // nor when there are as many blocks anyway
-
-// Two parts of one softmax as one.
-__device__ float2 merged(float2 a, float2 b) {
-  const float largest = fmaxf(a.x, b.x);
-  return {largest, a.y * exp2f(a.x - largest) + b.y * exp2f(b.x - largest)};
-}
 
 // grid [tiles of queries, splits of the keys, rows of stats]
 template <class Tile, GroupKind kForm>
@@ -26,10 +19,7 @@ __global__ void __launch_bounds__(kThreads, kForm == GroupKind::kEach ? 4 : 3)
   const int head = blockIdx.z * (kForm == GroupKind::kLargestLogit ? group : 1);
   const int kv_head = head / group, first = blockIdx.x * Tile::kQueries;
   const int first_position = op.first_position + first;
-  // Not infinite, which the difference of a masked logit with it would not bear.
-  float largest[Tile::kRows], total[Tile::kRows];
-#pragma unroll
-  for (int r = 0; r < Tile::kRows; ++r) largest[r] = -FLT_MAX, total[r] = 0;
+  SoftmaxRows<Tile> rows;
 
   const int begin = blockIdx.y * keys_of_split;
   const int end = min(min(begin + keys_of_split, op.n_tokens), first_position + Tile::kQueries);
@@ -37,30 +27,14 @@ __global__ void __launch_bounds__(kThreads, kForm == GroupKind::kEach ? 4 : 3)
     Tile tile;
     multiply_queries<kForm>(tile, op, head, first, TileRows<T>(op.keys, kv_head, t0, op.n_tokens),
                             shared);
-#pragma unroll
-    for (int r = 0; r < Tile::kRows; ++r) {
-      const int position = min(first_position + Tile::row(r), op.n_tokens - 1);
-      const float before = largest[r];
-#pragma unroll
-      for (int k = 0; k < Tile::kKeys; ++k) {
-        float& logit = tile.logits[r][k];
-        logit = t0 + Tile::key(k) <= position ? logit * op.scale : -INFINITY;
-        largest[r] = fmaxf(largest[r], logit);
-      }
-      total[r] *= exp2f(before - largest[r]);
-#pragma unroll
-      for (int k = 0; k < Tile::kKeys; ++k) total[r] += exp2f(tile.logits[r][k] - largest[r]);
-    }
+    rows.add(tile, op.scale, [&](int r, int k) {
+      return t0 + Tile::key(k) <= min(first_position + Tile::row(r), op.n_tokens - 1);
+    });
   }
 
 #pragma unroll
   for (int r = 0; r < Tile::kRows; ++r) {
-    float2 stat = {largest[r], total[r]};
-#pragma unroll
-    for (int distance = Tile::kLanesOfRow / 2; distance > 0; distance /= 2) {
-      stat = merged(stat, {__shfl_xor_sync(kWholeWarp, stat.x, distance),
-                           __shfl_xor_sync(kWholeWarp, stat.y, distance)});
-    }
+    const float2 stat = rows.of_row(r);
     const int i = first + Tile::row(r);
     if (threadIdx.x % Tile::kLanesOfRow == 0 && i < op.n_queries) {
       op.partials[(int64_t{blockIdx.z} * gridDim.y + blockIdx.y) * op.n_queries + i] = stat;
@@ -104,7 +78,8 @@ __global__ void __launch_bounds__(kThreads, kForm == GroupKind::kEach ? 4 : 3)
 
 int64_t query_tiles(const AttentionColumnSums& op) {
   int64_t n = 0;
-  with_tile(op, [&](auto tile) { n = (op.n_queries + tile.kQueries - 1) / tile.kQueries; });
+  with_tile(op.dtype, op.n_queries,
+            [&](auto tile) { n = (op.n_queries + tile.kQueries - 1) / tile.kQueries; });
   return n;
 }
 
@@ -151,7 +126,7 @@ ColumnPasses launch_column_stats(const AttentionColumnSums& op, CudaStream strea
   const auto keys_of_split =
       static_cast<int>(((op.n_tokens + n_splits - 1) / n_splits + kKeys - 1) / kKeys * kKeys);
   const dim3 grid(query_tiles(op), n_splits, n_softmaxes(op));
-  with_tile(op, [&](auto tile) {
+  with_tile(op.dtype, op.n_queries, [&](auto tile) {
     if (op.group == AttentionColumnSums::Group::kMaxLogit) {
       stats_kernel<decltype(tile), GroupKind::kLargestLogit>
           <<<grid, kThreads, 0, stream>>>(passes, keys_of_split);
@@ -179,7 +154,7 @@ CudaStatus attention_column_sums_cuda(const AttentionColumnSums& op, CudaStream 
   if (!has_column_sums(op)) return cudaErrorInvalidValue;
   const ColumnPasses passes = launch_column_stats(op, stream);
   const dim3 grid((op.n_columns + kKeys - 1) / kKeys, op.n_kv_heads);
-  with_tile(op, [&](auto tile) {
+  with_tile(op.dtype, op.n_queries, [&](auto tile) {
     using Tile = decltype(tile);
     using Group = AttentionColumnSums::Group;
     if (op.group == Group::kMax) {

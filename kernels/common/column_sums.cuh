@@ -26,9 +26,6 @@ struct ColumnPasses {
 // of its largest logits.
 enum class GroupKind { kEach, kLargestWeight, kLargestLogit };
 
-// The larger one, or the NaN.
-__device__ inline float larger(float x, float y) { return y > x || y != y ? y : x; }
-
 // Dot products of a head's queries from `first` on with keys; or the largest of a group's heads
 // from it on.
 template <GroupKind kForm, class Tile, class Shared>
@@ -56,21 +53,6 @@ ColumnPasses launch_column_stats(const AttentionColumnSums& op, CudaStream strea
 
 // Whether the kernels take it: whole packs of 16 bytes, aligned, and sizes that fit a grid.
 bool has_column_sums(const AttentionColumnSums& op);
-
-// Calls f with the kind of tile: low ones for few queries where that saves work.
-template <class F>
-void with_tile(const AttentionColumnSums& op, F f) {
-  switch (op.dtype) {
-    case DType::kBFloat16:
-      return f(TensorTile<__nv_bfloat16>());
-    case DType::kFloat16:
-      return f(TensorTile<__half>());
-    case DType::kFloat32:
-      break;
-  }
-  if (op.n_queries <= FloatTile<4>::kQueries) return f(FloatTile<4>());
-  f(FloatTile<8>());
-}
 
 // The second pass, for a tile of kTileKeys keys from t0 on of one KV head.
 template <class Tile>

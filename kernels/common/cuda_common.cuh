@@ -71,6 +71,9 @@ inline bool has_packs(const HeadRows& rows, int64_t element_bytes) {
   return has_packs(rows.data, element_bytes, {rows.head_stride, rows.row_stride});
 }
 
+// The larger one, or the NaN.
+__device__ inline float larger(float x, float y) { return y > x || y != y ? y : x; }
+
 // Of all 32 lanes, in every lane. One order of the sum whatever the schedule.
 __device__ inline float warp_sum(float x) {
   for (int distance = kWarp / 2; distance > 0; distance /= 2) {

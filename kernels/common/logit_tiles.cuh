@@ -179,4 +179,19 @@ struct TensorTile {
   }
 };
 
+// Calls f with the kind of tile: low ones for few queries where that saves work.
+template <class F>
+void with_tile(DType dtype, int64_t n_queries, F f) {
+  switch (dtype) {
+    case DType::kBFloat16:
+      return f(TensorTile<__nv_bfloat16>());
+    case DType::kFloat16:
+      return f(TensorTile<__half>());
+    case DType::kFloat32:
+      break;
+  }
+  if (n_queries <= FloatTile<4>::kQueries) return f(FloatTile<4>());
+  f(FloatTile<8>());
+}
+
 }  // namespace kvbench

@@ -9,6 +9,10 @@
 
 namespace kvbench {
 
+// The larger one, or the NaN.
+inline Vec larger(Vec x, Vec y) { return y > x || y != y ? y : x; }
+inline float larger(float x, float y) { return y > x || y != y ? y : x; }
+
 // v with halves, quarters, ... of `kDistance` lanes exchanged.
 template <int64_t kDistance, size_t... kLane>
 Vec exchange_lanes(Vec v, std::index_sequence<kLane...>) {

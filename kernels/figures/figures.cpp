@@ -26,6 +26,7 @@
 #include "kernels/keydiff_scores/keydiff_scores.h"
 #include "kernels/norm_rope/norm_rope.h"
 #include "kernels/oracle_step/oracle_step.h"
+#include "kernels/peak_attention/peak_attention.h"
 #include "kernels/projected_value_norms/projected_value_norms.h"
 #include "kernels/ptx/engine.h"
 #include "kernels/rms_norm/rms_norm.h"
@@ -231,6 +232,30 @@ Case attention_column_sums() {
           2 * (kKeys + kHq * kQueries * kD * 2) + kH * kT * 4};
 }
 
+// A chunk, and its repeat.
+Case peak_attention() {
+  constexpr int64_t kQueries = 160, kChunk = 128;
+  PeakAttention op;
+  op.n_heads = kHq;
+  op.n_kv_heads = kH;
+  op.n_queries = kQueries;
+  op.n_sinks = 4;
+  op.n_keys = kChunk;
+  op.head_dim = kD;
+  op.dtype = kType;
+  op.scale = 0.125F;
+  op.to_others = op.to_own = {elements(kHq * kQueries * kD), kQueries * kD, kD};
+  op.sinks = op.keys = op.own = head_rows();
+  op.keys.data = static_cast<const uint16_t*>(op.keys.data) + 4 * kD;
+  op.own.data = static_cast<const uint16_t*>(op.own.data) + (kT - kQueries) * kD;
+  op.out = static_cast<float*>(device(kH * kChunk * 4));
+  op.workspace = device(peak_attention_workspace_bytes(op));
+  // Queries and keys are read in both passes.
+  constexpr int64_t kRead = (kHq * kQueries + kH * (4 + kChunk)) * kD * 2;
+  return {"peak_attention", [op] { return peak_attention_cuda(op, nullptr); },
+          2 * kRead + kH * kQueries * kD * 2 + kH * kChunk * 4};
+}
+
 Case select_top() {
   SelectTop op;
   op.n_heads = kH;
@@ -389,6 +414,7 @@ int run() {
                                           oracle_step,
                                           window_scores,
                                           attention_column_sums,
+                                          peak_attention,
                                           select_top,
                                           flattened_counts,
                                           argmax,

@@ -149,7 +149,8 @@ CudaStatus window_scores_cuda(const WindowScores& op, CudaStream stream) {
     launch_pooling(op, votes, stream);
   } else {
     const ColumnPasses passes = launch_column_stats(sums, stream);
-    with_tile(sums, [&](auto tile) { launch_scores<decltype(tile)>(op, passes, stream); });
+    with_tile(sums.dtype, sums.n_queries,
+              [&](auto tile) { launch_scores<decltype(tile)>(op, passes, stream); });
   }
   return cudaGetLastError();
 }

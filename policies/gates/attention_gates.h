@@ -10,10 +10,8 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <mutex>
-#include <vector>
 
-#include "policies/scorer.h"
+#include "policies/gates/gate_file.h"
 
 namespace kvbench {
 
@@ -23,10 +21,10 @@ class AttentionGates {
   //   layers.l.q_proj.weight, .k_proj.weight, .v_proj.weight [H r, D],
   //   .o_proj.weight [H, r], .o_proj.bias [H]
   // Throws InputError as GateFile does, and when shapes do not go together.
-  explicit AttentionGates(const std::filesystem::path& path);
+  explicit AttentionGates(const std::filesystem::path& path) : layers_(read(GateFile(path))) {}
 
   // Throws InputError unless they were made for a model of this shape.
-  void require_model(const ModelShape& model) const;
+  void require_model(const ModelShape& model) const { layers_.require_model(model); }
 
   // How open the gates are, in (0, 1), float32 [H, T] for the hidden states [T, D] of a whole
   // context (LayerView::hidden_states), in float32:
@@ -35,16 +33,9 @@ class AttentionGates {
   at::Tensor scores(int64_t layer, const at::Tensor& hidden_states) const;
 
  private:
-  struct Layer {  // float32
-    at::Tensor q_weight, k_weight, v_weight, o_weight, o_bias;
-  };
+  static GateLayers read(const GateFile& file);
 
-  Layer layer_on(int64_t index, c10::Device device) const;
-
-  std::filesystem::path path_;
-  ModelShape model_;
-  mutable std::mutex mutex_;
-  mutable std::vector<Layer> layers_;  // move to the device that asks
+  GateLayers layers_;
 };
 
 }  // namespace kvbench

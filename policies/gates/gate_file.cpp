@@ -3,8 +3,6 @@
 #include <ATen/ATen.h>
 #include <fmt/ranges.h>
 
-#include <map>
-
 #include "harness/base/error.h"
 
 namespace kvbench {
@@ -62,17 +60,34 @@ at::Tensor GateFile::read(int64_t layer, const char* tensor,
   return values.to(at::kFloat);
 }
 
-void require_gates_of(const std::filesystem::path& file, const ModelShape& gates,
-                      const ModelShape& model) {
+GateLayers::GateLayers(const GateFile& file, const Shapes& shapes, const ModelShape& made_for)
+    : path_(file.path()), made_for_(made_for) {
+  made_for_.n_layers = file.n_layers(shapes.size());
+  for (int64_t l = 0; l < made_for_.n_layers; ++l) {
+    Layer& layer = layers_.emplace_back();
+    for (const auto& [name, shape] : shapes) layer[name] = file.read(l, name, shape);
+  }
+}
+
+void GateLayers::require_model(const ModelShape& model) const {
   const auto require = [&](const char* what, int64_t of_gates, int64_t of_model) {
     if (of_gates == of_model) return;
-    throw_input_error("{}: gates of a model with {} {}, the model has {}", file.string(), of_gates,
+    throw_input_error("{}: gates of a model with {} {}, the model has {}", path_.string(), of_gates,
                       what, of_model);
   };
-  require("layers of full attention", gates.n_layers, model.n_layers);
-  require("KV heads", gates.n_kv_heads, model.n_kv_heads);
-  if (gates.n_query_heads > 0) require("query heads", gates.n_query_heads, model.n_query_heads);
-  require("hidden values", gates.hidden_size, model.hidden_size);
+  require("layers of full attention", made_for_.n_layers, model.n_layers);
+  require("KV heads", made_for_.n_kv_heads, model.n_kv_heads);
+  if (made_for_.n_query_heads > 0) {
+    require("query heads", made_for_.n_query_heads, model.n_query_heads);
+  }
+  require("hidden values", made_for_.hidden_size, model.hidden_size);
+}
+
+GateLayers::Layer GateLayers::on(int64_t layer, c10::Device device) const {
+  const std::scoped_lock lock(mutex_);
+  Layer& tensors = layers_.at(static_cast<size_t>(layer));
+  for (auto& [name, tensor] : tensors) tensor = tensor.to(device);
+  return tensors;
 }
 
 }  // namespace kvbench

@@ -7,10 +7,8 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <mutex>
-#include <vector>
 
-#include "policies/scorer.h"
+#include "policies/gates/gate_file.h"
 
 namespace kvbench {
 
@@ -21,10 +19,10 @@ class Gates {
   //   .q_norm.weight [r], .k_norm.weight [r], .k_base [H, 1, S, r], .b [H, 1, G]
   // G query heads to a KV head. Throws InputError as GateFile does, and when shapes do not go
   // together.
-  explicit Gates(const std::filesystem::path& path);
+  explicit Gates(const std::filesystem::path& path) : layers_(read(GateFile(path))) {}
 
   // Throws InputError unless they were made for a model of this shape.
-  void require_model(const ModelShape& model) const;
+  void require_model(const ModelShape& model) const { layers_.require_model(model); }
 
   // Scores in [0, 1] of `hidden_states` [T, D] (LayerView::hidden_states) for n_heads KV heads from
   // `first_head` on, float32 [n_heads, T], each token by itself:
@@ -35,16 +33,9 @@ class Gates {
                     int64_t n_heads, double bias_times) const;
 
  private:
-  struct Layer {  // float32
-    at::Tensor q_weight, q_bias, k_weight, q_norm, k_norm, k_base, b;
-  };
+  static GateLayers read(const GateFile& file);
 
-  Layer layer_on(int64_t index, c10::Device device) const;
-
-  std::filesystem::path path_;
-  ModelShape model_;
-  mutable std::mutex mutex_;
-  mutable std::vector<Layer> layers_;  // move to the device that asks
+  GateLayers layers_;
 };
 
 }  // namespace kvbench

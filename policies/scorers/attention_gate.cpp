@@ -2,41 +2,31 @@
 // before a layer's attention what each head evicts (policies/gates/attention_gates.h). With
 // allocator threshold and prefill: {attend: kept}, as the preset has it, the same prefill does not
 // attend to what they evict; with any other it is a ranking like every one.
-#include <memory>
 
 #include "policies/gates/attention_gates.h"
+#include "policies/gates/gate_option.h"
 
 namespace kvbench {
 namespace {
 
 class AttentionGate : public Scorer {
  public:
-  explicit AttentionGate(Params& p) {
-    std::filesystem::path file;
-    p.file("gate", file,
-           "safetensors file of an attention gate for each layer, as train-gate writes it");
-    if (!file.empty()) gates_ = std::make_unique<AttentionGates>(file);
+  explicit AttentionGate(Params& p)
+      : gates_(p, "safetensors file of an attention gate for each layer, as train-gate writes it") {
   }
 
-  void validate(const ModelShape& model) const override { gates().require_model(model); }
+  void validate(const ModelShape& model) const override { gates_->require_model(model); }
   bool reads_hidden_states() const override { return true; }
 
   at::Tensor score(const LayerView& layer) const override {
     if (!layer.hidden_states.defined() || layer.hidden_states.size(0) != layer.n_tokens()) {
       throw InputError("attention_gate: the hidden states of the tokens are no longer there");
     }
-    return gates().scores(layer.index, layer.hidden_states);
+    return gates_->scores(layer.index, layer.hidden_states);
   }
 
  private:
-  const AttentionGates& gates() const {
-    if (gates_) return *gates_;
-    throw InputError(
-        "scorer attention_gate: gate: is missing: a safetensors file of attention gates for the "
-        "model (`kvbench train-gate` makes one)");
-  }
-
-  std::unique_ptr<AttentionGates> gates_;
+  GateOption<AttentionGates> gates_;
 };
 
 KVB_REGISTER_SCORER("attention_gate", AttentionGate,

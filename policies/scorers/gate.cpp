@@ -3,8 +3,8 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <memory>
 
+#include "policies/gates/gate_option.h"
 #include "policies/gates/gates.h"
 
 namespace kvbench {
@@ -12,9 +12,8 @@ namespace {
 
 class Gate : public Scorer {
  public:
-  explicit Gate(Params& p) {
-    std::filesystem::path file;
-    p.file("gate", file, "safetensors file of a gate for each layer, as train-gate writes it");
+  explicit Gate(Params& p)
+      : gates_(p, "safetensors file of a gate for each layer, as train-gate writes it") {
     p.get("sinks", sinks_, "first tokens of the text: their score is 1");
     p.get("window", window_, "latest tokens: their score is 1 as well; 0 = as share says");
     p.get("share", share_,
@@ -23,10 +22,9 @@ class Gate : public Scorer {
     p.require_range("sinks", static_cast<double>(sinks_), 0, 1 << 20);
     p.require_range("window", static_cast<double>(window_), 0, 1 << 20);
     p.require_range("share", share_, 0, 1);
-    if (!file.empty()) gates_ = std::make_unique<Gates>(file);
   }
 
-  void validate(const ModelShape& model) const override { gates().require_model(model); }
+  void validate(const ModelShape& model) const override { gates_->require_model(model); }
   bool reads_hidden_states() const override { return true; }
 
   // Scores of all T tokens, the sinks' 1; those behind `before` are the ones of the hidden states.
@@ -37,7 +35,7 @@ class Gate : public Scorer {
     if (!layer.hidden_states.defined() || layer.hidden_states.size(0) != n_new) {
       throw InputError("gate: the hidden states of the tokens are no longer there");
     }
-    at::Tensor scores = gates().scores(layer.index, layer.hidden_states, layer.head,
+    at::Tensor scores = gates_->scores(layer.index, layer.hidden_states, layer.head,
                                        layer.n_kv_heads(), static_cast<double>(bias_times_));
     int64_t n_sinks = 0;
     while (n_sinks < n_new && layer.position(n_known + n_sinks) < sinks_) ++n_sinks;
@@ -61,15 +59,6 @@ class Gate : public Scorer {
   }
 
  private:
-  const Gates& gates() const {
-    if (!gates_) {
-      throw InputError(
-          "scorer gate: gate: is missing: a safetensors file of gates for the model "
-          "(`kvbench train-gate` makes one)");
-    }
-    return *gates_;
-  }
-
   int64_t window_of(int64_t n_tokens) const {
     constexpr int64_t kLong = 32000, kOfLong = 4096;
     if (window_ > 0) return window_;
@@ -79,7 +68,7 @@ class Gate : public Scorer {
 
   int64_t sinks_ = 4, window_ = 0, bias_times_ = 1;
   double share_ = 0.02;
-  std::unique_ptr<Gates> gates_;
+  GateOption<Gates> gates_;
 };
 
 KVB_REGISTER_SCORER("gate", Gate, "a learned gate on each token's hidden state (Fast KVzip)");

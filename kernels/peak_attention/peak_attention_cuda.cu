@@ -1,0 +1,159 @@
+// Both passes compute the logits, tile by tile, and store none.
+#include "kernels/common/logit_tiles.cuh"
+#include "kernels/common/softmax_rows.cuh"
+#include "kernels/peak_attention/peak_attention.h"
+
+namespace kvbench {
+namespace {
+
+constexpr int kThreads = kTileThreads, kKeys = kTileKeys;
+constexpr int64_t kBlocks = 1024;  // with fewer, a key's queries are shared out among several
+
+// The operator with sizes as kernels count.
+struct PeakPasses {
+  HeadRows to_others, to_own, sinks, keys, own;
+  const float *query_weights, *key_weights;
+  int n_heads, n_kv_heads, n_queries, n_sinks, n_keys, head_dim;
+  float scale;  // makes weights powers of two
+  float* out;
+  float2* stats;  // [Hq, q]: the largest logit, and what a weight relative to it counts
+};
+
+// grid [tiles of queries, Hq]
+template <class Tile>
+__global__ void __launch_bounds__(kThreads, 4) stats_kernel(const PeakPasses op) {
+  using Rows = TileRows<typename Tile::Element>;
+  __shared__ typename Tile::Shared shared;
+  const int head = blockIdx.y, kv_head = head / (op.n_heads / op.n_kv_heads);
+  const int first = blockIdx.x * Tile::kQueries;
+  // The peaks begin at zero.
+  const int64_t n_threads = int64_t{gridDim.x} * gridDim.y * kThreads;
+  for (int64_t i = (int64_t{blockIdx.y} * gridDim.x + blockIdx.x) * kThreads + threadIdx.x;
+       i < int64_t{op.n_kv_heads} * op.n_keys; i += n_threads) {
+    op.out[i] = 0;
+  }
+
+  SoftmaxRows<Tile> rows;
+  const auto add = [&](const HeadRows& queries, const HeadRows& keys, int n, bool is_causal) {
+    for (int t0 = 0; t0 < (is_causal ? min(n, first + Tile::kQueries) : n); t0 += kKeys) {
+      Tile tile;
+      tile.multiply(Rows(queries, head, first, op.n_queries), Rows(keys, kv_head, t0, n),
+                    op.head_dim, shared);
+      rows.add(tile, op.scale, [&](int r, int k) {
+        const int t = t0 + Tile::key(k);
+        return t < n && (!is_causal || t <= first + Tile::row(r));
+      });
+    }
+  };
+  add(op.to_others, op.sinks, op.n_sinks, false);
+  add(op.to_others, op.keys, op.n_keys, false);
+  add(op.to_own, op.own, op.n_queries, true);
+
+#pragma unroll
+  for (int r = 0; r < Tile::kRows; ++r) {
+    const float2 stat = rows.of_row(r);
+    const int i = first + Tile::row(r);
+    if (threadIdx.x % Tile::kLanesOfRow == 0 && i < op.n_queries) {
+      const float weight = op.query_weights == nullptr ? 1 : op.query_weights[i];
+      op.stats[int64_t{head} * op.n_queries + i] = {stat.x, weight / stat.y};
+    }
+  }
+}
+
+// grid [tiles of keys, Hq, shares of the queries]
+template <class Tile>
+__global__ void __launch_bounds__(kThreads, 4)
+    peaks_kernel(const PeakPasses op, int queries_of_share) {
+  using Rows = TileRows<typename Tile::Element>;
+  constexpr int kPeaks = kTileThreads / Tile::kLanesOfRow;  // threads of a key
+  __shared__ union {
+    typename Tile::Shared tile;
+    float peaks[kPeaks][kTileKeys];
+  } shared;
+  const int head = blockIdx.y, kv_head = head / (op.n_heads / op.n_kv_heads);
+  const int t0 = blockIdx.x * kKeys;
+  const float2* stats = op.stats + int64_t{head} * op.n_queries;
+  float peaks[Tile::kKeys] = {};
+  const int begin = blockIdx.z * queries_of_share;
+  for (int first = begin; first < min(begin + queries_of_share, op.n_queries);
+       first += Tile::kQueries) {
+    Tile tile;
+    tile.multiply(Rows(op.to_others, head, first, op.n_queries),
+                  Rows(op.keys, kv_head, t0, op.n_keys), op.head_dim, shared.tile);
+#pragma unroll
+    for (int r = 0; r < Tile::kRows; ++r) {
+      const int i = first + Tile::row(r);
+      if (i >= op.n_queries) continue;
+      const float2 stat = stats[i];
+#pragma unroll
+      for (int k = 0; k < Tile::kKeys; ++k) {
+        peaks[k] = larger(peaks[k], exp2f(tile.logits[r][k] * op.scale - stat.x) * stat.y);
+      }
+    }
+  }
+
+#pragma unroll
+  for (int k = 0; k < Tile::kKeys; ++k) {
+    shared.peaks[threadIdx.x / Tile::kLanesOfRow][Tile::key(k)] = peaks[k];
+  }
+  __syncthreads();
+  const int t = t0 + threadIdx.x;
+  if (threadIdx.x >= kKeys || t >= op.n_keys) return;
+  float peak = 0;
+  for (int i = 0; i < kPeaks; ++i) peak = larger(peak, shared.peaks[i][threadIdx.x]);
+  if (op.key_weights != nullptr) peak *= op.key_weights[int64_t{head} * op.n_keys + t];
+  // Floats that are not negative lie in the order of their bits, a NaN above all: the largest is
+  // one whatever the order of the blocks.
+  const int bits = peak != peak ? 0x7fc00000 : __float_as_int(peak);
+  atomicMax(reinterpret_cast<int*>(op.out) + int64_t{kv_head} * op.n_keys + t, bits);
+}
+
+// Packs of 16 bytes are whole and aligned.
+bool has_packs(const HeadRows& rows, const PeakAttention& op) {
+  const int64_t bytes = element_bytes(op.dtype);
+  return op.head_dim * bytes % 16 == 0 && has_packs(rows, bytes);
+}
+
+}  // namespace
+
+size_t peak_attention_workspace_bytes(const PeakAttention& op) {
+  return op.n_heads * op.n_queries * sizeof(float2);
+}
+
+CudaStatus peak_attention_cuda(const PeakAttention& op, CudaStream stream) {
+  if (op.n_heads % op.n_kv_heads != 0 || op.n_heads > 65535 || op.n_queries <= 0 ||
+      op.n_keys <= 0 || !has_packs(op.to_others, op) || !has_packs(op.to_own, op) ||
+      (op.n_sinks > 0 && !has_packs(op.sinks, op)) || !has_packs(op.keys, op) ||
+      !has_packs(op.own, op)) {
+    return cudaErrorInvalidValue;
+  }
+  const PeakPasses passes = {.to_others = op.to_others,
+                             .to_own = op.to_own,
+                             .sinks = op.sinks,
+                             .keys = op.keys,
+                             .own = op.own,
+                             .query_weights = op.query_weights,
+                             .key_weights = op.key_weights,
+                             .n_heads = static_cast<int>(op.n_heads),
+                             .n_kv_heads = static_cast<int>(op.n_kv_heads),
+                             .n_queries = static_cast<int>(op.n_queries),
+                             .n_sinks = static_cast<int>(op.n_sinks),
+                             .n_keys = static_cast<int>(op.n_keys),
+                             .head_dim = static_cast<int>(op.head_dim),
+                             .scale = op.scale * 1.4426950408889634F,  // log2(e)
+                             .out = op.out,
+                             .stats = static_cast<float2*>(op.workspace)};
+  with_tile(op.dtype, op.n_queries, [&](auto tile) {
+    using Tile = decltype(tile);
+    const int64_t query_tiles = (op.n_queries + Tile::kQueries - 1) / Tile::kQueries;
+    const int64_t key_tiles = (op.n_keys + kKeys - 1) / kKeys;
+    stats_kernel<Tile><<<dim3(query_tiles, op.n_heads), kThreads, 0, stream>>>(passes);
+    const int64_t shares = min(query_tiles, (kBlocks - 1) / (key_tiles * op.n_heads) + 1);
+    const int64_t of_share = (query_tiles + shares - 1) / shares * Tile::kQueries;
+    peaks_kernel<Tile><<<dim3(key_tiles, op.n_heads, shares), kThreads, 0, stream>>>(
+        passes, static_cast<int>(of_share));
+  });
+  return cudaGetLastError();
+}
+
+}  // namespace kvbench
