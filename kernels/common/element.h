@@ -25,7 +25,7 @@ using Bits32 = uint32_t __attribute__((vector_size(4 * kLanes)));
 
 // GCC 12 would load a vector again for every product that it is in, and then wait for loads.
 inline Vec in_register(Vec v) {
-#ifdef __AVX512F__
+#ifdef __AVX__
   asm("" : "+v"(v));
 #endif
   return v;

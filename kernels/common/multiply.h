@@ -12,11 +12,12 @@
 
 namespace kvbench {
 
-// A block of sums that the vector registers hold: rows, and vectors of columns.
+// A block of sums that the vector registers hold beside a step's columns: rows, and vectors of
+// columns. kWideVecs: of a row alone, whose sums wait for themselves where they are few.
 #ifdef __AVX512F__
-inline constexpr int64_t kBlockRows = 4, kBlockVecs = 4;
+inline constexpr int64_t kBlockRows = 4, kBlockVecs = 4, kWideVecs = 4;
 #else
-inline constexpr int64_t kBlockRows = 6, kBlockVecs = 2;
+inline constexpr int64_t kBlockRows = 6, kBlockVecs = 2, kWideVecs = 8;
 #endif
 
 // A step of a sum: the k-th element of a row with a vector of the columns' k-th ones.
@@ -74,9 +75,13 @@ void multiply_columns(const typename P::Storage* a, int64_t a_stride, int64_t ro
     const typename P::Storage* row[R];
     for (int64_t r = 0; r < R; ++r) row[r] = a + std::min(r0 + r, rows - 1) * a_stride;
     for (int64_t k = 0; k < n; ++k) {
+      // All columns first: then one row's number at a time is in a register, not that of each row.
+      Vec columns[V];
       for (int64_t v = 0; v < V; ++v) {
-        const Vec columns = in_register(P::load(b + k * b_stride + v * kLanes));
-        for (int64_t r = 0; r < R; ++r) acc[r][v] = P::add(acc[r][v], columns, row[r], k);
+        columns[v] = in_register(P::load(b + k * b_stride + v * kLanes));
+      }
+      for (int64_t r = 0; r < R; ++r) {
+        for (int64_t v = 0; v < V; ++v) acc[r][v] = P::add(acc[r][v], columns[v], row[r], k);
       }
     }
     for (int64_t r = 0; r < std::min(R, rows - r0); ++r) {
@@ -90,24 +95,30 @@ void multiply_columns(const typename P::Storage* a, int64_t a_stride, int64_t ro
 }
 
 // The same for `columns`, a multiple of kLanes.
-template <bool kAdd, class P = FloatProduct, int64_t V = kBlockVecs>
+template <bool kAdd, class P = FloatProduct, int64_t V = kWideVecs>
 void multiply(const typename P::Storage* a, int64_t a_stride, int64_t rows,
               const typename P::Element* b, int64_t b_stride, int64_t n, int64_t columns,
               float* out, int64_t out_stride) {
   // Narrow blocks are as much higher, as long as there are rows for them.
-  constexpr int64_t kHigh = kBlockRows * kBlockVecs / V;
-  const int64_t high_rows = rows / kHigh * kHigh;
+  constexpr int64_t kVecs = std::min(V, kBlockVecs), kHigh = kBlockRows * kBlockVecs / kVecs;
+  const int64_t high_rows = rows / kHigh * kHigh, left = rows - high_rows;
   int64_t c = 0;
   for (; c + V * kLanes <= columns; c += V * kLanes) {
-    multiply_columns<kAdd, P, kHigh, V>(a, a_stride, high_rows, b + c, b_stride, n, out + c,
-                                        out_stride);
+    const auto rows_from = [&]<int64_t R, int64_t kWide>(int64_t first, int64_t count) {
+      for (int64_t i = c; i < c + V * kLanes; i += kWide * kLanes) {
+        multiply_columns<kAdd, P, R, kWide>(a + first * a_stride, a_stride, count, b + i, b_stride,
+                                            n, out + first * out_stride + i, out_stride);
+      }
+    };
+    rows_from.template operator()<kHigh, kVecs>(0, high_rows);
     // One row or two wait for memory: the less there is to do, the further it is read ahead.
-    const int64_t left = rows - high_rows;
-    const auto multiply_rest = left == 1   ? multiply_columns<kAdd, P, 1, V>
-                               : left == 2 ? multiply_columns<kAdd, P, 2, V>
-                                           : multiply_columns<kAdd, P, kBlockRows, V>;
-    multiply_rest(a + high_rows * a_stride, a_stride, left, b + c, b_stride, n,
-                  out + high_rows * out_stride + c, out_stride);
+    if (left == 1) {
+      rows_from.template operator()<1, V>(high_rows, left);
+    } else if (left == 2) {
+      rows_from.template operator()<2, std::min<int64_t>(V, 4)>(high_rows, left);
+    } else {
+      rows_from.template operator()<kBlockRows, kVecs>(high_rows, left);
+    }
   }
   if constexpr (V > 1) {
     if (c == columns) return;
