@@ -121,6 +121,12 @@ TEST(CacheAttention, DecodeEqualsTheReference) {
          {std::pair<int64_t, int64_t>{3, 64}, {1, 80}, {8, 96}, {4, 128}, {1, 256}, {2, 16}}) {
       expect_reference({ragged, 1, group, head_dim, 0, dtype, 9});
     }
+    // Each size with few rows to a block, and with many.
+    for (const int64_t head_dim : {64, 80, 96, 128, 256}) {
+      for (const int64_t group : {2, 6}) {
+        expect_reference({{{70, 3}}, 1, group, head_dim, 0, dtype, 4});
+      }
+    }
   }
   for (const int64_t group : {1, 5, 7, 9})
     expect_reference({ragged, 1, group, 64, 0, kDTypes[1], 9});
@@ -143,7 +149,9 @@ TEST(CacheAttention, BlockOfTokensEqualsTheReference) {
     expect_reference({{{77}}, 20, 1, 16, window, kDTypes[2]});
   }
   for (const int64_t head_dim : {80, 88, 96, 256}) {
-    expect_reference({{{33, 70}}, 9, 2, head_dim, 0, kDTypes[1]});
+    for (const DType dtype : {DType::kBFloat16, DType::kFloat16}) {
+      expect_reference({{{33, 70}}, 9, 2, head_dim, 0, dtype});
+    }
   }
 }
 

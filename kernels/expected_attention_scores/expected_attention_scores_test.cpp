@@ -69,7 +69,9 @@ TEST(ExpectedAttentionScores, SinksAndNormAreChoices) {
     for (const bool over_sinks : {true, false}) {
       for (const bool vnorm : {true, false}) {
         const uint64_t seed = 2 + quadratic + 2 * over_sinks + 4 * vnorm;
-        expect_reference({2, 2, 67, 64, 4}, DType::kBFloat16, quadratic, over_sinks, vnorm, seed);
+        for (const DType dtype : kDTypes) {
+          expect_reference({2, 2, 67, 64, 4}, dtype, quadratic, over_sinks, vnorm, seed);
+        }
       }
     }
   }

@@ -260,6 +260,24 @@ std::vector<BarrierLine> barrier_lines() {
   return all;
 }
 
+std::vector<std::string> kernels_not_run() {
+  Engine& engine = Engine::get();
+  std::vector<std::string> names;
+  for (size_t m = 0; m < engine.modules_.size(); ++m) {
+    const auto& loaded = engine.load(static_cast<int>(m));
+    for (const Function& f : loaded.module->functions) {
+      if (!f.is_entry) continue;
+      const auto known = loaded.programs.find(f.name);
+      const bool ran =
+          known != loaded.programs.end() && known->second != nullptr &&
+          std::ranges::any_of(known->second->counts,
+                              [](const InstructionCount& count) { return count.warps > 0; });
+      if (!ran) names.push_back(f.name);
+    }
+  }
+  return names;
+}
+
 uint64_t take_read_hash() { return std::exchange(Engine::get().read_hash, 0); }
 
 uint64_t launches() { return Engine::get().n_launches; }

@@ -64,6 +64,9 @@ struct BarrierLine {
 };
 std::vector<BarrierLine> barrier_lines();
 
+// Kernels of all modules that have not run since the last reset, by their mangled names.
+std::vector<std::string> kernels_not_run();
+
 // A hash of all bytes that were copied from the device to the host since the last call.
 uint64_t take_read_hash();
 

@@ -36,6 +36,7 @@ class Engine {
   friend std::vector<NamedCounters> all_counters();
   friend void reset_counters();
   friend std::vector<BarrierLine> barrier_lines();
+  friend std::vector<std::string> kernels_not_run();
   friend void set_seed(uint64_t);
   friend void set_step_limit(uint64_t);
 

@@ -3,7 +3,7 @@
 // Environment: KVBENCH_PTX_SEED, KVBENCH_PTX_DROP (engine.h); KVBENCH_PTX_COUNTERS=FILE gets all
 // counters at the end, KVBENCH_PTX_BARRIERS=FILE a line "PLACE TEST" for each barrier line that a
 // test executes, and "PLACE" for each that there is; KVBENCH_PTX_RESULTS=FILE a line "TEST HASH" of
-// what each test read back.
+// what each test read back. With KVBENCH_PTX_ALL=1 a kernel that no test has run fails.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -76,7 +76,13 @@ int main(int argc, char** argv) {
   listeners.Append(findings);
   if (const char* path = std::getenv("KVBENCH_PTX_BARRIERS")) listeners.Append(new Barriers(path));
   if (const char* path = std::getenv("KVBENCH_PTX_RESULTS")) listeners.Append(new Results(path));
-  const int status = RUN_ALL_TESTS();
+  int status = RUN_ALL_TESTS();
+  if (std::getenv("KVBENCH_PTX_ALL") != nullptr) {
+    for (const auto& kernel : kernels_not_run()) {
+      std::cout << "no test runs the kernel " << kernel << '\n';
+      status = 1;
+    }
+  }
   if (const char* path = std::getenv("KVBENCH_PTX_COUNTERS")) {
     std::ofstream(path) << counters_json();
   }
