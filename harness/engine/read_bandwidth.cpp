@@ -13,13 +13,13 @@
 namespace kvbench {
 namespace {
 
-constexpr int64_t kBlock = 1 << 15;  // bytes
+constexpr int64_t kBlockBytes = 1 << 15;
 
 using Words = uint64_t __attribute__((vector_size(64)));
 
 uint64_t sum_of_block(const char* block) {
   Words sums[4] = {};
-  for (int64_t i = 0; i < kBlock; i += sizeof(sums)) {
+  for (int64_t i = 0; i < kBlockBytes; i += sizeof(sums)) {
     for (int64_t k = 0; k < 4; ++k) {
       Words x;
       std::memcpy(&x, block + i + k * sizeof(x), sizeof(x));
@@ -37,9 +37,9 @@ int64_t read_once(const at::Tensor& words) {
   if (!words.is_cpu()) return words.sum().item<int64_t>();
   const char* data = static_cast<const char*>(words.const_data_ptr());
   std::atomic<uint64_t> sum = 0;
-  at::parallel_for(0, words.nbytes() / kBlock, 1, [&](int64_t first, int64_t last) {
+  at::parallel_for(0, words.nbytes() / kBlockBytes, 1, [&](int64_t first, int64_t last) {
     uint64_t part = 0;
-    for (int64_t b = first; b < last; ++b) part += sum_of_block(data + b * kBlock);
+    for (int64_t b = first; b < last; ++b) part += sum_of_block(data + b * kBlockBytes);
     sum += part;
   });
   return static_cast<int64_t>(sum.load());
@@ -50,10 +50,10 @@ int64_t read_once(const at::Tensor& words) {
 double read_bandwidth(c10::Device device, int64_t bytes) {
   constexpr int64_t kMost = 1 << 30;
   constexpr int kReads = 10;
-  const int64_t n_blocks = std::max<int64_t>(std::min(bytes, kMost) / kBlock, 1);
+  const int64_t n_blocks = std::max<int64_t>(std::min(bytes, kMost) / kBlockBytes, 1);
   const c10::InferenceMode no_autograd;
   const at::Tensor words =
-      at::ones({n_blocks * kBlock / 8}, at::TensorOptions(device).dtype(at::kLong));
+      at::ones({n_blocks * kBlockBytes / 8}, at::TensorOptions(device).dtype(at::kLong));
   double least_ms = std::numeric_limits<double>::infinity();
   for (int i = 0; i < kReads; ++i) {
     const Stopwatch watch(device);

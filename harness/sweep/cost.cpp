@@ -4,6 +4,8 @@
 #include <cmath>
 #include <filesystem>
 #include <map>
+#include <numeric>
+#include <set>
 
 #include "harness/base/error.h"
 #include "harness/engine/compress.h"
@@ -96,9 +98,11 @@ SweepCost cost_of(const SweepPlan& plan, const OpenModel& model) {
       const int64_t tokens = group.samples.about_tokens(members.front());
       longest = std::max(longest, tokens);
       cost.prefill_tokens += tokens * (1 + n_alone);
+      std::set<int64_t> passes;  // who reads as much reads the same, and shares it
       for (const auto& [scorer, policy] : reconstructing) {
-        cost.prefill_tokens += policy->about_read_again(tokens);
+        passes.insert(policy->about_read_again(tokens));
       }
+      cost.prefill_tokens += std::accumulate(passes.begin(), passes.end(), int64_t{0});
     }
     cost.n_contexts += std::ssize(group.contexts);
     const int64_t n_answers = group.n_samples * n_cells;

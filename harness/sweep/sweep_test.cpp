@@ -584,6 +584,20 @@ TEST_F(SweepTest, ADryRunWritesNothing) {
   EXPECT_FALSE(fs::exists(folder_ / "deep"));
 }
 
+// KVzip and KVzip+ ask for the same passes, which are run and counted once.
+TEST_F(SweepTest, ADryRunCountsSharedPassesOnce) {
+  const auto to_prefill = [&](const char* policies) {
+    const std::string plan =
+        run_sweep(config(kFileTask, policies, "ratios: [0.5]"), {.dry_run = true}).plan;
+    const size_t begin = plan.find("tokens: about");
+    return plan.substr(begin, plan.find(" to prefill") - begin);
+  };
+  constexpr const char* kBoth =
+      "[kvzip, {name: plus, scorer: {name: kvzip, normalization: plus}, allocator: ada}]";
+  EXPECT_EQ(to_prefill(kBoth), to_prefill("[kvzip]"));
+  EXPECT_NE(to_prefill("[full]"), to_prefill("[kvzip]"));
+}
+
 // Of scorers that have the context read again; cells of one scorer share its passes.
 TEST_F(SweepTest, RowsSayWhatAScorerReadAgain) {
   const char* policies =

@@ -36,6 +36,9 @@ class Multiplier {
   using Product = typename ProductOf<E>::Type;
   using Input = typename Product::Storage;
   static constexpr int64_t kTogether = Product::kSize;
+  // Columns are converted once for so many rows, not for each block of them.
+  static constexpr bool kConverts = std::is_same_v<Product, ConvertingProduct<E>>;
+  static constexpr int64_t kManyRows = 4 * kBlockRows;
 
  public:
   explicit Multiplier(const PackedLinear& op)
@@ -59,14 +62,14 @@ class Multiplier {
     const int64_t blocks = (op_.n_rows + kBlockRows - 1) / kBlockRows;
     const int64_t chunk = (blocks + n_chunks - 1) / n_chunks * kBlockRows;
     const int64_t n_halves = (op_.n_out + kHalf - 1) / kHalf;
-    const auto room = std::make_unique_for_overwrite<float[]>(std::min(chunk, op_.n_rows) * kPanel);
+    Work work = {std::make_unique_for_overwrite<float[]>(std::min(chunk, op_.n_rows) * kPanel), {}};
     const int64_t n = n_chunks * n_halves, threads = omp_get_num_threads();
     const int64_t end = n * (omp_get_thread_num() + 1) / threads;
     for (int64_t i = n * omp_get_thread_num() / threads; i < end;) {
       const int64_t first = i / n_halves * chunk, half = i % n_halves;
       const int64_t rows = std::clamp<int64_t>(op_.n_rows - first, 0, chunk);
       const bool whole = half % 2 == 0 && half + 1 < n_halves && i + 1 < end;
-      piece(first, rows, half * kHalf, whole ? kPanel : kHalf, room.get());
+      piece(first, rows, half * kHalf, whole ? kPanel : kHalf, work);
       i += whole ? 2 : 1;
     }
 #pragma omp barrier
@@ -88,7 +91,32 @@ class Multiplier {
     }
   }
 
-  void piece(int64_t first_row, int64_t rows, int64_t n0, int64_t outputs, float* sums) const {
+  // Of a thread: sums [rows, kPanel], and a panel's weights in float where they are converted.
+  struct Work {
+    std::unique_ptr<float[]> sums;
+    std::vector<float> weights;
+  };
+
+  template <class P>
+  void multiply(const Input* x, int64_t rows, const typename P::Element* weights, int64_t steps,
+                int64_t outputs, bool adds, float* sums) const {
+    const auto run = adds ? kvbench::multiply<true, P> : kvbench::multiply<false, P>;
+    run(x, padded_, rows, weights, kPanel, steps, outputs, sums, kPanel);
+  }
+
+  // [steps, outputs of kPanel].
+  static const float* in_floats(const Storage* weights, int64_t steps, int64_t outputs,
+                                std::vector<float>& room) {
+    room.resize(steps * kPanel);
+    for (int64_t k = 0; k < steps * kPanel; k += kPanel) {
+      for (int64_t n = k; n < k + outputs; n += kLanes) {
+        Float32::store_lanes(E::load_lanes(weights + n), room.data() + n);
+      }
+    }
+    return room.data();
+  }
+
+  void piece(int64_t first_row, int64_t rows, int64_t n0, int64_t outputs, Work& work) const {
     using Element = typename Product::Element;
     const auto* panel = reinterpret_cast<const Element*>(static_cast<const Storage*>(op_.weight) +
                                                          n0 / kPanel * padded_ * kPanel);
@@ -97,15 +125,18 @@ class Multiplier {
       const int64_t steps = std::min(kDepth, padded_ - k) / kTogether;
       const Input* x = x_ + first_row * padded_ + k;
       const Element* weights = panel + k / kTogether * kPanel;
-      if (k == 0) {
-        multiply<false, Product>(x, padded_, rows, weights, kPanel, steps, outputs, sums, kPanel);
-      } else {
-        multiply<true, Product>(x, padded_, rows, weights, kPanel, steps, outputs, sums, kPanel);
+      if constexpr (kConverts) {
+        if (rows >= kManyRows) {
+          const float* converted = in_floats(weights, steps, outputs, work.weights);
+          multiply<FloatProduct>(x, rows, converted, steps, outputs, k > 0, work.sums.get());
+          continue;
+        }
       }
+      multiply<Product>(x, rows, weights, steps, outputs, k > 0, work.sums.get());
     }
     const int64_t n = std::min(outputs, op_.n_out - n0);
     for (int64_t r = 0; r < rows; ++r) {
-      float* row = sums + r * kPanel;
+      float* row = work.sums.get() + r * kPanel;
       if (op_.bias != nullptr) {
         for (int64_t i = 0; i < n; ++i) {
           row[i] += E::load(static_cast<const Storage*>(op_.bias) + n0 + i);
