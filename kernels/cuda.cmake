@@ -4,6 +4,13 @@
 # PTX itself comes along uncompressed, for later GPUs and for kernels/ptx, which executes it in the tests.
 # So what the tests run is what the product links.
 
+# A sanitizer build links them, out of another build, and never runs them.
+if(KVBENCH_CUDA_KERNELS)
+  add_library(cuda_kernels STATIC IMPORTED)
+  set_target_properties(cuda_kernels PROPERTIES IMPORTED_LOCATION ${KVBENCH_CUDA_KERNELS})
+  return()
+endif()
+
 # nvcc of LibTorch's CUDA, by its first number: the machine's, or set-up's out of wheels
 # (harness/toolchain/setup.sh cuda).
 string(REGEX MATCH "[0-9]+$" cuda_major ${CUDA_RUNTIME})
@@ -48,9 +55,6 @@ endforeach()
 add_library(cuda_kernels STATIC ${cuda_objects})
 set_target_properties(cuda_kernels PROPERTIES LINKER_LANGUAGE CXX)
 
-if(KVBENCH_SANITIZE)
-  return()
-endif()
 get_filename_component(cuda_folder ${KVBENCH_NVCC} DIRECTORY)
 find_path(KVBENCH_CUDA_HEADERS cuda_runtime_api.h HINTS ${cuda_folder}/../include REQUIRED)
 
@@ -82,6 +86,7 @@ function(kvb_ptx_tests name)
   add_executable(${name} ${ARG_SOURCES} kernels/ptx/test_main.cpp)
   target_compile_definitions(${name} PRIVATE KVBENCH_TEST_CUDA KVBENCH_TEST_ROOT="${CMAKE_SOURCE_DIR}")
   target_link_libraries(${name} PRIVATE ${ARG_LINK} ptx_engine operators GTest::gtest warnings)
+  kvb_test_options(${name} operators_test)
   gtest_discover_tests(${name} TEST_PREFIX Ptx. DISCOVERY_TIMEOUT 60 WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
     PROPERTIES LABELS unit TIMEOUT 300 ENVIRONMENT "OMP_NUM_THREADS=1")
 endfunction()

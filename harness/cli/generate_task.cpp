@@ -11,7 +11,7 @@
 namespace kvbench {
 namespace {
 
-struct Options {
+struct GenerateTaskOptions {
   std::string benchmark, task, model, output;
   int64_t length = 0, samples = 0;
   uint64_t seed = 42;
@@ -44,7 +44,7 @@ void write_or_compare(const std::filesystem::path& output,
   replace_file(fresh, output);
 }
 
-void generate_task(const Options& options) {
+void generate_task(const GenerateTaskOptions& options) {
   check_output(options.output);
   const ModelSpec spec = resolve_model(options.model);
   ensure_model(spec);
@@ -62,7 +62,7 @@ void generate_task(const Options& options) {
 
 void add_generate_task(CLI::App& app) {
   auto* verb = app.add_subcommand("generate-task", "write a task file in the official format");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<GenerateTaskOptions>();
   verb->add_option("benchmark", options->benchmark, "ruler or ruler2")
       ->required()
       ->check(CLI::IsMember({"ruler", "ruler2"}));

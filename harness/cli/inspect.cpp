@@ -29,7 +29,7 @@ namespace {
 
 constexpr const char *kMadeBy = "made_by", *kInspect = "kvbench inspect";
 
-struct Options {
+struct InspectOptions {
   std::string model, text, tokens, policy, output, question, dtype, device = "auto";
   std::vector<std::filesystem::path> plugins;
   double ratio = 0;
@@ -103,7 +103,7 @@ void check_replaceable(const std::filesystem::path& output) {
   }
 }
 
-void inspect(const Options& options) {
+void inspect(const InspectOptions& options) {
   if (options.text.empty() == options.tokens.empty()) {
     throw InputError("inspect: expected one of --text and --tokens");
   }
@@ -194,7 +194,7 @@ void inspect(const Options& options) {
 
 void add_inspect(CLI::App& app) {
   auto* verb = app.add_subcommand("inspect", "what a policy scores and keeps for one text");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<InspectOptions>();
   verb->add_option("--model", options->model, kWhichModel)->required();
   verb->add_option("--text", options->text, "the context, a text file");
   verb->add_option("--tokens", options->tokens, "the context as token ids, one a line");

@@ -17,7 +17,7 @@
 namespace kvbench {
 namespace {
 
-struct Options {
+struct ProfileOptions {
   std::string config, output, export_npy, import_npy, budgets_from;
   std::vector<std::string> sets;
   bool gap = false;
@@ -32,7 +32,7 @@ std::filesystem::path npy_name(const std::filesystem::path& given, const std::st
 }
 
 // A table of the official layout becomes a file that the lukv allocator reads.
-void import_table(const Options& options) {
+void import_table(const ProfileOptions& options) {
   if (options.output.empty()) throw InputError("--import-npy: expected --output F.h5 as well");
   check_writable(options.output);
   const auto table = read_npy(options.import_npy);
@@ -55,7 +55,7 @@ void import_table(const Options& options) {
 }
 
 // Losses of the profile's own budgets are kept in its file, those of another's are only printed.
-void print_gap(const Options& options, const ProfileConfig& config, ProfileData data) {
+void print_gap(const ProfileOptions& options, const ProfileConfig& config, ProfileData data) {
   if (!options.budgets_from.empty()) {
     const auto gaps = measure_gaps(data, read_profile(options.budgets_from), config.min_keep);
     for (size_t s = 0; s < gaps.size(); ++s) {
@@ -73,7 +73,7 @@ void print_gap(const Options& options, const ProfileConfig& config, ProfileData 
   for (const Grid& grid : profile_tables(data)) fmt::print("\n{}", render(grid, Format::kText));
 }
 
-void profile(const Options& options) {
+void profile(const ProfileOptions& options) {
   if (options.config.empty() == options.import_npy.empty()) {
     throw InputError("profile: expected a configuration or --import-npy");
   }
@@ -102,7 +102,7 @@ void profile(const Options& options) {
 
 void add_profile(CLI::App& app) {
   auto* verb = app.add_subcommand("profile", "make an LU-KV profile; finished contexts are kept");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ProfileOptions>();
   verb->add_option("config", options->config, "the profile, YAML");
   verb->add_option("--set", options->sets, "override a setting: --set contexts.count=20");
   verb->add_option("--output", options->output, "HDF5 file, in place of the configuration's");

@@ -23,7 +23,7 @@
 namespace kvbench {
 namespace {
 
-struct Options {
+struct ReportVerbOptions {
   std::vector<std::string> files;
   std::string table, against, targets, certify, format = "text", plots, html, leaderboard;
   std::optional<double> width;
@@ -102,7 +102,7 @@ void check_page(const std::string& path) {
 }
 
 // Writes folders beside those that are there; none is written over.
-void export_leaderboard(const Options& options, const std::vector<std::string>& files) {
+void export_leaderboard(const ReportVerbOptions& options, const std::vector<std::string>& files) {
   const std::filesystem::path folder = options.leaderboard;
   const Loaded loaded = load({files.begin(), files.end()}, options.regrade);
   const Leaderboard board = leaderboard(loaded.joined, blocks_of(loaded.joined));
@@ -123,7 +123,7 @@ void export_leaderboard(const Options& options, const std::vector<std::string>& 
   }
 }
 
-void report_results(const Options& options, const std::vector<std::string>& files) {
+void report_results(const ReportVerbOptions& options, const std::vector<std::string>& files) {
   ReportOptions what{options.table, parse_format(options.format), options.against};
   what.regrade = options.regrade;
   what.width = options.width;
@@ -156,7 +156,7 @@ void report_results(const Options& options, const std::vector<std::string>& file
   if (!options.leaderboard.empty()) export_leaderboard(options, files);
 }
 
-void report_profiles(const Options& options, const std::vector<std::string>& files) {
+void report_profiles(const ReportVerbOptions& options, const std::vector<std::string>& files) {
   const Format format = parse_format(options.format);
   std::vector<std::pair<std::string, ProfileData>> profiles;
   for (const auto& file : files) profiles.emplace_back(file, read_profile(file));
@@ -176,7 +176,7 @@ void report_profiles(const Options& options, const std::vector<std::string>& fil
 
 void add_report(CLI::App& app) {
   auto* verb = app.add_subcommand("report", "tables and plots out of results files");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ReportVerbOptions>();
   verb->add_option("files", options->files, "results files or profiles, HDF5")->required();
   verb->add_option("--table", options->table,
                    "summary, cells, samples, latency, memory, paired, power, certify, longbench, "

@@ -39,15 +39,15 @@ Progress* progress = nullptr;
 
 void say_what(const char* what) { std::strncpy(progress->what, what, sizeof(progress->what) - 1); }
 
-class Folder {
+class WorkFolder {
  public:
-  Folder() {
+  WorkFolder() {
     const bool memory = access("/dev/shm", W_OK) == 0;
     std::string name = (memory ? "/dev/shm" : fs::temp_directory_path().string()) + "/fuzz_XXXXXX";
     KVB_CHECK(mkdtemp(name.data()) != nullptr, "{}: cannot be created", name);
     path_ = name;
   }
-  ~Folder() {
+  ~WorkFolder() {
     if (!kept_) fs::remove_all(path_);
   }
   void keep() { kept_ = true; }
@@ -218,7 +218,7 @@ void check_good_files(const Target& target, const fs::path& folder,
 }  // namespace
 
 Summary run(const Target& target, const Options& options) {
-  const Folder folder;
+  const WorkFolder folder;
   const auto files = target.prepare(folder.path());
   void* shared =
       mmap(nullptr, sizeof(Progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -267,7 +267,7 @@ Summary run(const Target& target, const Options& options) {
 }
 
 std::filesystem::path make_input(const Target& target, uint64_t seed, int64_t input) {
-  Folder folder;
+  WorkFolder folder;
   const auto files = target.prepare(folder.path());
   Random random = random_of(seed, input);
   write_file(folder.path() / target.file, mutate(files, target.form, random));

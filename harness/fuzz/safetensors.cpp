@@ -13,7 +13,7 @@
 namespace kvbench::fuzz {
 namespace {
 
-const std::string kTestdata = "harness/model/testdata/";
+const std::string kModelFolders = "harness/model/testdata/";
 
 void load_model(const std::filesystem::path& folder) {
   at::set_num_threads(1);
@@ -24,11 +24,11 @@ void load_model(const std::filesystem::path& folder) {
 
 std::vector<Target> safetensors_targets() {
   const auto one_file = [](const std::filesystem::path& folder) -> std::vector<std::string> {
-    copy_project_file(kTestdata + "smollm2/config.json", folder);
-    return {read_project_file(kTestdata + "smollm2/model.safetensors")};
+    copy_project_file(kModelFolders + "smollm2/config.json", folder);
+    return {read_project_file(kModelFolders + "smollm2/model.safetensors")};
   };
   const auto index = [](const std::filesystem::path& folder) -> std::vector<std::string> {
-    const std::string sharded = kTestdata + "llama32_tied_sharded/";
+    const std::string sharded = kModelFolders + "llama32_tied_sharded/";
     copy_project_file(sharded + "config.json", folder);
     copy_project_file(sharded + "model-00001-of-00002.safetensors", folder);
     copy_project_file(sharded + "model-00002-of-00002.safetensors", folder);

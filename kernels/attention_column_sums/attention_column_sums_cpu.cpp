@@ -5,14 +5,12 @@
 // computed once more.
 #include <algorithm>
 #include <limits>
-#include <type_traits>
 #include <vector>
 
 #include "kernels/attention_column_sums/attention_column_sums.h"
 #include "kernels/common/element.h"
 #include "kernels/common/lines.h"
-#include "kernels/common/multiply.h"
-#include "kernels/common/rows_cpu.h"
+#include "kernels/common/operands.h"
 #include "kernels/common/vector_math.h"
 
 namespace kvbench {
@@ -27,9 +25,7 @@ int64_t padded(int64_t n) { return (n + kLanes - 1) / kLanes * kLanes; }
 
 template <class E, class Product>
 class ColumnSums {
-  using Storage = typename E::Storage;
   using Element = typename Product::Element;
-  static constexpr bool kConverts = !std::is_same_v<Storage, typename Product::Storage>;
 
  public:
   explicit ColumnSums(const AttentionColumnSums& op)
@@ -80,8 +76,8 @@ class ColumnSums {
 #pragma omp parallel if (n_segments_ > 1)
     {
       Worker worker{
-          Lines<float>(kConverts ? kSegment * op_.head_dim : 0), Lines<float>(kSegment * kPanel),
-          Lines<float>(n_merged() > 1 ? kSegment * kPanel : 0),
+          Lines<float>(kConverts<E, Product> ? kSegment * op_.head_dim : 0),
+          Lines<float>(kSegment * kPanel), Lines<float>(n_merged() > 1 ? kSegment * kPanel : 0),
           Lines<float>(n_kept_ < n_segments_ ? kSegment * rows_ : 0), Lines<float>(rows_)};
 #pragma omp for schedule(dynamic)
       for (int64_t s = 0; s < n_segments_; ++s) weigh(block, s, shares_.data() + s * rows_, worker);
@@ -106,19 +102,9 @@ class ColumnSums {
   void load_queries(const Block& block) {
     std::fill_n(queries_.data(), op_.head_dim / Product::kSize * query_rows_, Element{});
     for (int64_t g = 0; g < group_; ++g) {
-      for (int64_t i = 0; i < block.n; ++i) {
-        const auto* query = static_cast<const Storage*>(op_.queries.data) +
-                            (block.head * group_ + g) * op_.queries.head_stride +
-                            (block.first + i) * op_.queries.row_stride;
-        for (int64_t c = 0; c < op_.head_dim / Product::kSize; ++c) {
-          Element& element = queries_.data()[c * query_rows_ + g * rows_of_head(block.n) + i];
-          if constexpr (kConverts) {
-            element = E::load(query + c);
-          } else {
-            std::memcpy(&element, query + Product::kSize * c, sizeof element);
-          }
-        }
-      }
+      load_columns<E, Product>(op_.queries, block.head * group_ + g, block.first, block.n,
+                               op_.head_dim, queries_.data() + g * rows_of_head(block.n),
+                               query_rows_);
     }
   }
 
@@ -130,23 +116,16 @@ class ColumnSums {
   void weigh(const Block& block, int64_t segment, float* totals, Worker& worker) {
     const int64_t first = segment * kSegment;
     const int64_t n = std::min(kSegment, block.n_seen - first);
-    const auto* rows = static_cast<const Storage*>(op_.keys.data) +
-                       block.head * op_.keys.head_stride + first * op_.keys.row_stride;
-    const typename Product::Storage* keys;
-    int64_t stride = op_.keys.row_stride;
-    if constexpr (kConverts) {
-      load_keys(rows, n, worker.keys.data());
-      keys = worker.keys.data(), stride = op_.head_dim;
-    } else {
-      keys = rows;
-    }
+    const auto keys =
+        load_rows<E, Product>(op_.keys, block.head, first, n, op_.head_dim, worker.keys.data());
     float* logits = worker.logits.data();
     for (int64_t r0 = 0; r0 < rows_; r0 += kPanel) {
       const int64_t width = std::min(kPanel, rows_ - r0);
       for (int64_t g = 0; g < n_merged(); ++g) {
         float* products = g == 0 ? logits : worker.others.data();
-        multiply<false, Product>(keys, stride, n, queries_.data() + g * rows_ + r0, query_rows_,
-                                 op_.head_dim / Product::kSize, width, products, kPanel);
+        multiply<false, Product>(keys.data, keys.stride, n, queries_.data() + g * rows_ + r0,
+                                 query_rows_, op_.head_dim / Product::kSize, width, products,
+                                 kPanel);
         if (g > 0) take_larger(products, n, width, logits);
       }
       mask(block, first, n, r0, width, logits);
@@ -204,16 +183,6 @@ class ColumnSums {
     for (int64_t v = 0; v < V; ++v) {
       Float32::store_lanes(largest[v], largest_of + v * kLanes);
       Float32::store_lanes(total[v], total_of + v * kLanes);
-    }
-  }
-
-  void load_keys(const Storage* rows, int64_t count, float* keys) const {
-    const int64_t d = op_.head_dim, whole = d / kLanes * kLanes;
-    for (int64_t t = 0; t < count; ++t, rows += op_.keys.row_stride, keys += d) {
-      for (int64_t c = 0; c < whole; c += kLanes) {
-        Float32::store_lanes(E::load_lanes(rows + c), keys + c);
-      }
-      for (int64_t c = whole; c < d; ++c) keys[c] = E::load(rows + c);
     }
   }
 

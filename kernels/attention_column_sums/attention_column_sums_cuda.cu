@@ -94,12 +94,6 @@ int64_t splits(const AttentionColumnSums& op) {
   return min((kBlocks + blocks - 1) / blocks, (op.n_tokens + kSplitKeys - 1) / kSplitKeys);
 }
 
-// Packs of 16 bytes are whole and aligned.
-bool has_packs(const HeadRows& rows, const AttentionColumnSums& op) {
-  const int64_t bytes = element_bytes(op.dtype);
-  return op.head_dim * bytes % 16 == 0 && has_packs(rows, bytes);
-}
-
 }  // namespace
 
 ColumnPasses launch_column_stats(const AttentionColumnSums& op, CudaStream stream) {
@@ -143,7 +137,8 @@ ColumnPasses launch_column_stats(const AttentionColumnSums& op, CudaStream strea
 bool has_column_sums(const AttentionColumnSums& op) {
   return op.n_heads % op.n_kv_heads == 0 && op.n_heads <= 65535 && op.n_queries > 0 &&
          (!op.causal || op.n_queries <= op.n_tokens) && op.n_columns > 0 &&
-         op.n_columns <= op.n_tokens && has_packs(op.queries, op) && has_packs(op.keys, op);
+         op.n_columns <= op.n_tokens && has_packs(op.queries, op.head_dim, op.dtype) &&
+         has_packs(op.keys, op.head_dim, op.dtype);
 }
 
 size_t attention_column_sums_workspace_bytes(const AttentionColumnSums& op) {

@@ -58,10 +58,9 @@ bool has_column_sums(const AttentionColumnSums& op);
 template <class Tile>
 struct ColumnTile {
   using T = typename Tile::Element;
-  static constexpr int kSums = kTileThreads / Tile::kLanesOfRow;  // threads of a key
   union Shared {
     typename Tile::Shared tile;
-    float sums[kSums][kTileKeys];
+    TileParts<Tile> sums;
   };
   float sums[Tile::kKeys] = {};
 
@@ -96,16 +95,9 @@ struct ColumnTile {
   // The sum of key threadIdx.x < kTileKeys so far; sums begin anew. Shared memory is free behind
   // the next barrier.
   __device__ float take(const ColumnPasses& op, Shared& shared) {
+    const float sum = combine_keys<Tile>(sums, shared.sums, [](float x, float y) { return x + y; });
 #pragma unroll
-    for (int k = 0; k < Tile::kKeys; ++k) {
-      shared.sums[threadIdx.x / Tile::kLanesOfRow][Tile::key(k)] = sums[k];
-      sums[k] = 0;
-    }
-    __syncthreads();
-    float sum = 0;
-    if (threadIdx.x < kTileKeys) {
-      for (int i = 0; i < kSums; ++i) sum += shared.sums[i][threadIdx.x];
-    }
+    for (float& of_key : sums) of_key = 0;
     return sum * op.factor;
   }
 

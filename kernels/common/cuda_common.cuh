@@ -71,6 +71,12 @@ inline bool has_packs(const HeadRows& rows, int64_t element_bytes) {
   return has_packs(rows.data, element_bytes, {rows.head_stride, rows.row_stride});
 }
 
+// Whether rows of head_dim elements are whole packs, too.
+inline bool has_packs(const HeadRows& rows, int64_t head_dim, DType dtype) {
+  const int64_t bytes = element_bytes(dtype);
+  return head_dim * bytes % 16 == 0 && has_packs(rows, bytes);
+}
+
 // The larger one, or the NaN.
 __device__ inline float larger(float x, float y) { return y > x || y != y ? y : x; }
 

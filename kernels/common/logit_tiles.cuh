@@ -194,4 +194,22 @@ void with_tile(DType dtype, int64_t n_queries, F f) {
   f(FloatTile<8>());
 }
 
+// What each thread has of its keys becomes what all have of key threadIdx.x < kTileKeys: f of them
+// one after the other, from zero on. Shared memory is free behind the next barrier.
+template <class Tile>
+using TileParts = float[kTileThreads / Tile::kLanesOfRow][kTileKeys];
+template <class Tile, class F>
+__device__ float combine_keys(const float (&of_keys)[Tile::kKeys], TileParts<Tile>& parts, F f) {
+#pragma unroll
+  for (int k = 0; k < Tile::kKeys; ++k) {
+    parts[threadIdx.x / Tile::kLanesOfRow][Tile::key(k)] = of_keys[k];
+  }
+  __syncthreads();
+  float of_all = 0;
+  if (threadIdx.x < kTileKeys) {
+    for (const auto& part : parts) of_all = f(of_all, part[threadIdx.x]);
+  }
+  return of_all;
+}
+
 }  // namespace kvbench

@@ -6,8 +6,7 @@
 
 #include "kernels/common/element.h"
 #include "kernels/common/lines.h"
-#include "kernels/common/multiply.h"
-#include "kernels/common/rows_cpu.h"
+#include "kernels/common/operands.h"
 #include "kernels/common/vector_math.h"
 #include "kernels/peak_attention/peak_attention.h"
 
@@ -19,9 +18,7 @@ constexpr int64_t kSegment = 64;                 // keys
 
 template <class E, class Product>
 class Peaks {
-  using Storage = typename E::Storage;
   using Element = typename Product::Element;
-  static constexpr bool kConverts = !std::is_same_v<Storage, typename Product::Storage>;
 
  public:
   explicit Peaks(const PeakAttention& op) : op_(op), depth_(op.head_dim / Product::kSize) {}
@@ -32,7 +29,7 @@ class Peaks {
 #pragma omp parallel
     {
       Worker worker{Lines<Element>(depth_ * kBlock),
-                    Lines<float>(kConverts ? kSegment * op_.head_dim : 0),
+                    Lines<float>(kConverts<E, Product> ? kSegment * op_.head_dim : 0),
                     Lines<float>(kSegment * kBlock),
                     Lines<float>(op_.n_keys * kBlock),
                     Lines<float>((op_.n_keys + kSegment - 1) / kSegment * kBlock),
@@ -95,39 +92,16 @@ class Peaks {
   void load_queries(const HeadRows& rows, int64_t head, int64_t first, int64_t n,
                     Worker& worker) const {
     std::fill_n(worker.queries.data(), depth_ * kBlock, Element{});
-    for (int64_t i = 0; i < n; ++i) {
-      const Storage* query = row_of<E>(rows, head, first + i);
-      for (int64_t c = 0; c < depth_; ++c) {
-        Element& element = worker.queries.data()[c * kBlock + i];
-        if constexpr (kConverts) {
-          element = E::load(query + c);
-        } else {
-          std::memcpy(&element, query + Product::kSize * c, sizeof element);
-        }
-      }
-    }
+    load_columns<E, Product>(rows, head, first, n, op_.head_dim, worker.queries.data(), kBlock);
   }
 
   // Logits [count, kBlock], not scaled yet.
   void multiply_keys(const HeadRows& keys, int64_t kv_head, int64_t first, int64_t count,
                      float* logits, Worker& worker) const {
-    const Storage* rows = row_of<E>(keys, kv_head, first);
-    const typename Product::Storage* a;
-    int64_t stride = keys.row_stride;
-    if constexpr (kConverts) {
-      float* converted = worker.converted.data();
-      a = converted, stride = op_.head_dim;
-      for (int64_t t = 0; t < count; ++t, rows += keys.row_stride, converted += op_.head_dim) {
-        for (int64_t c = 0; c < op_.head_dim; c += kLanes) {
-          store_first<Float32>(load_first<E>(rows + c, op_.head_dim - c), converted + c,
-                               op_.head_dim - c);
-        }
-      }
-    } else {
-      a = rows;
-    }
-    multiply<false, Product>(a, stride, count, worker.queries.data(), kBlock, depth_, kBlock,
-                             logits, kBlock);
+    const auto rows =
+        load_rows<E, Product>(keys, kv_head, first, count, op_.head_dim, worker.converted.data());
+    multiply<false, Product>(rows.data, rows.stride, count, worker.queries.data(), kBlock, depth_,
+                             kBlock, logits, kBlock);
   }
 
   // Queries from `first` on do not see own tokens, `count` from t0 on, behind them.

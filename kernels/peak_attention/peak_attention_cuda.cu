@@ -65,10 +65,9 @@ template <class Tile>
 __global__ void __launch_bounds__(kThreads, 4)
     peaks_kernel(const PeakPasses op, int queries_of_share) {
   using Rows = TileRows<typename Tile::Element>;
-  constexpr int kPeaks = kTileThreads / Tile::kLanesOfRow;  // threads of a key
   __shared__ union {
     typename Tile::Shared tile;
-    float peaks[kPeaks][kTileKeys];
+    TileParts<Tile> peaks;
   } shared;
   const int head = blockIdx.y, kv_head = head / (op.n_heads / op.n_kv_heads);
   const int t0 = blockIdx.x * kKeys;
@@ -92,26 +91,14 @@ __global__ void __launch_bounds__(kThreads, 4)
     }
   }
 
-#pragma unroll
-  for (int k = 0; k < Tile::kKeys; ++k) {
-    shared.peaks[threadIdx.x / Tile::kLanesOfRow][Tile::key(k)] = peaks[k];
-  }
-  __syncthreads();
+  float peak = combine_keys<Tile>(peaks, shared.peaks, larger);
   const int t = t0 + threadIdx.x;
   if (threadIdx.x >= kKeys || t >= op.n_keys) return;
-  float peak = 0;
-  for (int i = 0; i < kPeaks; ++i) peak = larger(peak, shared.peaks[i][threadIdx.x]);
   if (op.key_weights != nullptr) peak *= op.key_weights[int64_t{head} * op.n_keys + t];
   // Floats that are not negative lie in the order of their bits, a NaN above all: the largest is
   // one whatever the order of the blocks.
   const int bits = peak != peak ? 0x7fc00000 : __float_as_int(peak);
   atomicMax(reinterpret_cast<int*>(op.out) + int64_t{kv_head} * op.n_keys + t, bits);
-}
-
-// Packs of 16 bytes are whole and aligned.
-bool has_packs(const HeadRows& rows, const PeakAttention& op) {
-  const int64_t bytes = element_bytes(op.dtype);
-  return op.head_dim * bytes % 16 == 0 && has_packs(rows, bytes);
 }
 
 }  // namespace
@@ -121,10 +108,10 @@ size_t peak_attention_workspace_bytes(const PeakAttention& op) {
 }
 
 CudaStatus peak_attention_cuda(const PeakAttention& op, CudaStream stream) {
+  const auto fits = [&](const HeadRows& rows) { return has_packs(rows, op.head_dim, op.dtype); };
   if (op.n_heads % op.n_kv_heads != 0 || op.n_heads > 65535 || op.n_queries <= 0 ||
-      op.n_keys <= 0 || !has_packs(op.to_others, op) || !has_packs(op.to_own, op) ||
-      (op.n_sinks > 0 && !has_packs(op.sinks, op)) || !has_packs(op.keys, op) ||
-      !has_packs(op.own, op)) {
+      op.n_keys <= 0 || !fits(op.to_others) || !fits(op.to_own) ||
+      (op.n_sinks > 0 && !fits(op.sinks)) || !fits(op.keys) || !fits(op.own)) {
     return cudaErrorInvalidValue;
   }
   const PeakPasses passes = {.to_others = op.to_others,
