@@ -294,12 +294,7 @@ class ColumnSums {
 void attention_column_sums_cpu(const AttentionColumnSums& op) {
   with_element(op.dtype, [&](auto element) {
     using E = decltype(element);
-#ifdef __AVX512BF16__
-    if constexpr (std::is_same_v<E, BFloat16>) {
-      if (op.head_dim % PairProduct::kSize == 0) return ColumnSums<E, PairProduct>(op).run();
-    }
-#endif
-    ColumnSums<E, FloatProduct>(op).run();
+    with_product<E>(op.head_dim, [&](auto product) { ColumnSums<E, decltype(product)>(op).run(); });
   });
 }
 

@@ -106,14 +106,8 @@ void attention_of(const CacheAttention& op) {
     if (op.cache.head_dim % FloatRows<E>::kStep == 0) return share<E, FewRows<E, true>>(op);
     return share<E, FewRows<E, false>>(op);
   }
-#ifdef __AVX512BF16__
-  if constexpr (std::is_same_v<E, BFloat16>) {
-    if (op.cache.head_dim % PairProduct::kSize == 0) {
-      return share<E, ManyRows<E, PairProduct>>(op);
-    }
-  }
-#endif
-  share<E, ManyRows<E, FloatProduct>>(op);
+  with_product<E>(op.cache.head_dim,
+                  [&](auto product) { share<E, ManyRows<E, decltype(product)>>(op); });
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "kernels/common/element.h"
 
@@ -62,6 +63,18 @@ struct PairProduct {
   }
 };
 #endif
+
+// Calls f with the product that rows of n numbers stored as E take: with_product<E>(n, [&](auto
+// product) {...}).
+template <class E, class F>
+void with_product([[maybe_unused]] int64_t n, F&& f) {
+#ifdef __AVX512BF16__
+  if constexpr (std::is_same_v<E, BFloat16>) {
+    if (n % PairProduct::kSize == 0) return f(PairProduct());
+  }
+#endif
+  f(FloatProduct());
+}
 
 // out[r][c] = sum_k a[r][k] b[k][c] over n elements, or that added to it; R rows at a time, V
 // vectors of columns.

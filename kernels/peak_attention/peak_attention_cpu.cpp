@@ -186,12 +186,7 @@ class Peaks {
 void peak_attention_cpu(const PeakAttention& op) {
   with_element(op.dtype, [&](auto element) {
     using E = decltype(element);
-#ifdef __AVX512BF16__
-    if constexpr (std::is_same_v<E, BFloat16>) {
-      if (op.head_dim % PairProduct::kSize == 0) return Peaks<E, PairProduct>(op).run();
-    }
-#endif
-    Peaks<E, FloatProduct>(op).run();
+    with_product<E>(op.head_dim, [&](auto product) { Peaks<E, decltype(product)>(op).run(); });
   });
 }
 
