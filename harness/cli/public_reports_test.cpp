@@ -207,6 +207,9 @@ TEST_F(TinyModelReports, LatencyLengthsAreCheckedFirst) {
 // F15: a policy with its own budget is one cell, whatever the ratios.
 TEST_F(TinyModelReports, ACapacityIsOneCell) {
   write_sweep(sweep("{name: own, scorer: knorm, allocator: {name: uniform, capacity: 64}}"));
+  const Outcome planned = run({"--dry-run"});
+  expect_done(planned);
+  EXPECT_NE(planned.out.find("own at its own budget"), std::string::npos) << planned.out;
   expect_done(run({"--set", "ratios=[0.5, 0.8]"}));
   EXPECT_EQ(read_results(folder_ / "o.h5").rows.size(), 2u);
   expect_done(kvbench(

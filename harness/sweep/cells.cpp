@@ -156,6 +156,10 @@ std::vector<double> ratios_of(const Policy& policy, const std::vector<double>& r
   return ratios;
 }
 
+std::string ratio_name(double ratio) {
+  return std::isnan(ratio) ? "its own budget" : fmt::format("{}", ratio);
+}
+
 double told_ratio(double ratio) {
   constexpr double kAny = 0.5;
   return std::isnan(ratio) ? kAny : ratio;
@@ -185,9 +189,8 @@ std::vector<SweepCell> cells_of(const SampleGroup& group, const std::vector<Poli
       cell.row.allocator = policy.allocator();
       cell.row.ratio = ratio;
       cell.row.compress = group.compress;
-      cell.row.cell_id =
-          short_hash(fmt::format("{}\n{}\n{}", group.group_id, cell.row.policy_id,
-                                 std::isnan(ratio) ? "its own budget" : fmt::format("{}", ratio)));
+      cell.row.cell_id = short_hash(
+          fmt::format("{}\n{}\n{}", group.group_id, cell.row.policy_id, ratio_name(ratio)));
     }
   }
   return cells;

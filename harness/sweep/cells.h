@@ -78,6 +78,9 @@ std::vector<SampleGroup> open_groups(const SweepConfig& config, const PromptForm
 // once, at nan.
 std::vector<double> ratios_of(const Policy& policy, const std::vector<double>& ratios);
 
+// A ratio in texts and identities: "0.8", or "its own budget" for nan.
+std::string ratio_name(double ratio);
+
 // What a policy is told: a policy that has its own budget does not read the ratio, but it must
 // remove something.
 double told_ratio(double ratio);

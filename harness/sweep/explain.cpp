@@ -88,7 +88,7 @@ std::string prompt_text(const SampleGroup& group, const PromptSample& made,
 }
 
 std::string answer_text(const SampleRow& row, const Sample& sample, const Grading& grading) {
-  std::string text = fmt::format("\n{} at {}: ", row.policy, row.ratio);
+  std::string text = fmt::format("\n{} at {}: ", row.policy, ratio_name(row.ratio));
   if (!row.error.empty()) return text + fmt::format("failed: {}\n", row.error);
   text += fmt::format("score {:.1f}, {:.1f} % kept, {} tokens said\n  {}\n", row.score,
                       100 * row.kept_ratio, row.generated_tokens, shown(row.prediction));
@@ -133,7 +133,7 @@ std::string kept_text(const SweepConfig& config, const OpenModel& opened, const 
       compress_context(model, prompt.prompt.context, {{&policy, told_ratio(ratio)}}, options);
   const CompressedCache& cut = compressed.caches[0];
   if (!cut.error.empty())
-    return fmt::format("\n{} at {} fails: {}\n", policy.name(), ratio, cut.error);
+    return fmt::format("\n{} at {} fails: {}\n", policy.name(), ratio_name(ratio), cut.error);
   const size_t n_tokens = prompt.prompt.context.size();
   std::vector<double> share(n_tokens, 0);  // of all heads that keep the token
   const double n_heads =
@@ -147,7 +147,7 @@ std::string kept_text(const SweepConfig& config, const OpenModel& opened, const 
     return 100 * sum / static_cast<double>(end - begin);
   };
   std::string text = fmt::format("\n{} at {} keeps {:.1f} % of the context's entries",
-                                 policy.name(), ratio, mean(0, n_tokens));
+                                 policy.name(), ratio_name(ratio), mean(0, n_tokens));
   constexpr size_t kParts = 20;
   text += ", by twentieths of the context:\n ";
   for (size_t i = 0; i < kParts; ++i) {

@@ -50,9 +50,9 @@ std::string SweepPlan::text() const {
   std::string text;
   for (const auto& group : groups) {
     for (const auto& [row, policy, ratio] : group.cells) {
-      text +=
-          fmt::format("{}  {} length {} compress {}  {} at {}  {} samples\n", row.cell_id, row.task,
-                      row.max_length, row.compress, row.policy, row.ratio, group.n_samples);
+      text += fmt::format("{}  {} length {} compress {}  {} at {}  {} samples\n", row.cell_id,
+                          row.task, row.max_length, row.compress, row.policy, ratio_name(row.ratio),
+                          group.n_samples);
     }
   }
   return text;

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""How near decoding comes to its floor, prefill beside transformers, and what a sweep's size costs.
+"""How near decoding comes to its floor, alone and beside other work, prefill beside transformers, and what a sweep's size costs.
 
     speed_side_by_side.py tpot [--python PYTHON]     TPOT alone beside the time its bytes take
+    speed_side_by_side.py busy                       TPOT alone and beside a busy process, in turn
     speed_side_by_side.py prefill --python PYTHON    prefill in turn with transformers
     speed_side_by_side.py size                       wall time of sweeps of some cells and lengths
 
@@ -123,6 +124,28 @@ def show_tpot(options, folder):
            "faster than full", "transformers ms"], rows)
 
 
+def show_busy(options, folder):
+    rows = []
+    for dtype in options.dtypes:
+        alone, beside = [], []
+        for _ in range(options.rounds):
+            for is_busy, times in [(False, alone), (True, beside)]:
+                busy = is_busy and subprocess.Popen([sys.executable, "-c", "while True: pass"])
+                try:
+                    line = measured(options, folder, dtype, ["full"], [0.5], lengths=[2048],
+                                    decode_tokens=options.steps)[0]
+                finally:
+                    if busy:
+                        busy.kill()
+                        busy.wait()
+                times.append(line["tpot_ms"])
+        ratios = sorted(b / a for a, b in zip(alone, beside))
+        rows.append([dtype, f"{statistics.median(alone):.2f}", f"{statistics.median(beside):.2f}",
+                     f"{statistics.median(ratios):.2f}", f"{ratios[0]:.2f} to {ratios[-1]:.2f}"])
+    table(["dtype", "TPOT ms alone", "beside a busy process", "times as much", "of single rounds"],
+          rows)
+
+
 def show_prefill(options, folder):
     rows = []
     for dtype in options.dtypes:
@@ -157,7 +180,7 @@ def show_size(options, folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["tpot", "prefill", "size", "peer"])
+    parser.add_argument("what", choices=["tpot", "busy", "prefill", "size", "peer"])
     parser.add_argument("--python", help="one with transformers")
     parser.add_argument("--kvbench", default=ROOT / "kvbench")
     parser.add_argument("--model", type=pathlib.Path,
@@ -176,8 +199,8 @@ def main():
     if options.what == "prefill" and not options.python:
         parser.error("prefill needs --python")
     with tempfile.TemporaryDirectory() as folder:
-        {"tpot": show_tpot, "prefill": show_prefill, "size": show_size}[options.what](
-            options, pathlib.Path(folder))
+        show = {"tpot": show_tpot, "busy": show_busy, "prefill": show_prefill, "size": show_size}
+        show[options.what](options, pathlib.Path(folder))
     return 0
 
 
