@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How near decoding comes to its floor, alone and beside other work, prefill beside transformers, and what a sweep's size costs.
+"""How near decoding comes to its floor, alone and beside other work, and what prefill and a sweep cost.
 
     speed_side_by_side.py tpot [--python PYTHON]     TPOT alone beside the time its bytes take
     speed_side_by_side.py busy                       TPOT alone and beside a busy process, in turn

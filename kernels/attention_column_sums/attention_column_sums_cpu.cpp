@@ -21,8 +21,6 @@ constexpr int64_t kSegment = 64;                 // keys
 constexpr int64_t kPanel = kBlockVecs * kLanes;  // rows whose logits stay in the nearest cache
 constexpr int64_t kKeptBytes = 16 << 20;
 
-int64_t padded(int64_t n) { return (n + kLanes - 1) / kLanes * kLanes; }
-
 template <class E, class Product>
 class ColumnSums {
   using Element = typename Product::Element;
@@ -63,7 +61,7 @@ class ColumnSums {
   // Where the largest of a group counts, each of its query heads begins with a vector of its own.
   bool compares_heads() const { return op_.group == Group::kMax || op_.group == Group::kMaxLogit; }
   int64_t rows_of_group(int64_t n) const {
-    return compares_heads() ? group_ * padded(n) : padded(group_ * n);
+    return compares_heads() ? group_ * whole_vectors(n) : whole_vectors(group_ * n);
   }
   // From a query head's first row to that of the next one, in a block of n queries.
   int64_t rows_of_head(int64_t n) const { return compares_heads() ? query_rows_ / group_ : n; }
