@@ -256,7 +256,7 @@ def main():
     if cases.device.type == "cuda":
         if not torch.cuda.is_available():
             sys.exit("gpu_check: torch finds no GPU; --device cpu tries the rest")
-        torch.cuda.set_device(cases.device)
+        torch.cuda.set_device(cases.device.index or 0)
     torch.ops.load_library(str(options.library.resolve()))
 
     report = {
