@@ -533,8 +533,8 @@ class CacheAttention(Operator):
     def large(self, dtype, ragged):
         lengths = ragged_shares(16 * 8, 16 * 8 * tokens(4096), ragged).view(16, 8)
         n_items = 128
-        if device.type == "cuda":
-            n_items = 12 * torch.cuda.get_device_properties(device).multi_processor_count
+        if device.type == "cuda":  # kDecodeItems of each
+            n_items = 8 * torch.cuda.get_device_properties(device).multi_processor_count
         plan = self.plan(lengths, max(n_items, lengths.numel()))
         query = randn(16, 1, 32, 128, dtype=dtype)
         return query, *cache(lengths, 128, dtype), 128**-0.5, 0, *plan
@@ -614,6 +614,63 @@ class CacheGather(Operator):
 
 
 @operator
+class CacheMove(Operator):
+    name = "cache_move"
+    changed = (5, 6)
+    ragged = True
+
+    def arguments(self, lengths, d, dtype, gap=2):
+        rows = [randn(sum(lengths), d, dtype=dtype) for _ in range(2)]
+        room = [randn(sum(lengths) + gap * len(lengths), d, dtype=dtype) for _ in range(2)]
+        starts = [sum(lengths[:h]) for h in range(len(lengths))]
+        return *rows, starts, [s + gap * h for h, s in enumerate(starts)], lengths, *room
+
+    def cases(self, dtype):
+        yield self.arguments([1], 16, dtype)
+        yield self.arguments([31, 0, 1, 7] * 20, 80, dtype)
+        yield self.arguments([300, 0, 150], 128, dtype)
+
+    def expected(self, keys, values, starts, to, lengths, out_keys, out_values):
+        outs = out_keys.clone(), out_values.clone()
+        for start, first, n in zip(starts, to, lengths):
+            for source, out in zip((keys, values), outs):
+                out[first : first + n] = source[start : start + n]
+        return outs
+
+    def n_bytes(self, arguments, results):
+        return 2 * (arguments[0].nbytes + arguments[1].nbytes)
+
+    def large(self, dtype, ragged):
+        lengths = ragged_shares(16 * 8, 16 * 8 * tokens(4096), ragged).tolist()
+        return self.arguments(lengths, 128, dtype, gap=64)
+
+
+@operator
+class HoldsPositions(Operator):
+    name = "holds_positions"
+    dtypes = (torch.int32,)
+
+    def arguments(self, n_tokens, counts, wanted):
+        kept = [torch.randperm(n_tokens)[:n] for n in counts]
+        offsets = torch.tensor([0, *counts]).cumsum(0)
+        chosen = torch.randperm(n_tokens)[:wanted].sort().values
+        return tuple(x.int().to(device) for x in (torch.cat(kept), offsets, chosen))
+
+    def cases(self, dtype):
+        yield self.arguments(1, [1], 1)
+        yield self.arguments(31, [0, 31, 1, 7], 5)
+        yield self.arguments(3000, [2000, 0, 150], 70)
+
+    def expected(self, positions, offsets, wanted):
+        rows = [torch.isin(wanted, positions[a:b]) for a, b in zip(offsets[:-1], offsets[1:])]
+        return torch.stack(rows).to(torch.uint8)
+
+    def large(self, dtype, ragged):
+        n_tokens = tokens(16384)
+        return self.arguments(n_tokens, [n_tokens // 5] * 8, 20)
+
+
+@operator
 class CacheCut(Operator):
     name = "cache_cut"
     changed = (3, 4, 5)
@@ -655,9 +712,10 @@ class CacheCut(Operator):
         return moved + positions.nbytes + results[0].nbytes
 
     def large(self, dtype, ragged):
-        n_tokens = tokens(16384)
-        counts = ragged_shares(8, 8 * n_tokens // 5, ragged).clamp(max=n_tokens)
-        return self.arguments([n_tokens] * 8, counts, 128, dtype, gap=0)
+        # Eight heads alone are cut in less time than it takes to start the kernels.
+        n_tokens, n_heads = tokens(16384), 64
+        counts = ragged_shares(n_heads, n_heads * n_tokens // 5, ragged).clamp(max=n_tokens)
+        return self.arguments([n_tokens] * n_heads, counts, 128, dtype, gap=0)
 
 
 @operator

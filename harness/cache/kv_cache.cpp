@@ -7,6 +7,7 @@
 
 #include "harness/base/error.h"
 #include "kernels/cache_rows/cache_gather_torch.h"
+#include "kernels/cache_rows/cache_move_torch.h"
 
 namespace kvbench {
 namespace {
@@ -51,19 +52,19 @@ void KvCache::move(const std::vector<Layer*>& layers, int64_t n_tokens) {
       rows += length + n_tokens;
     }
   }
-  const auto copy = [&](at::Tensor Layer::*buffer) {
-    const at::Tensor& like = layers[0]->*buffer;
-    at::Tensor shared = at::empty({rows, like.size(1)}, like.options());
-    for (size_t i = 0; i < layers.size(); ++i) {
-      const Layer& from = *layers[i];
-      for (size_t h = 0; h < from.starts.size(); ++h) {
-        shared.narrow(0, moved[i].starts[h], from.lengths[h])
-            .copy_((from.*buffer).narrow(0, from.starts[h], from.lengths[h]));
-      }
+  at::Tensor keys = at::empty({rows, layers[0]->keys.size(1)}, layers[0]->keys.options());
+  at::Tensor values = at::empty_like(keys);
+  for (size_t first = 0, end = 0; first < layers.size(); first = end) {
+    // Those that lie in one pair of buffers go together.
+    std::vector<int64_t> from, to, n_rows;
+    for (; end < layers.size() && layers[end]->keys.is_same(layers[first]->keys); ++end) {
+      const Layer& layer = *layers[end];
+      from.insert(from.end(), layer.starts.begin(), layer.starts.end());
+      to.insert(to.end(), moved[end].starts.begin(), moved[end].starts.end());
+      n_rows.insert(n_rows.end(), layer.lengths.begin(), layer.lengths.end());
     }
-    return shared;
-  };
-  const at::Tensor keys = copy(&Layer::keys), values = copy(&Layer::values);
+    cache_move(layers[first]->keys, layers[first]->values, from, to, n_rows, keys, values);
+  }
   for (size_t i = 0; i < layers.size(); ++i) {
     moved[i].keys = keys;
     moved[i].values = values;

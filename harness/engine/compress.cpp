@@ -12,8 +12,8 @@
 #include "harness/engine/kept_attention.h"
 #include "harness/engine/second_pass.h"
 #include "harness/engine/stopwatch.h"
-#include "harness/engine/watched_tokens.h"
 #include "kernels/common/host_torch.h"
+#include "kernels/holds_positions/holds_positions_torch.h"
 
 namespace kvbench {
 namespace {
@@ -63,7 +63,9 @@ class Compressor {
     if (view.window > 0) return add_windowed_layer(view);
     LayerView layer = view;
     layer.seed = options_.seed;
-    if (!options_.importance.empty()) layer.importance = options_.importance.at(layer.index);
+    if (!options_.importance.empty()) {
+      layer.importance = options_.importance.at(layer.index).to(layer.keys.device());
+    }
     by_scorer_.clear();
     for (size_t i = 0; i < policies_.size(); ++i) {
       guarded(i, [&] {
@@ -225,7 +227,11 @@ class Compressor {
   }
 
   void note_watched(size_t i, const Selection& kept) {
-    if (!options_.watched.empty()) watched_[i].push_back(kept_of(kept, options_.watched));
+    if (options_.watched.empty()) return;
+    if (!wanted_.defined()) {
+      wanted_ = at::tensor(options_.watched, at::kInt).to(kept.positions.device());
+    }
+    watched_[i].push_back(holds_positions(kept.positions, kept.offsets, wanted_));
   }
 
   // What the device has decided comes to the host, for all layers of all policies at once.
@@ -302,7 +308,8 @@ class Compressor {
   std::vector<std::vector<at::Tensor>> carries_;  // and what its tokens carry into decoding
   std::vector<LayerView> layers_;                 // whole layers, where an allocator spans them
   std::vector<std::vector<std::pair<int64_t, Selection>>> selected_;  // by layer
-  std::vector<std::vector<at::Tensor>> watched_;                      // uint8 [H, watched] a layer
+  at::Tensor wanted_;                                 // the watched positions, where the layers are
+  std::vector<std::vector<at::Tensor>> watched_;      // uint8 [H, watched] a layer
   std::vector<CompressedCache> caches_;
 };
 

@@ -53,7 +53,7 @@ struct CompressOptions {
   bool timed = false;  // on a device other than the CPU times are told only then, as they cost some
   bool keep_positions = false;
   bool keep_prefill = false;
-  std::vector<int64_t> watched = {};        // positions, each once: CompressedCache::kept_watched
+  std::vector<int64_t> watched = {};        // ascending positions: CompressedCache::kept_watched
   std::vector<at::Tensor> importance = {};  // [L] of [H, T]: LayerView::importance, for oracles
   ContextFrame frame = {};                  // for scorers that ask for passes of their own
   // Told the scores of each layer of each scorer (by Policy::scorer()), float32 [H, T].

@@ -429,5 +429,35 @@ TEST(Generate, SequencesLeaveTheBatchAsTheyEnd) {
   GTEST_SKIP() << "both sequences say the same tokens";
 }
 
+TEST(Compress, WatchesTokensInEveryLayer) {
+  const std::vector<int64_t> watched = {2, 40, 59};
+  std::vector<Policy> policies;
+  for (const char* text :
+       {"full", "snapkv", "pyramidkv", "adakv", "{scorer: keydiff, allocator: global}"}) {
+    policies.emplace_back(parse_policy_text(text));
+  }
+  std::vector<PolicyAtRatio> asked;
+  for (const Policy& policy : policies) asked.push_back({&policy, policy.is_full() ? 0.0 : 0.6});
+  const Compressed compressed = compress_context(tiny_model(), some_tokens(60), asked,
+                                                 {.keep_positions = true, .watched = watched});
+  for (size_t i = 0; i < policies.size(); ++i) {
+    const CompressedCache& cut = compressed.caches[i];
+    ASSERT_EQ(cut.error, "");
+    ASSERT_EQ(cut.kept_watched.sizes(), (at::IntArrayRef{2, 2, 3}));
+    for (int64_t l = 0; l < 2; ++l) {
+      const KeptTokens& kept = cut.kept.at(l);
+      for (int64_t h = 0; h < 2; ++h) {
+        const auto begin = kept.positions.begin() + kept.offsets[h];
+        const auto end = kept.positions.begin() + kept.offsets[h + 1];
+        for (size_t w = 0; w < watched.size(); ++w) {
+          EXPECT_EQ(cut.kept_watched[l][h][static_cast<int64_t>(w)].item<int64_t>(),
+                    std::count(begin, end, watched[w]))
+              << policies[i].name() << " " << l << " " << h << " " << w;
+        }
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace kvbench

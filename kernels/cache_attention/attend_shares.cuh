@@ -254,9 +254,14 @@ struct Partials {
   float2* stats;  // [n_items, rows]: the largest score, and the sum of weights relative to it
 };
 
+// That run on a processor side by side, which bounds their registers. A decode step has as many shares
+// as run at once (kDecodeItems): all end together.
+template <int kDim, int kRows>
+inline constexpr int kBlocksOfProcessor = kDim > 128 || kRows > 4 ? 6 : kDim > 64 ? 8 : 7;
+
 // grid [shares, tiles of kRows query rows]
 template <class T, int kDim, int kRows>
-__global__ void __launch_bounds__(kThreads, 6)
+__global__ void __launch_bounds__(kThreads, kBlocksOfProcessor<kDim, kRows>)
     attend_shares_kernel(const CacheAttention op, const Partials partials) {
   using Sizes = Tiling<T, kDim, kRows>;
   constexpr int kTile = Sizes::kTile;

@@ -1,12 +1,14 @@
-// Rows of the cache: gather of what is kept, cut where they lie, append of new ones, beside a plain
-// copy of as many bytes. A layer of 8 KV heads, bfloat16; heads keep 10 to 90%, half on average.
-// GB/s counts what is read and what is written.
+// Rows of the cache: gather of what is kept, cut where they lie, append of new ones, heads moved
+// elsewhere, beside a plain copy of as many bytes; and whose rows a needle's are. A layer of 8 KV heads,
+// bfloat16; heads keep 10 to 90%, half on average. GB/s counts what is read and what is written.
 #include <algorithm>
 #include <numeric>
 
 #include "kernels/cache_cut/cache_cut.h"
 #include "kernels/cache_rows/cache_append.h"
 #include "kernels/cache_rows/cache_gather.h"
+#include "kernels/cache_rows/cache_move.h"
+#include "kernels/holds_positions/holds_positions.h"
 #include "kernels/common/bench_data.h"
 
 namespace kvbench {
@@ -133,6 +135,47 @@ void cache_append(benchmark::State& state) {
   set_bytes(state, 2 * std::ssize(rows));
 }
 
+// All heads into buffers with room behind each.
+void cache_move(benchmark::State& state) {
+  const int64_t n_tokens = state.range(0);
+  const auto keys = rows_of_memory(kHeads * n_tokens), values = keys;
+  auto out_keys = rows_of_memory(kHeads * (n_tokens + 64)), out_values = out_keys;
+  std::vector<CacheMove::Head> heads;
+  for (int64_t h = 0; h < kHeads; ++h) heads.push_back({h * n_tokens, h * (n_tokens + 64), n_tokens});
+  const CacheMove op = {.row_bytes = kRowBytes,
+                        .keys = keys.data(),
+                        .values = values.data(),
+                        .out_keys = out_keys.data(),
+                        .out_values = out_values.data(),
+                        .heads = heads};
+  for (auto _ : state) {
+    cache_move_cpu(op);
+    benchmark::ClobberMemory();
+  }
+  set_bytes(state, 4 * kHeads * n_tokens * kRowBytes);
+}
+
+// A needle of 20 tokens among what is kept.
+void holds_positions(benchmark::State& state) {
+  const int64_t n_tokens = state.range(0);
+  const Kept kept = keep_half(n_tokens);
+  std::vector<int32_t> wanted(20);
+  std::iota(wanted.begin(), wanted.end(), static_cast<int32_t>(n_tokens / 2));
+  std::vector<uint8_t> out(kHeads * wanted.size());
+  const HoldsPositions op = {.n_heads = kHeads,
+                             .n_positions = std::ssize(kept.positions),
+                             .n_wanted = std::ssize(wanted),
+                             .positions = kept.positions.data(),
+                             .offsets = kept.offsets.data(),
+                             .wanted = wanted.data(),
+                             .out = out.data()};
+  for (auto _ : state) {
+    holds_positions_cpu(op);
+    benchmark::ClobberMemory();
+  }
+  set_bytes(state, static_cast<int64_t>(sizeof(int32_t)) * std::ssize(kept.positions));
+}
+
 void contexts(benchmark::internal::Benchmark* bench) {
   bench->ArgName("tokens")->UseRealTime()->Unit(benchmark::kMicrosecond)->Arg(4096)->Arg(32768);
 }
@@ -140,6 +183,8 @@ void contexts(benchmark::internal::Benchmark* bench) {
 BENCHMARK(cache_gather)->Apply(contexts);
 BENCHMARK(plain_copy)->Apply(contexts);
 BENCHMARK(cache_cut)->Apply(contexts);
+BENCHMARK(cache_move)->Apply(contexts);
+BENCHMARK(holds_positions)->Apply(contexts);
 BENCHMARK(cache_append)
     ->ArgNames({"sequences", "new"})
     ->Args({1, 1})

@@ -1,6 +1,7 @@
-// Rows into the cache: gather of what is kept, append of what is new.
+// Rows into the cache: gather of what is kept, append of what is new, and whole heads elsewhere.
 #include "kernels/cache_rows/cache_append.h"
 #include "kernels/cache_rows/cache_gather.h"
+#include "kernels/cache_rows/cache_move.h"
 #include "kernels/common/test_device.h"
 
 namespace kvbench {
@@ -95,6 +96,43 @@ TEST(CacheAppend, WritesBehindEachHead) {
         EXPECT_EQ(decode(keys.read(), dtype), want_keys) << d << ", " << m;
         EXPECT_EQ(decode(values.read(), dtype), want_values) << d << ", " << m;
       }
+    }
+  }
+}
+
+// More heads than one launch takes, empty ones too; what lies between them is nobody's.
+TEST(CacheMove, TakesWholeHeads) {
+  for (const DType dtype : {DType::kFloat32, DType::kBFloat16}) {
+    for (const int64_t d : {3, 16, 128}) {
+      std::vector<CacheMove::Head> heads;
+      int64_t rows = 2, out_rows = 1;
+      for (int64_t h = 0; h < 70; ++h) {
+        heads.push_back({rows, out_rows, h == 5 ? 90 : h % 4});
+        rows += heads.back().n_rows;
+        out_rows += heads.back().n_rows + 1;
+      }
+      const auto keys = numbered(rows * d, dtype);
+      auto values = keys;
+      for (float& x : values) x = -x;
+      const std::vector<uint8_t> before(out_rows * d * element_bytes(dtype), 0x3f);
+      TestArray key_bytes(encode(keys, dtype)), value_bytes(encode(values, dtype));
+      TestArray out_keys(before), out_values(before);
+      CacheMove op;
+      op.row_bytes = d * element_bytes(dtype);
+      op.keys = key_bytes.data();
+      op.values = value_bytes.data();
+      op.out_keys = out_keys.data();
+      op.out_values = out_values.data();
+      op.heads = heads;
+      KVB_RUN(cache_move, op);
+      auto want_keys = decode(before, dtype), want_values = want_keys;
+      for (const CacheMove::Head& head : heads) {
+        std::copy_n(keys.begin() + head.from * d, head.n_rows * d, want_keys.begin() + head.to * d);
+        std::copy_n(values.begin() + head.from * d, head.n_rows * d,
+                    want_values.begin() + head.to * d);
+      }
+      EXPECT_EQ(decode(out_keys.read(), dtype), want_keys) << d;
+      EXPECT_EQ(decode(out_values.read(), dtype), want_values) << d;
     }
   }
 }

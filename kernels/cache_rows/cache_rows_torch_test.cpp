@@ -4,6 +4,7 @@
 #include "kernels/cache_cut/cache_cut_torch.h"
 #include "kernels/cache_rows/cache_append_torch.h"
 #include "kernels/cache_rows/cache_gather_torch.h"
+#include "kernels/cache_rows/cache_move_torch.h"
 
 namespace kvbench {
 namespace {
@@ -83,6 +84,12 @@ TEST(CacheRows, RefuseWhatDoesNotFit) {
                c10::Error);
   EXPECT_THROW(cache_gather(keys, keys.to(at::kHalf), positions, offsets, starts, out, other),
                c10::Error);
+  EXPECT_NO_THROW(cache_move(out, out, {0, 4}, {3, 0}, {4, 3}, other, other));
+  EXPECT_THROW(cache_move(out, out, {0, 5}, {3, 0}, {4, 3}, other, other), c10::Error);
+  EXPECT_THROW(cache_move(out, out, {0, 4}, {4, 0}, {4, 3}, other, other), c10::Error);
+  EXPECT_THROW(cache_move(out, out, {0, -1}, {3, 0}, {4, 3}, other, other), c10::Error);
+  EXPECT_THROW(cache_move(out, out, {0}, {3, 0}, {4, 3}, other, other), c10::Error);
+  EXPECT_THROW(cache_move(out, out.to(at::kHalf), {0}, {3}, {4}, other, other), c10::Error);
   const auto rows = at::zeros({1, 1, 2, 8});
   const auto firsts = starts.view({1, 2}), lengths = at::tensor({3, 4}, at::kLong).view({1, 2});
   EXPECT_NO_THROW(cache_append(rows, rows, out, other, firsts, lengths));

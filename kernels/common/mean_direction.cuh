@@ -6,7 +6,7 @@
 namespace kvbench {
 
 struct MeanDirection {
-  static constexpr int kThreads = 256, kRowsOfBlock = 512;
+  static constexpr int kThreads = 256, kRowsOfBlock = 256;
 
   HeadRows rows;
   int n_heads, n_rows, head_dim;

@@ -101,18 +101,18 @@ TEST(DecodePlan, SharesAreAboutEqual) {
 }
 
 // How that changes as heads grow: badly by a plan of the start, since the short heads grow as much
-// as the long ones do and stay one share. By a plan for 2048 tokens later no share is above twice
+// as the long ones do and stay one share. By a plan for 2048 tokens later no share is above 2.1 times
 // the mean for 4096 tokens.
 TEST(DecodePlan, SharesAsHeadsGrow) {
   for (const int64_t n_sequences : {1, 4, 16}) {
-    EXPECT_LE(worst(profile_layers(8192), n_sequences, 0, 512), 2.0);
+    EXPECT_LE(worst(profile_layers(8192), n_sequences, 0, 512), 2.1);
     EXPECT_LE(worst(profile_layers(8192), n_sequences, 0, 4096), 4.6);
     EXPECT_LE(worst(large_layers(8192), n_sequences, 0, 512), 7.0);
     EXPECT_LE(worst(large_layers(8192), n_sequences, 0, 4096), 19);
     EXPECT_LE(worst(large_layers(32768), n_sequences, 0, 512), 4.6);
     EXPECT_LE(worst(large_layers(32768), n_sequences, 0, 4096), 21);
     for (const auto& layers : {profile_layers(8192), large_layers(8192), large_layers(32768)}) {
-      EXPECT_LE(worst(layers, n_sequences, 2048, 0), 2.0);
+      EXPECT_LE(worst(layers, n_sequences, 2048, 0), 2.1);
       EXPECT_LE(worst(layers, n_sequences, 2048, 512), 1.8);
       EXPECT_LE(worst(layers, n_sequences, 2048, 2048), 1.1);
       EXPECT_LE(worst(layers, n_sequences, 2048, 4096), 1.7);

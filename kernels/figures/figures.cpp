@@ -17,11 +17,13 @@
 #include "kernels/cache_cut/cache_cut.h"
 #include "kernels/cache_rows/cache_append.h"
 #include "kernels/cache_rows/cache_gather.h"
+#include "kernels/cache_rows/cache_move.h"
 #include "kernels/common/element.h"
 #include "kernels/decode_plan/decode_plan.h"
 #include "kernels/expected_attention_scores/expected_attention_scores.h"
 #include "kernels/flattened_counts/flattened_counts.h"
 #include "kernels/gated_activation/gated_activation.h"
+#include "kernels/holds_positions/holds_positions.h"
 #include "kernels/key_similarity/key_similarity.h"
 #include "kernels/keydiff_scores/keydiff_scores.h"
 #include "kernels/norm_rope/norm_rope.h"
@@ -378,6 +380,33 @@ Case cache_append() {
           4 * kSequences * kNew * kH * kD * 2};
 }
 
+Case cache_move() {
+  static std::vector<CacheMove::Head> heads;
+  for (int64_t h = 0; h < 12; ++h) heads.push_back({h * kKept, h * (kKept + 64), kKept});
+  CacheMove op;
+  op.row_bytes = kD * 2;
+  op.keys = elements(12 * kKept * kD);
+  op.values = elements(12 * kKept * kD);
+  op.out_keys = device(12 * (kKept + 64) * kD * 2);
+  op.out_values = device(12 * (kKept + 64) * kD * 2);
+  op.heads = heads;
+  return {"cache_move", [op] { return cache_move_cuda(op, nullptr); }, 4 * 12 * kKept * kD * 2};
+}
+
+Case holds_positions() {
+  std::vector<int32_t> positions, offsets;
+  keep_tokens(&positions, &offsets);
+  HoldsPositions op;
+  op.n_heads = kH;
+  op.n_positions = kH * kKept;
+  op.n_wanted = 20;
+  op.positions = device(positions);
+  op.offsets = device(offsets);
+  op.wanted = device(std::vector<int32_t>(positions.begin(), positions.begin() + 20));
+  op.out = static_cast<uint8_t*>(device(kH * 20));
+  return {"holds_positions", [op] { return holds_positions_cuda(op, nullptr); }, kH * kKept * 4};
+}
+
 Case cache_attention(int64_t n_tokens) {
   std::vector<int64_t> lengths;
   CacheAttention op;
@@ -421,6 +450,8 @@ int run() {
                                           cache_cut,
                                           cache_gather,
                                           cache_append,
+                                          cache_move,
+                                          holds_positions,
                                           [] { return cache_attention(1); },
                                           [] { return cache_attention(32); }};
   int failed = 0;

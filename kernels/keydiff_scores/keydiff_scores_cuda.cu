@@ -4,7 +4,7 @@
 namespace kvbench {
 namespace {
 
-constexpr int kThreads = 256, kRowsOfBlock = 256;
+constexpr int kThreads = 256, kRowsOfBlock = 128;
 
 struct InverseNorm {
   __device__ float operator()(float norm) const { return 1 / fmaxf(norm, 1e-12F); }

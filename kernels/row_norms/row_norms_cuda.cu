@@ -5,7 +5,7 @@
 namespace kvbench {
 namespace {
 
-constexpr int kThreads = 256, kRowsOfBlock = 256;
+constexpr int kThreads = 256, kRowsOfBlock = 128;
 
 // grid [row blocks, heads].
 template <class T, int kP>

@@ -3,6 +3,7 @@
 // ExpectedAttentionPress.
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/expected_attention_scores/expected_attention_scores_torch.h"
@@ -53,18 +54,24 @@ class ExpectedAttention : public Scorer {
   int64_t least_tokens() const override { return n_sink_ + 1; }
 
  private:
-  // Mean and covariance of queries [Hq, n, d]; a head at a time, so that nothing larger than [n, d]
-  // is made.
+  // Mean and covariance of queries [Hq, n, d]; on a CPU a head at a time, so that nothing larger
+  // than [n, d] is made, elsewhere some at a time: a head alone is too little work.
   std::pair<at::Tensor, at::Tensor> statistics(const at::Tensor& queries) const {
+    constexpr int64_t kMostElements = int64_t{1} << 26;
+    const int64_t of_head = std::max<int64_t>(queries.size(1) * queries.size(2), 1);
+    const int64_t n_heads = queries.is_cpu() ? 1 : std::max<int64_t>(kMostElements / of_head, 1);
     std::vector<at::Tensor> means, covariances;
-    for (const at::Tensor& of_head : queries.unbind()) {
-      const at::Tensor values = of_head.to(at::kFloat);
-      means.push_back(values.mean(0));
+    for (const at::Tensor& of_heads : queries.split(n_heads)) {
+      const at::Tensor values = of_heads.to(at::kFloat);
+      means.push_back(values.mean(1));
       if (!use_covariance_) continue;
-      const at::Tensor centred = values - means.back();
-      covariances.push_back(at::mm(centred.t(), centred).div_(queries.size(1)));
+      const at::Tensor centred = values - means.back().unsqueeze(1);
+      const at::Tensor products = n_heads == 1
+                                      ? at::mm(centred[0].t(), centred[0]).unsqueeze(0)
+                                      : at::bmm(centred.mT(), centred);
+      covariances.push_back(products.div(queries.size(1)));
     }
-    return {at::stack(means), use_covariance_ ? at::stack(covariances) : at::Tensor()};
+    return {at::cat(means), use_covariance_ ? at::cat(covariances) : at::Tensor()};
   }
 
   // Mean of the rotations R_t over the positions t = T ... T + n_future - 1, scaled as RoPE scales,
