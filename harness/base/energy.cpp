@@ -106,7 +106,8 @@ GpuEnergy::GpuEnergy(const std::string& pci_address, const char* library) {
 GpuEnergy::~GpuEnergy() = default;
 
 std::optional<double> GpuEnergy::joules() const {
-  if (library_ == nullptr) return std::nullopt;
+  const auto passed = std::chrono::steady_clock::now() - begin_;
+  if (library_ == nullptr || passed < std::chrono::seconds(1)) return std::nullopt;
   const auto now = library_->millijoules();
   constexpr double kMilli = 1e-3;
   return now ? std::optional(kMilli * static_cast<double>(*now - start_)) : std::nullopt;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <chrono>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -42,11 +43,14 @@ class GpuEnergy {
   ~GpuEnergy();
   GpuEnergy(const GpuEnergy&) = delete;
 
-  std::optional<double> joules() const;  // since the construction
+  // Since the construction; absent before a second has passed: the library's figure moves some ten
+  // times a second.
+  std::optional<double> joules() const;
 
  private:
   struct Library;
   std::unique_ptr<Library> library_;
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
   unsigned long long start_ = 0;  // millijoules
 };
 
