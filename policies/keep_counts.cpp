@@ -20,7 +20,7 @@ int64_t KeepCounts::n_kv_heads() const {
 }
 
 at::Tensor KeepCounts::on(c10::Device device) const {
-  return is_known() ? at::tensor(known_, at::kInt).to(device) : on_device_;
+  return is_known() ? kvbench::on_device(at::tensor(known_, at::kInt), device) : on_device_;
 }
 
 std::vector<int64_t> KeepCounts::on_host() const {

@@ -32,7 +32,7 @@ KeptTokens Selection::on_host() const {
 
 Selection on_device(const KeptTokens& kept, c10::Device device) {
   const auto moved = [&](const std::vector<int64_t>& values) {
-    return at::tensor(values, at::kLong).to(device, at::kInt);
+    return on_device(at::tensor(values, at::kLong).to(at::kInt), device);
   };
   return {kept.counts(), moved(kept.positions), moved(kept.offsets),
           at::zeros({kept.n_kv_heads()}, at::TensorOptions(at::kInt).device(device))};

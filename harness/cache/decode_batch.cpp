@@ -7,6 +7,7 @@
 #include "harness/base/error.h"
 #include "kernels/cache_attention/cache_attention_torch.h"
 #include "kernels/cache_rows/cache_append_torch.h"
+#include "kernels/common/host_torch.h"
 #include "kernels/common/launch_torch.h"
 #include "kernels/common/team.h"
 #include "kernels/decode_plan/decode_plan.h"
@@ -44,11 +45,12 @@ void DecodeBatch::reserve(int64_t n_tokens) {
 }
 
 void DecodeBatch::store(at::Tensor& target, const at::Tensor& values) {
+  const at::Tensor moved = on_device(values, caches_[0]->layer(0).keys.device());
   if (target.defined() && target.sizes() == values.sizes()) {
-    target.copy_(values);
+    target.copy_(moved);
     return;
   }
-  target = values.to(caches_[0]->layer(0).keys.device());
+  target = moved;
   ++version_;
 }
 

@@ -8,6 +8,7 @@
 #include "harness/base/error.h"
 #include "kernels/cache_rows/cache_gather_torch.h"
 #include "kernels/cache_rows/cache_move_torch.h"
+#include "kernels/common/host_torch.h"
 
 namespace kvbench {
 namespace {
@@ -159,9 +160,9 @@ void KvCache::cut(int64_t index, const KeptTokens& kept_rows) {
     if (still < n_kept) {
       KVB_CHECK(*std::max_element(rows, rows + n_kept) < layer.lengths[h],
                 "kept rows of KV head {} must be below {}", h, layer.lengths[h]);
-      const at::Tensor moved =
-          at::tensor(std::vector<int64_t>(rows + still, rows + n_kept), at::kLong)
-              .to(layer.keys.device());
+      const at::Tensor moved = on_device(
+          at::tensor(std::vector<int64_t>(rows + still, rows + n_kept), at::kLong),
+          layer.keys.device());
       for (const at::Tensor* buffer : {&layer.keys, &layer.values}) {
         const at::Tensor head = buffer->narrow(0, layer.starts[h], layer.lengths[h]);
         head.narrow(0, still, n_kept - still).copy_(head.index_select(0, moved));

@@ -229,7 +229,7 @@ class Compressor {
   void note_watched(size_t i, const Selection& kept) {
     if (options_.watched.empty()) return;
     if (!wanted_.defined()) {
-      wanted_ = at::tensor(options_.watched, at::kInt).to(kept.positions.device());
+      wanted_ = on_device(at::tensor(options_.watched, at::kInt), kept.positions.device());
     }
     watched_[i].push_back(holds_positions(kept.positions, kept.offsets, wanted_));
   }

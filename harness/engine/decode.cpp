@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "harness/base/error.h"
+#include "kernels/common/host_torch.h"
 
 namespace kvbench {
 
@@ -83,7 +84,7 @@ void decode(const Decoder& model, const std::vector<GrowingCache>& caches,
     }
     if (sound.size() == running.size()) return logits;
     running = sound;
-    return logits.index_select(0, at::tensor(rows, at::kLong).to(logits.device()));
+    return logits.index_select(0, on_device(at::tensor(rows, at::kLong), logits.device()));
   };
 
   at::Tensor logits;

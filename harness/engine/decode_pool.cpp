@@ -297,7 +297,7 @@ void DecodePool::end(const Sequence& sequence, const std::string& error) {
 // Only these rows stay, ascending.
 void DecodePool::keep(Part& part, const std::vector<int64_t>& rows) {
   if (rows.size() == part.rows.size()) return;
-  const at::Tensor index = at::tensor(rows, at::kLong).to(part.ids.device());
+  const at::Tensor index = on_device(at::tensor(rows, at::kLong), part.ids.device());
   part.ids = part.ids.index_select(0, index);
   if (part.n_unseen > 0) part.chosen = part.chosen.index_select(1, index);
   std::vector<Sequence> kept;

@@ -7,6 +7,7 @@
 
 #include "harness/base/error.h"
 #include "harness/engine/in_layer.h"
+#include "kernels/common/host_torch.h"
 
 namespace kvbench {
 namespace {
@@ -81,7 +82,8 @@ void Eviction::add_layer(const LayerView& view, const KeptTokens& kept,
     if (!carried.defined()) continue;
     const auto n = std::lower_bound(head.positions.begin(), head.positions.end(), carried.size(1));
     const at::Tensor known =
-        at::tensor(std::vector<int64_t>(head.positions.begin(), n), at::kLong).to(carried.device());
+        on_device(at::tensor(std::vector<int64_t>(head.positions.begin(), n), at::kLong),
+                  carried.device());
     head.carried = carried.narrow(0, h, 1).index_select(1, known);
   }
 }
@@ -312,8 +314,8 @@ void Eviction::keep(Layer& layer, const KeptTokens& kept_rows) const {
       KVB_CHECK(std::is_sorted(rows.begin(), rows.end()), "rows by rank carry nothing");
       const auto known = std::lower_bound(rows.begin(), rows.end(), head.carried.size(1));
       head.carried = head.carried.index_select(
-          1, at::tensor(std::vector<int64_t>(rows.begin(), known), at::kLong)
-                 .to(head.carried.device()));
+          1, on_device(at::tensor(std::vector<int64_t>(rows.begin(), known), at::kLong),
+                       head.carried.device()));
     }
     std::vector<int64_t> positions;
     for (const auto row : rows) positions.push_back(head.positions[row]);

@@ -18,4 +18,10 @@ std::vector<int64_t> host_values(const at::Tensor& tensor) {
 
 int64_t n_host_waits() { return n_waits; }
 
+at::Tensor on_device(const at::Tensor& values, c10::Device device) {
+  if (device.is_cpu()) return values;
+  // From pages that may move a copy waits for all that goes before it.
+  return values.pin_memory().to(device, /*non_blocking=*/true);
+}
+
 }  // namespace kvbench
