@@ -52,8 +52,10 @@ struct LogitTile {
   static constexpr int kLanesOfRow = kTileKeys / kKeys, kQueries = kTileWarps * kRowsOfWarp;
   static constexpr int kPacks = 8, kDepth = kPacks * Pack<T>::kSize;  // of a chunk of columns
 
-  // Two chunks, so that one arrives while the other is multiplied. Packs of eight neighbouring rows
-  // change places so as to lie in different banks.
+  // Two chunks, so that one arrives while the other is multiplied. Packs of rows that are read
+  // together, kRowsAbove neighbouring queries or eight keys, change places so as to lie in different
+  // banks.
+  static constexpr int kRowsAbove = kWarp / kLanesOfRow;
   struct alignas(128) Shared {
     Pack<T> queries[2][kQueries][kPacks], keys[2][kTileKeys][kPacks];
   };
@@ -76,10 +78,12 @@ struct LogitTile {
 #pragma unroll
       for (int k = 0; k < kKeys; ++k) logits[r][k] = 0;
     }
+    const RowCopies<kQueries, kRowsAbove> of_queries(queries);
+    const RowCopies<kTileKeys, 8> of_keys(keys);
     const auto load = [&](int column, int buffer) {
       if (column < head_dim) {
-        copy_chunk<kQueries>(queries, column, head_dim, shared.queries[buffer]);
-        copy_chunk<kTileKeys>(keys, column, head_dim, shared.keys[buffer]);
+        of_queries.copy(column, head_dim, shared.queries[buffer]);
+        of_keys.copy(column, head_dim, shared.keys[buffer]);
       }
       commit_copies();
     };
@@ -95,27 +99,43 @@ struct LogitTile {
   }
 
  private:
-  // Up to whole chunks, zeros where there are no columns.
-  template <int kCount>
-  __device__ static void copy_chunk(const TileRows<T>& rows, int column, int head_dim,
-                                    Pack<T> (*chunk)[kPacks]) {
-    constexpr int kStep = kTileThreads / kPacks;
-    const int row = threadIdx.x / kPacks, pack = threadIdx.x % kPacks;
-    const int from = column + pack * Pack<T>::kSize;
-    Pack<T>* to = &chunk[row][pack ^ row % 8];
-    if (rows.are_even(kCount)) {
-      const T* at = rows.first + row * rows.row_stride + from;
+  // What a thread copies of a chunk: a pack of every kStep-th row.
+  template <int kCount, int kTogether>
+  class RowCopies {
+   public:
+    __device__ explicit RowCopies(const TileRows<T>& rows)
+        : rows_(rows),
+          are_even_(rows.are_even(kCount)),
+          row_(threadIdx.x / kPacks),
+          pack_(threadIdx.x % kPacks),
+          from_(rows.first + row_ * rows.row_stride + pack_ * Pack<T>::kSize) {}
+
+    // Up to whole chunks, zeros where there are no columns.
+    __device__ void copy(int column, int head_dim, Pack<T> (*chunk)[kPacks]) const {
+      const int own_column = column + pack_ * Pack<T>::kSize;
+      const bool is_there = own_column < head_dim;
+      Pack<T>* to = &chunk[row_][pack_ ^ row_ % kTogether];
+      if (are_even_) {
+        const T* from = from_ + column;
 #pragma unroll
-      for (int r = 0; r < kCount; r += kStep, at += kStep * rows.row_stride) {
-        copy_pack_async(to + r * kPacks, at, from < head_dim);
-      }
-    } else {
+        for (int r = 0; r < kCount; r += kStep, from += kStep * rows_.row_stride) {
+          copy_pack_async(to + r * kPacks, from, is_there);
+        }
+      } else {
 #pragma unroll 1
-      for (int r = 0; r < kCount; r += kStep) {
-        copy_pack_async(to + r * kPacks, rows.at(row + r) + from, from < head_dim);
+        for (int r = 0; r < kCount; r += kStep) {
+          copy_pack_async(to + r * kPacks, rows_.at(row_ + r) + own_column, is_there);
+        }
       }
     }
-  }
+
+   private:
+    static constexpr int kStep = kTileThreads / kPacks;
+    const TileRows<T>& rows_;
+    bool are_even_;
+    int row_, pack_;
+    const T* from_;
+  };
 };
 
 // Plain float32. Lanes side by side have neighbouring keys, those one above the other neighbouring
@@ -125,12 +145,12 @@ struct FloatTile : LogitTile<float, kRowsOfThread, kKeysOfThread,
                              kRowsOfThread * kWarp * kKeysOfThread / kTileKeys> {
   using Base = LogitTile<float, kRowsOfThread, kKeysOfThread,
                          kRowsOfThread * kWarp * kKeysOfThread / kTileKeys>;
-  using Base::kRows, Base::kKeys, Base::kLanesOfRow, Base::logits;
+  using Base::kRows, Base::kKeys, Base::kLanesOfRow, Base::kRowsAbove, Base::kPacks, Base::logits;
   static constexpr int kBlocks = kRows * kKeys < 64 ? 4 : 3;  // of a multiprocessor
 
   __device__ static int row(int r) {
     const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
-    return warp * Base::kRowsOfWarp + lane / kLanesOfRow + kWarp / kLanesOfRow * r;
+    return warp * Base::kRowsOfWarp + lane / kLanesOfRow + kRowsAbove * r;
   }
   __device__ static int key(int k) {
     return static_cast<int>(threadIdx.x) % kLanesOfRow + kLanesOfRow * k;
@@ -141,12 +161,16 @@ struct FloatTile : LogitTile<float, kRowsOfThread, kKeysOfThread,
     this->for_chunks(queries, keys, head_dim, shared, [&](auto& q, auto& k, int columns) {
 #pragma unroll 1
       for (int pack = 0; pack < columns / 4; ++pack) {
+        const Pack<float>* first_key = &k[key(0)][pack ^ key(0) % 8];
+        const Pack<float>* first_query = &q[row(0)][pack ^ row(0) % kRowsAbove];
         Pack<float> of_keys[kKeys];
 #pragma unroll
-        for (int j = 0; j < kKeys; ++j) of_keys[j] = at(k, key(j), pack);
+        for (int j = 0; j < kKeys; ++j) {
+          of_keys[j] = load_pack(first_key[j * kLanesOfRow * kPacks].at);
+        }
 #pragma unroll
         for (int r = 0; r < kRows; ++r) {
-          const Pack<float> of_query = at(q, row(r), pack);
+          const Pack<float> of_query = load_pack(first_query[r * kRowsAbove * kPacks].at);
 #pragma unroll
           for (int i = 0; i < 4; ++i) {
 #pragma unroll
@@ -157,13 +181,6 @@ struct FloatTile : LogitTile<float, kRowsOfThread, kKeysOfThread,
         }
       }
     });
-  }
-
- private:
-  template <int kCount>
-  __device__ static Pack<float> at(const Pack<float> (&chunk)[kCount][Base::kPacks], int row,
-                                   int pack) {
-    return load_pack(chunk[row][pack ^ row % 8].at);
   }
 };
 
@@ -186,8 +203,8 @@ struct TensorTile : LogitTile<T, 2 * kMatrices, 16, 16 * kMatrices> {
                            typename Base::Shared& shared) {
     // Where this lane's row of the four matrices of a load begins.
     const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
-    const int query = warp * Base::kRowsOfWarp + lane % 16, query_pack = lane / 16;
-    const int key = lane / 16 * 8 + lane % 8, key_pack = lane / 8 % 2;
+    const int query = warp * Base::kRowsOfWarp + lane % 16, query_pack = lane / 16 ^ lane % 8;
+    const int key = lane / 16 * 8 + lane % 8, key_pack = lane / 8 % 2 ^ lane % 8;
     this->for_chunks(queries, keys, head_dim, shared, [&](auto& q, auto& k, int columns) {
 #pragma unroll
       for (int pack = 0; pack < Base::kPacks; pack += 2) {
@@ -195,12 +212,12 @@ struct TensorTile : LogitTile<T, 2 * kMatrices, 16, 16 * kMatrices> {
         unsigned a[kMatrices][4];
 #pragma unroll
         for (int m = 0; m < kMatrices; ++m) {
-          load_matrices(a[m], &q[m * 16 + query][(pack + query_pack) ^ lane % 8]);
+          load_matrices(a[m], &q[m * 16 + query][pack ^ query_pack]);
         }
 #pragma unroll
         for (int i = 0; i < kKeys; i += 4) {
           unsigned b[4];  // of twice 8 keys
-          load_matrices(b, &k[i / 2 * 8 + key][(pack + key_pack) ^ lane % 8]);
+          load_matrices(b, &k[i / 2 * 8 + key][pack ^ key_pack]);
 #pragma unroll
           for (int m = 0; m < kMatrices; ++m) {
             auto& low = logits[2 * m];
