@@ -5,7 +5,7 @@
 namespace kvbench {
 namespace {
 
-constexpr int kThreads = kTileThreads, kKeys = kTileKeys;
+constexpr int kThreads = kTileThreads, kKeys = kTileKeys, kMergeLanes = 8;
 using enum GroupKind;
 template <GroupKind kForm>
 using Form = std::integral_constant<GroupKind, kForm>;
@@ -34,7 +34,8 @@ __global__ void __launch_bounds__(kThreads, kForm == kEach ? Tile::kBlocks : 3)
   for (int t0 = begin; t0 < end; t0 += kKeys) {
     Tile tile;
     multiply_queries<kForm>(tile, op, head, n_heads, first,
-                            TileRows<T>(op.keys, kv_head, t0, op.n_tokens), shared);
+                            TileRows<T>(op.keys, kv_head, t0, op.n_tokens), shared,
+                            t0 == begin || kTogether ? Kept::kNothing : Kept::kQueries);
     if (t0 + kKeys - 1 > min(first_position, op.n_tokens - 1)) {
       mask(tile, [&](int r, int k) {
         return t0 + Tile::key(k) <=
@@ -55,16 +56,20 @@ __global__ void __launch_bounds__(kThreads, kForm == kEach ? Tile::kBlocks : 3)
   }
 }
 
-// A thread for every query of every row.
+// kMergeLanes threads for every query of every row.
 __global__ void __launch_bounds__(kThreads)
     merge_stats_kernel(const ColumnPasses op, int n_stats, int n_splits) {
-  const int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x;
-  if (i >= n_stats) return;
+  const int64_t own = (int64_t{blockIdx.x} * kThreads + threadIdx.x) / kMergeLanes;
+  const int lane = threadIdx.x % kMergeLanes;
+  const auto i = static_cast<int>(min(own, int64_t{n_stats - 1}));
   const float2* partials =
-      op.partials + i / op.n_queries * n_splits * op.n_queries + i % op.n_queries;
-  float2 stat = partials[0];
-  for (int s = 1; s < n_splits; ++s) stat = merged(stat, partials[int64_t{s} * op.n_queries]);
-  op.normalizers[i] = normalizer(stat);
+      op.partials + int64_t{i / op.n_queries} * n_splits * op.n_queries + i % op.n_queries;
+  float2 stat = {-FLT_MAX, 0};
+  for (int s = lane; s < n_splits; s += kMergeLanes) {
+    stat = merged(stat, partials[int64_t{s} * op.n_queries]);
+  }
+  stat = merged_over_lanes<kMergeLanes>(stat);
+  if (lane == 0 && own < n_stats) op.normalizers[i] = normalizer(stat);
 }
 
 // grid [tiles of keys, H]
@@ -166,7 +171,8 @@ ColumnPasses launch_column_stats(const AttentionColumnSums& op, CudaStream strea
     passes.stack_heads<Tile>(form == kEach ? op.n_queries : Tile::kQueries);
     stats_kernel<Tile, form><<<grid, kThreads, 0, stream>>>(passes, keys_of_split);
   });
-  merge_stats_kernel<<<(n_stats + kThreads - 1) / kThreads, kThreads, 0, stream>>>(
+  const int64_t n_threads = n_stats * kMergeLanes;
+  merge_stats_kernel<<<(n_threads + kThreads - 1) / kThreads, kThreads, 0, stream>>>(
       passes, static_cast<int>(n_stats), static_cast<int>(n_splits));
   return passes;
 }

@@ -42,14 +42,15 @@ enum class GroupKind { kEach, kLargestWeight, kLargestLogit };
 template <GroupKind kForm, class Tile, class Shared>
 __device__ void multiply_queries(Tile& tile, const ColumnPasses& op, int head, int n_heads,
                                  int first, const TileRows<typename Tile::Element>& keys,
-                                 Shared& shared) {
+                                 Shared& shared, Kept kept) {
   using Rows = TileRows<typename Tile::Element>;
   tile.multiply(Rows(op.queries, head, first, op.n_queries, n_heads, op.log2_rows), keys,
-                op.head_dim, shared);
+                op.head_dim, shared, kept);
   if constexpr (kForm == GroupKind::kLargestLogit) {
     for (int g = 1; g < op.n_heads / op.n_kv_heads; ++g) {
       Tile other;
-      other.multiply(Rows(op.queries, head + g, first, op.n_queries), keys, op.head_dim, shared);
+      other.multiply(Rows(op.queries, head + g, first, op.n_queries), keys, op.head_dim, shared,
+                     Kept::kKeys);
 #pragma unroll
       for (int r = 0; r < Tile::kRows; ++r) {
 #pragma unroll
@@ -88,14 +89,16 @@ struct ColumnTile {
     const int group = op.n_heads / op.n_kv_heads;
     const int row = kForm == GroupKind::kLargestLogit ? head / group : head;
     // Earlier queries see none of these keys.
+    Kept kept = Kept::kNothing;
     for (int first = max(0, t0 - op.first_position) / Tile::kQueries * Tile::kQueries;
-         first < op.n_queries; first += Tile::kQueries) {
+         first < op.n_queries; first += Tile::kQueries, kept = Kept::kKeys) {
       Tile tile;
-      find_logarithms<kForm>(tile, op, head, row, n_heads, first, keys, t0, shared);
+      find_logarithms<kForm>(tile, op, head, row, n_heads, first, keys, t0, shared, kept);
       if constexpr (kForm == GroupKind::kLargestWeight) {
         for (int g = 1; g < group; ++g) {
           Tile other;
-          find_logarithms<kForm>(other, op, head + g, row + g, 1, first, keys, t0, shared);
+          find_logarithms<kForm>(other, op, head + g, row + g, 1, first, keys, t0, shared,
+                                 Kept::kKeys);
 #pragma unroll
           for (int r = 0; r < Tile::kRows; ++r) {
 #pragma unroll
@@ -137,8 +140,8 @@ struct ColumnTile {
   template <GroupKind kForm>
   __device__ static void find_logarithms(Tile& tile, const ColumnPasses& op, int head, int row,
                                          int n_heads, int first, const TileRows<T>& keys, int t0,
-                                         Shared& shared) {
-    multiply_queries<kForm>(tile, op, head, n_heads, first, keys, shared.tile);
+                                         Shared& shared, Kept kept) {
+    multiply_queries<kForm>(tile, op, head, n_heads, first, keys, shared.tile, kept);
     const bool all_see = n_heads << op.log2_rows == Tile::kQueries &&
                          first + (1 << op.log2_rows) <= op.n_queries &&
                          t0 + kTileKeys - 1 <= op.first_position + first;

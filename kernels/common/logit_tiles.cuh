@@ -43,6 +43,10 @@ struct TileRows {
   }
 };
 
+// What a multiplication may take from the one before: its rows are the same, and shared memory has
+// been left alone since.
+enum class Kept { kNothing, kQueries, kKeys };
+
 // Logits of kTileKeys keys with kRowsOfWarp queries for each warp. A thread has kRows x kKeys of
 // them; kLanesOfRow neighbours have a row.
 template <class T, int kRowsOfThread, int kKeysOfThread, int kRowsOfWarp_>
@@ -72,7 +76,7 @@ struct LogitTile {
   // Calls f(queries, keys, columns) for chunk after chunk.
   template <class F>
   __device__ void for_chunks(const TileRows<T>& queries, const TileRows<T>& keys, int head_dim,
-                             Shared& shared, F f) {
+                             Shared& shared, Kept kept, F f) {
 #pragma unroll
     for (int r = 0; r < kRows; ++r) {
 #pragma unroll
@@ -80,10 +84,11 @@ struct LogitTile {
     }
     const RowCopies<kQueries, kRowsAbove> of_queries(queries);
     const RowCopies<kTileKeys, 8> of_keys(keys);
+    if (head_dim > 2 * kDepth) kept = Kept::kNothing;  // the first chunk is there no more
     const auto load = [&](int column, int buffer) {
       if (column < head_dim) {
-        of_queries.copy(column, head_dim, shared.queries[buffer]);
-        of_keys.copy(column, head_dim, shared.keys[buffer]);
+        if (kept != Kept::kQueries) of_queries.copy(column, head_dim, shared.queries[buffer]);
+        if (kept != Kept::kKeys) of_keys.copy(column, head_dim, shared.keys[buffer]);
       }
       commit_copies();
     };
@@ -157,8 +162,8 @@ struct FloatTile : LogitTile<float, kRowsOfThread, kKeysOfThread,
   }
 
   __device__ void multiply(const TileRows<float>& queries, const TileRows<float>& keys,
-                           int head_dim, typename Base::Shared& shared) {
-    this->for_chunks(queries, keys, head_dim, shared, [&](auto& q, auto& k, int columns) {
+                           int head_dim, typename Base::Shared& shared, Kept kept) {
+    this->for_chunks(queries, keys, head_dim, shared, kept, [&](auto& q, auto& k, int columns) {
 #pragma unroll 1
       for (int pack = 0; pack < columns / 4; ++pack) {
         const Pack<float>* first_key = &k[key(0)][pack ^ key(0) % 8];
@@ -200,12 +205,12 @@ struct TensorTile : LogitTile<T, 2 * kMatrices, 16, 16 * kMatrices> {
   }
 
   __device__ void multiply(const TileRows<T>& queries, const TileRows<T>& keys, int head_dim,
-                           typename Base::Shared& shared) {
+                           typename Base::Shared& shared, Kept kept) {
     // Where this lane's row of the four matrices of a load begins.
     const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
     const int query = warp * Base::kRowsOfWarp + lane % 16, query_pack = lane / 16 ^ lane % 8;
     const int key = lane / 16 * 8 + lane % 8, key_pack = lane / 8 % 2 ^ lane % 8;
-    this->for_chunks(queries, keys, head_dim, shared, [&](auto& q, auto& k, int columns) {
+    this->for_chunks(queries, keys, head_dim, shared, kept, [&](auto& q, auto& k, int columns) {
 #pragma unroll
       for (int pack = 0; pack < Base::kPacks; pack += 2) {
         if (pack * Pack<T>::kSize >= columns) break;

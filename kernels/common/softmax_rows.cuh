@@ -14,6 +14,17 @@ __device__ inline float2 merged(float2 a, float2 b) {
   return {largest, a.y * exp2f(a.x - largest) + b.y * exp2f(b.x - largest)};
 }
 
+// Those of kLanes neighbouring threads, in each of them.
+template <int kLanes>
+__device__ float2 merged_over_lanes(float2 stat) {
+#pragma unroll
+  for (int distance = kLanes / 2; distance > 0; distance /= 2) {
+    stat = merged(stat, {__shfl_xor_sync(kWholeWarp, stat.x, distance),
+                         __shfl_xor_sync(kWholeWarp, stat.y, distance)});
+  }
+  return stat;
+}
+
 // What is subtracted from a row's logits so that powers of two of them are weights.
 __device__ inline float normalizer(float2 stat) { return stat.x + log2f(stat.y); }
 
@@ -45,13 +56,7 @@ class SoftmaxRows {
 
   // Of all threads that have keys of the row.
   __device__ float2 of_row(int r) const {
-    float2 stat = {largest_[r], total_[r]};
-#pragma unroll
-    for (int distance = Tile::kLanesOfRow / 2; distance > 0; distance /= 2) {
-      stat = merged(stat, {__shfl_xor_sync(kWholeWarp, stat.x, distance),
-                           __shfl_xor_sync(kWholeWarp, stat.y, distance)});
-    }
-    return stat;
+    return merged_over_lanes<Tile::kLanesOfRow>({largest_[r], total_[r]});
   }
 
  private:

@@ -42,7 +42,8 @@ __global__ void __launch_bounds__(kThreads, Tile::kBlocks) stats_kernel(const Pe
     const int n = kind == 0 ? op.n_sinks : kind == 1 ? op.n_keys : op.n_queries;
     for (int t0 = 0; t0 < (is_causal ? min(n, first + Tile::kQueries) : n); t0 += kKeys) {
       Tile tile;
-      tile.multiply(queries, Rows(keys, kv_head, t0, n), op.head_dim, shared);
+      tile.multiply(queries, Rows(keys, kv_head, t0, n), op.head_dim, shared,
+                    t0 == 0 ? Kept::kNothing : Kept::kQueries);
       if (t0 + kKeys > n || (is_causal && t0 + kKeys - 1 > first)) {
         mask(tile, [&](int r, int k) {
           const int t = t0 + Tile::key(k);
@@ -84,7 +85,8 @@ __global__ void __launch_bounds__(kThreads, Tile::kBlocks)
        first += Tile::kQueries) {
     Tile tile;
     tile.multiply(Rows(op.to_others, head, first, op.n_queries),
-                  Rows(op.keys, kv_head, t0, op.n_keys), op.head_dim, shared.tile);
+                  Rows(op.keys, kv_head, t0, op.n_keys), op.head_dim, shared.tile,
+                  first == begin ? Kept::kNothing : Kept::kKeys);
 #pragma unroll
     for (int r = 0; r < Tile::kRows; ++r) {
       const int i = first + Tile::row(r);
