@@ -128,8 +128,9 @@ struct ColumnTile {
     const int key = threadIdx.x % kTileKeys;
 #pragma unroll 1
     for (int head = threadIdx.x / kTileKeys; head < n_heads; head += kTileThreads / kTileKeys) {
-      shared.sums.of_heads[head][key] = op.factor * parts.combine(key, head * n_parts, n_parts,
-                                                      [](float x, float y) { return x + y; });
+      shared.sums.of_heads[head][key] =
+          op.factor *
+          parts.combine(key, head * n_parts, n_parts, [](float x, float y) { return x + y; });
     }
     __syncthreads();
     return shared.sums.of_heads;

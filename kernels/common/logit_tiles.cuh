@@ -37,9 +37,8 @@ struct TileRows {
   // Whether `count` rows are there, in even steps.
   __device__ bool are_even(int count) const {
     const int of_head = min(count, 1 << log2_rows);
-    return of_head <= n_rows &&
-           (count == of_head ||
-            (n_heads << log2_rows == count && head_stride == row_stride << log2_rows));
+    return of_head <= n_rows && (count == of_head || (n_heads << log2_rows == count &&
+                                                      head_stride == row_stride << log2_rows));
   }
 };
 
@@ -56,20 +55,21 @@ struct LogitTile {
   static constexpr int kLanesOfRow = kTileKeys / kKeys, kQueries = kTileWarps * kRowsOfWarp;
   static constexpr int kPacks = 8, kDepth = kPacks * Pack<T>::kSize;  // of a chunk of columns
 
-  // Two chunks, so that one arrives while the other is multiplied. Packs of rows that are read
-  // together, kRowsAbove neighbouring queries or eight keys, change places so as to lie in different
-  // banks.
   static constexpr int kRowsAbove = kWarp / kLanesOfRow;
+
+  // Two chunks, so that one arrives while the other is multiplied. Packs of rows that are read
+  // together, kRowsAbove neighbouring queries or eight keys, change places so that they lie in
+  // different banks.
   struct alignas(128) Shared {
     Pack<T> queries[2][kQueries][kPacks], keys[2][kTileKeys][kPacks];
   };
   float logits[kRows][kKeys];
 
-  // Where log2_rows of a head's queries in a tile may lie.
+  // TileRows::log2_rows of heads of so many queries. A warp has those of one head.
   static int log2_rows(int64_t n_queries) {
-    return std::bit_width(std::bit_ceil(static_cast<unsigned>(
-               n_queries < kRowsOfWarp ? kRowsOfWarp : min(n_queries, int64_t{kQueries})))) -
-           1;
+    int log2 = std::countr_zero(static_cast<unsigned>(kRowsOfWarp));
+    while (1 << log2 < min(n_queries, int64_t{kQueries})) ++log2;
+    return log2;
   }
 
  protected:
@@ -151,7 +151,7 @@ struct FloatTile : LogitTile<float, kRowsOfThread, kKeysOfThread,
   using Base = LogitTile<float, kRowsOfThread, kKeysOfThread,
                          kRowsOfThread * kWarp * kKeysOfThread / kTileKeys>;
   using Base::kRows, Base::kKeys, Base::kLanesOfRow, Base::kRowsAbove, Base::kPacks, Base::logits;
-  static constexpr int kBlocks = kRows * kKeys < 64 ? 4 : 3;  // of a multiprocessor
+  static constexpr int kBlocks = kRows * kKeys < 64 ? 4 : 3;  // of a multiprocessor, by registers
 
   __device__ static int row(int r) {
     const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;

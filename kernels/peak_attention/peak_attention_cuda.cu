@@ -19,13 +19,13 @@ struct PeakPasses {
   float* normalizers;  // [Hq, q], less the logarithm of the query's weight
 };
 
-// grid [tiles of queries, Hq]
+// grid [Hq, tiles of queries], the last ones first: they see most
 template <class Tile>
 __global__ void __launch_bounds__(kThreads, Tile::kBlocks) stats_kernel(const PeakPasses op) {
   using Rows = TileRows<typename Tile::Element>;
   __shared__ typename Tile::Shared shared;
-  const int head = blockIdx.y, kv_head = head / (op.n_heads / op.n_kv_heads);
-  const int first = blockIdx.x * Tile::kQueries;
+  const int head = blockIdx.x, kv_head = head / (op.n_heads / op.n_kv_heads);
+  const int first = (gridDim.y - 1 - blockIdx.y) * Tile::kQueries;
   // The peaks begin at zero.
   const int64_t n_threads = int64_t{gridDim.x} * gridDim.y * kThreads;
   for (int64_t i = (int64_t{blockIdx.y} * gridDim.x + blockIdx.x) * kThreads + threadIdx.x;
@@ -37,18 +37,19 @@ __global__ void __launch_bounds__(kThreads, Tile::kBlocks) stats_kernel(const Pe
 #pragma unroll 1
   for (int kind = 0; kind < 3; ++kind) {
     const bool is_causal = kind == 2;
-    const Rows queries(is_causal ? op.to_own : op.to_others, head, first, op.n_queries);
+    const HeadRows& queries = is_causal ? op.to_own : op.to_others;
     const HeadRows& keys = kind == 0 ? op.sinks : kind == 1 ? op.keys : op.own;
-    const int n = kind == 0 ? op.n_sinks : kind == 1 ? op.n_keys : op.n_queries;
-    for (int t0 = 0; t0 < (is_causal ? min(n, first + Tile::kQueries) : n); t0 += kKeys) {
+    const int n = kind == 0   ? op.n_sinks
+                  : kind == 1 ? op.n_keys
+                              : min(op.n_queries, first + Tile::kQueries);
+    for (int t0 = 0; t0 < n; t0 += kKeys) {
       Tile tile;
-      tile.multiply(queries, Rows(keys, kv_head, t0, n), op.head_dim, shared,
-                    t0 == 0 ? Kept::kNothing : Kept::kQueries);
-      if (t0 + kKeys > n || (is_causal && t0 + kKeys - 1 > first)) {
-        mask(tile, [&](int r, int k) {
-          const int t = t0 + Tile::key(k);
-          return t < n && (!is_causal || t <= first + Tile::row(r));
-        });
+      tile.multiply(Rows(queries, head, first, op.n_queries), Rows(keys, kv_head, t0, n),
+                    op.head_dim, shared, t0 == 0 ? Kept::kNothing : Kept::kQueries);
+      const int seen = (is_causal ? first : n - 1) - t0;  // by the first query
+      if (kKeys - 1 > seen) {
+        mask(tile,
+             [&](int r, int k) { return Tile::key(k) - (is_causal ? Tile::row(r) : 0) <= seen; });
       }
       rows.add(tile, op.scale);
     }
@@ -143,7 +144,7 @@ CudaStatus peak_attention_cuda(const PeakAttention& op, CudaStream stream) {
     using Tile = decltype(tile);
     const int64_t query_tiles = (op.n_queries + Tile::kQueries - 1) / Tile::kQueries;
     const int64_t key_tiles = (op.n_keys + kKeys - 1) / kKeys;
-    stats_kernel<Tile><<<dim3(query_tiles, op.n_heads), kThreads, 0, stream>>>(passes);
+    stats_kernel<Tile><<<dim3(op.n_heads, query_tiles), kThreads, 0, stream>>>(passes);
     const int64_t shares = min(query_tiles, (kBlocks - 1) / (key_tiles * op.n_heads) + 1);
     const int64_t of_share = (query_tiles + shares - 1) / shares * Tile::kQueries;
     peaks_kernel<Tile><<<dim3(key_tiles, op.n_heads, shares), kThreads, 0, stream>>>(
