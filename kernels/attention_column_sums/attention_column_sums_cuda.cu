@@ -18,7 +18,7 @@ __global__ void __launch_bounds__(kThreads, kForm == kEach ? Tile::kBlocks : 3)
     stats_kernel(const ColumnPasses op, int keys_of_split) {
   using T = typename Tile::Element;
   __shared__ typename Tile::Shared shared;
-  const int group = op.n_heads / op.n_kv_heads;
+  const int group = op.group_size;
   constexpr bool kTogether = kForm == kLargestLogit;
   const int heads_of_tile = kTogether ? group : op.heads_of_tile;
   const int tiles_of_group = (group + heads_of_tile - 1) / heads_of_tile;
@@ -27,31 +27,37 @@ __global__ void __launch_bounds__(kThreads, kForm == kEach ? Tile::kBlocks : 3)
   const int head = kv_head * group + of_group;
   const int n_heads = kTogether ? 1 : min(heads_of_tile, group - of_group);
   const int first = blockIdx.x * Tile::kQueries, first_position = op.first_position + first;
+  const int of_head = op.head_of(Tile::row(0)), query = op.query_of(Tile::row(0));
   SoftmaxRows<Tile> rows;
 
   const int begin = blockIdx.y * keys_of_split;
   const int end = min(min(begin + keys_of_split, op.n_tokens), first_position + Tile::kQueries);
+  const auto keys = [&](int t0) { return TileRows<T>(op.keys, kv_head, t0, op.n_tokens); };
+  const auto fetch = [&](int t0, Kept kept) {
+    if (t0 >= end) return;
+    Tile::fetch(query_rows<T>(op, head, n_heads, first), keys(t0), op.head_dim, shared, kept);
+  };
+  fetch(begin, Kept::kNothing);
   for (int t0 = begin; t0 < end; t0 += kKeys) {
     Tile tile;
-    multiply_queries<kForm>(tile, op, head, n_heads, first,
-                            TileRows<T>(op.keys, kv_head, t0, op.n_tokens), shared,
-                            t0 == begin || kTogether ? Kept::kNothing : Kept::kQueries);
-    if (t0 + kKeys - 1 > min(first_position, op.n_tokens - 1)) {
+    multiply_queries<kForm>(tile, op, head, n_heads, first, keys(t0), shared);
+    fetch(t0 + kKeys, kTogether ? Kept::kNothing : Kept::kQueries);
+    const int seen = first_position - t0, left = op.n_tokens - t0;  // seen by the first query
+    if (kKeys - 1 > min(seen, left - 1)) {
       mask(tile, [&](int r, int k) {
-        return t0 + Tile::key(k) <=
-               min(first_position + op.query_of(Tile::row(r)), op.n_tokens - 1);
+        return Tile::key(k) < left && Tile::key(k) - (Tile::row(r) - Tile::row(0)) <= seen + query;
       });
     }
     rows.add(tile, op.scale);
   }
 
-  const int row = kTogether ? kv_head : head;
+  const int row = (kTogether ? kv_head : head) + of_head;
 #pragma unroll
   for (int r = 0; r < Tile::kRows; ++r) {
     const float2 stat = rows.of_row(r);
-    const int of_head = op.head_of(Tile::row(r)), i = first + op.query_of(Tile::row(r));
+    const int i = first + query + (Tile::row(r) - Tile::row(0));
     if (threadIdx.x % Tile::kLanesOfRow == 0 && of_head < n_heads && i < op.n_queries) {
-      op.partials[(int64_t{row + of_head} * gridDim.y + blockIdx.y) * op.n_queries + i] = stat;
+      op.partials[(int64_t{row} * gridDim.y + blockIdx.y) * op.n_queries + i] = stat;
     }
   }
 }
@@ -77,7 +83,7 @@ template <class Tile, GroupKind kForm>
 __global__ void __launch_bounds__(kThreads, kForm == kEach ? Tile::kBlocks : 3)
     sums_kernel(const ColumnPasses op) {
   __shared__ typename ColumnTile<Tile>::Shared shared;
-  const int group = op.n_heads / op.n_kv_heads, kv_head = blockIdx.y, t0 = blockIdx.x * kKeys;
+  const int group = op.group_size, kv_head = blockIdx.y, t0 = blockIdx.x * kKeys;
   const TileRows<typename Tile::Element> keys(op.keys, kv_head, t0, op.n_tokens);
   ColumnTile<Tile> tile;
   const bool is_of_heads = op.group == AttentionColumnSums::Group::kNone;
@@ -145,8 +151,7 @@ ColumnPasses launch_column_stats(const AttentionColumnSums& op, CudaStream strea
   ColumnPasses passes = {
       .queries = op.queries,
       .keys = op.keys,
-      .n_heads = static_cast<int>(op.n_heads),
-      .n_kv_heads = static_cast<int>(op.n_kv_heads),
+      .group_size = static_cast<int>(op.n_heads / op.n_kv_heads),
       .n_queries = static_cast<int>(op.n_queries),
       .n_tokens = static_cast<int>(op.n_tokens),
       .head_dim = static_cast<int>(op.head_dim),

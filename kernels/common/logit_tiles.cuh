@@ -65,6 +65,14 @@ struct LogitTile {
   };
   float logits[kRows][kKeys];
 
+  // Lets the first chunks come that multiply() of the same rows begins with.
+  __device__ static void fetch(const TileRows<T>& queries, const TileRows<T>& keys, int head_dim,
+                               Shared& shared, Kept kept) {
+    if (head_dim > 2 * kDepth) kept = Kept::kNothing;  // the first chunk is there no more
+    load(queries, keys, 0, head_dim, shared, 0, kept);
+    load(queries, keys, kDepth, head_dim, shared, 1, kept);
+  }
+
   // TileRows::log2_rows of heads of so many queries. A warp has those of one head.
   static int log2_rows(int64_t n_queries) {
     int log2 = std::countr_zero(static_cast<unsigned>(kRowsOfWarp));
@@ -76,34 +84,35 @@ struct LogitTile {
   // Calls f(queries, keys, columns) for chunk after chunk.
   template <class F>
   __device__ void for_chunks(const TileRows<T>& queries, const TileRows<T>& keys, int head_dim,
-                             Shared& shared, Kept kept, F f) {
+                             Shared& shared, F f) {
 #pragma unroll
     for (int r = 0; r < kRows; ++r) {
 #pragma unroll
       for (int k = 0; k < kKeys; ++k) logits[r][k] = 0;
     }
-    const RowCopies<kQueries, kRowsAbove> of_queries(queries);
-    const RowCopies<kTileKeys, 8> of_keys(keys);
-    if (head_dim > 2 * kDepth) kept = Kept::kNothing;  // the first chunk is there no more
-    const auto load = [&](int column, int buffer) {
-      if (column < head_dim) {
-        if (kept != Kept::kQueries) of_queries.copy(column, head_dim, shared.queries[buffer]);
-        if (kept != Kept::kKeys) of_keys.copy(column, head_dim, shared.keys[buffer]);
-      }
-      commit_copies();
-    };
-    load(0, 0);
-    load(kDepth, 1);
     for (int column = 0, buffer = 0; column < head_dim; column += kDepth, buffer ^= 1) {
       wait_for_copies<1>();
       __syncthreads();  // this chunk is there
       f(shared.queries[buffer], shared.keys[buffer], min(head_dim - column, kDepth));
       __syncthreads();  // and can go
-      load(column + 2 * kDepth, buffer);
+      load(queries, keys, column + 2 * kDepth, head_dim, shared, buffer, Kept::kNothing);
     }
   }
 
  private:
+  __device__ static void load(const TileRows<T>& queries, const TileRows<T>& keys, int column,
+                              int head_dim, Shared& shared, int buffer, Kept kept) {
+    if (column < head_dim) {
+      if (kept != Kept::kQueries) {
+        RowCopies<kQueries, kRowsAbove>(queries).copy(column, head_dim, shared.queries[buffer]);
+      }
+      if (kept != Kept::kKeys) {
+        RowCopies<kTileKeys, 8>(keys).copy(column, head_dim, shared.keys[buffer]);
+      }
+    }
+    commit_copies();
+  }
+
   // What a thread copies of a chunk: a pack of every kStep-th row.
   template <int kCount, int kTogether>
   class RowCopies {
@@ -111,8 +120,8 @@ struct LogitTile {
     __device__ explicit RowCopies(const TileRows<T>& rows)
         : rows_(rows),
           are_even_(rows.are_even(kCount)),
-          row_(threadIdx.x / kPacks),
-          pack_(threadIdx.x % kPacks),
+          row_(thread() / kPacks),
+          pack_(thread() % kPacks),
           from_(rows.first + row_ * rows.row_stride + pack_ * Pack<T>::kSize) {}
 
     // Up to whole chunks, zeros where there are no columns.
@@ -136,6 +145,12 @@ struct LogitTile {
 
    private:
     static constexpr int kStep = kTileThreads / kPacks;
+    // threadIdx.x, asked for each time: what follows from it would take registers all the while.
+    __device__ static int thread() {
+      int x;
+      asm volatile("mov.u32 %0, %%tid.x;" : "=r"(x));
+      return x;
+    }
     const TileRows<T>& rows_;
     bool are_even_;
     int row_, pack_;
@@ -162,8 +177,8 @@ struct FloatTile : LogitTile<float, kRowsOfThread, kKeysOfThread,
   }
 
   __device__ void multiply(const TileRows<float>& queries, const TileRows<float>& keys,
-                           int head_dim, typename Base::Shared& shared, Kept kept) {
-    this->for_chunks(queries, keys, head_dim, shared, kept, [&](auto& q, auto& k, int columns) {
+                           int head_dim, typename Base::Shared& shared) {
+    this->for_chunks(queries, keys, head_dim, shared, [&](auto& q, auto& k, int columns) {
 #pragma unroll 1
       for (int pack = 0; pack < columns / 4; ++pack) {
         const Pack<float>* first_key = &k[key(0)][pack ^ key(0) % 8];
@@ -205,12 +220,12 @@ struct TensorTile : LogitTile<T, 2 * kMatrices, 16, 16 * kMatrices> {
   }
 
   __device__ void multiply(const TileRows<T>& queries, const TileRows<T>& keys, int head_dim,
-                           typename Base::Shared& shared, Kept kept) {
+                           typename Base::Shared& shared) {
     // Where this lane's row of the four matrices of a load begins.
     const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
     const int query = warp * Base::kRowsOfWarp + lane % 16, query_pack = lane / 16 ^ lane % 8;
     const int key = lane / 16 * 8 + lane % 8, key_pack = lane / 8 % 2 ^ lane % 8;
-    this->for_chunks(queries, keys, head_dim, shared, kept, [&](auto& q, auto& k, int columns) {
+    this->for_chunks(queries, keys, head_dim, shared, [&](auto& q, auto& k, int columns) {
 #pragma unroll
       for (int pack = 0; pack < Base::kPacks; pack += 2) {
         if (pack * Pack<T>::kSize >= columns) break;

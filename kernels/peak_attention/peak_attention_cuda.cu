@@ -42,10 +42,17 @@ __global__ void __launch_bounds__(kThreads, Tile::kBlocks) stats_kernel(const Pe
     const int n = kind == 0   ? op.n_sinks
                   : kind == 1 ? op.n_keys
                               : min(op.n_queries, first + Tile::kQueries);
+    const auto fetch = [&](int t0, Kept kept) {
+      if (t0 >= n) return;
+      Tile::fetch(Rows(queries, head, first, op.n_queries), Rows(keys, kv_head, t0, n), op.head_dim,
+                  shared, kept);
+    };
+    fetch(0, Kept::kNothing);
     for (int t0 = 0; t0 < n; t0 += kKeys) {
       Tile tile;
       tile.multiply(Rows(queries, head, first, op.n_queries), Rows(keys, kv_head, t0, n),
-                    op.head_dim, shared, t0 == 0 ? Kept::kNothing : Kept::kQueries);
+                    op.head_dim, shared);
+      fetch(t0 + kKeys, Kept::kQueries);
       const int seen = (is_causal ? first : n - 1) - t0;  // by the first query
       if (kKeys - 1 > seen) {
         mask(tile,
@@ -82,12 +89,18 @@ __global__ void __launch_bounds__(kThreads, Tile::kBlocks)
 #pragma unroll
   for (float& peak : peaks) peak = -INFINITY;
   const int begin = blockIdx.z * queries_of_share;
-  for (int first = begin; first < min(begin + queries_of_share, op.n_queries);
-       first += Tile::kQueries) {
+  const int end = min(begin + queries_of_share, op.n_queries);
+  const Rows keys(op.keys, kv_head, t0, op.n_keys);
+  const auto fetch = [&](int first, Kept kept) {
+    if (first >= end) return;
+    Tile::fetch(Rows(op.to_others, head, first, op.n_queries), keys, op.head_dim, shared.tile,
+                kept);
+  };
+  fetch(begin, Kept::kNothing);
+  for (int first = begin; first < end; first += Tile::kQueries) {
     Tile tile;
-    tile.multiply(Rows(op.to_others, head, first, op.n_queries),
-                  Rows(op.keys, kv_head, t0, op.n_keys), op.head_dim, shared.tile,
-                  first == begin ? Kept::kNothing : Kept::kKeys);
+    tile.multiply(Rows(op.to_others, head, first, op.n_queries), keys, op.head_dim, shared.tile);
+    fetch(first + Tile::kQueries, Kept::kKeys);
 #pragma unroll
     for (int r = 0; r < Tile::kRows; ++r) {
       const int i = first + Tile::row(r);

@@ -29,7 +29,7 @@ template <class Tile>
 __global__ void __launch_bounds__(kTileThreads, Tile::kBlocks)
     scores_kernel(const ColumnPasses passes, const WindowScores op) {
   __shared__ typename ColumnTile<Tile>::Shared shared;
-  const int n = passes.n_columns, group = passes.n_heads / passes.n_kv_heads;
+  const int n = passes.n_columns, group = passes.group_size;
   const int kernel = static_cast<int>(op.kernel), half = kernel / 2, width = kTileKeys - 2 * half;
   const int first = blockIdx.x * width, t0 = max(0, first - half), t = t0 + threadIdx.x;
   const bool has_score = t >= first && t < min(first + width, n);
