@@ -69,8 +69,11 @@ struct LogitTile {
   __device__ static void fetch(const TileRows<T>& queries, const TileRows<T>& keys, int head_dim,
                                Shared& shared, Kept kept) {
     if (head_dim > 2 * kDepth) kept = Kept::kNothing;  // the first chunk is there no more
-    load(queries, keys, 0, head_dim, shared, 0, kept);
-    load(queries, keys, kDepth, head_dim, shared, 1, kept);
+    const Copies copies(queries, keys, head_dim);
+    copies.copy(0, shared, kept);
+    commit_copies();
+    if (kDepth < head_dim) copies.copy(1, shared, kept);
+    commit_copies();
   }
 
   // TileRows::log2_rows of heads of so many queries. A warp has those of one head.
@@ -90,71 +93,61 @@ struct LogitTile {
 #pragma unroll
       for (int k = 0; k < kKeys; ++k) logits[r][k] = 0;
     }
-    for (int column = 0, buffer = 0; column < head_dim; column += kDepth, buffer ^= 1) {
+    const int n_chunks = (head_dim + kDepth - 1) / kDepth;
+    for (int chunk = 0; chunk < n_chunks; ++chunk) {
       wait_for_copies<1>();
       __syncthreads();  // this chunk is there
-      f(shared.queries[buffer], shared.keys[buffer], min(head_dim - column, kDepth));
+      f(shared.queries[chunk % 2], shared.keys[chunk % 2], min(head_dim - chunk * kDepth, kDepth));
       __syncthreads();  // and can go
-      load(queries, keys, column + 2 * kDepth, head_dim, shared, buffer, Kept::kNothing);
+      if (chunk + 2 < n_chunks)
+        Copies(queries, keys, head_dim).copy(chunk + 2, shared, Kept::kNothing);
+      commit_copies();
     }
   }
 
  private:
-  __device__ static void load(const TileRows<T>& queries, const TileRows<T>& keys, int column,
-                              int head_dim, Shared& shared, int buffer, Kept kept) {
-    if (column < head_dim) {
-      if (kept != Kept::kQueries) {
-        RowCopies<kQueries, kRowsAbove>(queries).copy(column, head_dim, shared.queries[buffer]);
-      }
-      if (kept != Kept::kKeys) {
-        RowCopies<kTileKeys, 8>(keys).copy(column, head_dim, shared.keys[buffer]);
-      }
-    }
-    commit_copies();
-  }
-
   // What a thread copies of a chunk: a pack of every kStep-th row.
-  template <int kCount, int kTogether>
-  class RowCopies {
+  class Copies {
    public:
-    __device__ explicit RowCopies(const TileRows<T>& rows)
-        : rows_(rows),
-          are_even_(rows.are_even(kCount)),
-          row_(thread() / kPacks),
-          pack_(thread() % kPacks),
-          from_(rows.first + row_ * rows.row_stride + pack_ * Pack<T>::kSize) {}
+    __device__ Copies(const TileRows<T>& queries, const TileRows<T>& keys, int head_dim)
+        : queries_(queries), keys_(keys), head_dim_(head_dim) {
+      // threadIdx.x, asked for each time: what follows from it would take registers all the while.
+      asm volatile("mov.u32 %0, %%tid.x;" : "=r"(thread_));
+    }
 
+    __device__ void copy(int chunk, Shared& shared, Kept kept) const {
+      const int buffer = chunk % 2, column = chunk * kDepth;
+      if (kept != Kept::kQueries) copy_rows<kRowsAbove>(queries_, column, shared.queries[buffer]);
+      if (kept != Kept::kKeys) copy_rows<8>(keys_, column, shared.keys[buffer]);
+    }
+
+   private:
     // Up to whole chunks, zeros where there are no columns.
-    __device__ void copy(int column, int head_dim, Pack<T> (*chunk)[kPacks]) const {
-      const int own_column = column + pack_ * Pack<T>::kSize;
-      const bool is_there = own_column < head_dim;
-      Pack<T>* to = &chunk[row_][pack_ ^ row_ % kTogether];
-      if (are_even_) {
-        const T* from = from_ + column;
+    template <unsigned kTogether, int kCount>
+    __device__ void copy_rows(const TileRows<T>& rows, int first_column,
+                              Pack<T> (&chunk)[kCount][kPacks]) const {
+      constexpr int kStep = kTileThreads / kPacks;
+      const unsigned row = thread_ / kPacks, pack = thread_ % kPacks;
+      const int column = first_column + static_cast<int>(pack) * Pack<T>::kSize;
+      const bool is_there = column < head_dim_;
+      Pack<T>* to = &chunk[row][pack ^ row % kTogether];
+      if (rows.are_even(kCount)) {
+        const T* from = rows.first + row * rows.row_stride + column;
 #pragma unroll
-        for (int r = 0; r < kCount; r += kStep, from += kStep * rows_.row_stride) {
+        for (int r = 0; r < kCount; r += kStep, from += kStep * rows.row_stride) {
           copy_pack_async(to + r * kPacks, from, is_there);
         }
       } else {
 #pragma unroll 1
         for (int r = 0; r < kCount; r += kStep) {
-          copy_pack_async(to + r * kPacks, rows_.at(row_ + r) + own_column, is_there);
+          copy_pack_async(to + r * kPacks, rows.at(static_cast<int>(row) + r) + column, is_there);
         }
       }
     }
 
-   private:
-    static constexpr int kStep = kTileThreads / kPacks;
-    // threadIdx.x, asked for each time: what follows from it would take registers all the while.
-    __device__ static int thread() {
-      int x;
-      asm volatile("mov.u32 %0, %%tid.x;" : "=r"(x));
-      return x;
-    }
-    const TileRows<T>& rows_;
-    bool are_even_;
-    int row_, pack_;
-    const T* from_;
+    const TileRows<T>&queries_, &keys_;
+    int head_dim_;
+    unsigned thread_;
   };
 };
 
