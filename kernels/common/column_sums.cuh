@@ -25,7 +25,8 @@ struct ColumnPasses {
   // Which of the tile's heads a row of it is of, one for all rows of a warp, and which query.
   __device__ int head_of(int row) const { return row >> log2_rows; }
   __device__ int query_of(int row) const { return row & ((1 << log2_rows) - 1); }
-  // Lays out tiles for kernels that follow: heads of a group one below the other, as many as fit.
+  // Lays out tiles for the kernel that follows: heads of a group one below the other, where more
+  // than one fits.
   template <class Tile>
   void stack_heads(int64_t rows_of_head) {
     log2_rows = Tile::log2_rows(rows_of_head);

@@ -42,20 +42,19 @@ struct TileRows {
   }
 };
 
-// What a multiplication may take from the one before: its rows are the same, and shared memory has
-// been left alone since.
+// What a fetch may leave out, as it is there from the one before: its rows are the same, and shared
+// memory has been left alone since.
 enum class Kept { kNothing, kQueries, kKeys };
 
-// Logits of kTileKeys keys with kRowsOfWarp queries for each warp. A thread has kRows x kKeys of
-// them; kLanesOfRow neighbours have a row.
+// Logits of kTileKeys keys with kRowsOfWarp queries for each warp, chunk of columns after chunk. A
+// thread has kRows x kKeys of them; kLanesOfRow neighbours have a row.
 template <class T, int kRowsOfThread, int kKeysOfThread, int kRowsOfWarp_>
 struct LogitTile {
   using Element = T;
   static constexpr int kRows = kRowsOfThread, kKeys = kKeysOfThread, kRowsOfWarp = kRowsOfWarp_;
   static constexpr int kLanesOfRow = kTileKeys / kKeys, kQueries = kTileWarps * kRowsOfWarp;
-  static constexpr int kPacks = 8, kDepth = kPacks * Pack<T>::kSize;  // of a chunk of columns
-
   static constexpr int kRowsAbove = kWarp / kLanesOfRow;
+  static constexpr int kPacks = 8, kDepth = kPacks * Pack<T>::kSize;  // of a chunk of columns
 
   // Two chunks, so that one arrives while the other is multiplied. Packs of rows that are read
   // together, kRowsAbove neighbouring queries or eight keys, change places so that they lie in
@@ -99,8 +98,9 @@ struct LogitTile {
       __syncthreads();  // this chunk is there
       f(shared.queries[chunk % 2], shared.keys[chunk % 2], min(head_dim - chunk * kDepth, kDepth));
       __syncthreads();  // and can go
-      if (chunk + 2 < n_chunks)
+      if (chunk + 2 < n_chunks) {
         Copies(queries, keys, head_dim).copy(chunk + 2, shared, Kept::kNothing);
+      }
       commit_copies();
     }
   }
