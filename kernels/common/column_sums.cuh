@@ -12,31 +12,51 @@ namespace kvbench {
 // The operator with sizes as kernels count.
 struct ColumnPasses {
   HeadRows queries, keys;  // [Hq, Q, d], [H, T, d]
-  int n_heads, n_kv_heads, n_queries, n_tokens, head_dim, n_columns;
-  int first_position;   // the token up to which the first query sees
-  float scale, factor;  // that of the logits makes weights powers of two
+  int group_size, n_queries, n_tokens, head_dim, n_columns;
+  int first_position;            // the token up to which the first query sees
+  int log2_rows, heads_of_tile;  // heads of a tile lie 2^log2_rows rows apart
+  float scale, factor;           // that of the logits makes weights powers of two
   AttentionColumnSums::Group group;
   float* out;
-  float2* stats;     // [rows, Q]: the largest logit, and one over the sum of weights; a row of
-                     // every query head, or, of a group's largest logits, of every KV head
-  float2* partials;  // [rows, splits, Q]: the same of some keys, and the sum itself
+  float* normalizers;  // [rows, Q]; a row of every query head, or, of a group's largest logits, of
+                       // every KV head
+  float2* partials;    // [rows, splits, Q]: the largest logit and the sum of weights of some keys
+
+  // Which of the tile's heads a row of it is of, one for all rows of a warp, and which query.
+  __device__ int head_of(int row) const { return row >> log2_rows; }
+  __device__ int query_of(int row) const { return row & ((1 << log2_rows) - 1); }
+  // Lays out tiles for the kernel that follows: heads of a group one below the other, where more
+  // than one fits.
+  template <class Tile>
+  void stack_heads(int64_t rows_of_head) {
+    log2_rows = Tile::log2_rows(rows_of_head);
+    heads_of_tile = min(group_size, Tile::kQueries >> log2_rows);
+  }
 };
 
 // What is added up of a GQA group: each query head's weights, the largest of them, or the weights
 // of its largest logits.
 enum class GroupKind { kEach, kLargestWeight, kLargestLogit };
 
-// Dot products of a head's queries from `first` on with keys; or the largest of a group's heads
-// from it on.
-template <GroupKind kForm, class Tile, class Shared>
-__device__ void multiply_queries(Tile& tile, const ColumnPasses& op, int head, int first,
-                                 const TileRows<typename Tile::Element>& keys, Shared& shared) {
-  using Rows = TileRows<typename Tile::Element>;
-  tile.multiply(Rows(op.queries, head, first, op.n_queries), keys, op.head_dim, shared);
+// Queries of n_heads heads from query `first` on.
+template <class T>
+__device__ TileRows<T> query_rows(const ColumnPasses& op, int head, int n_heads, int first) {
+  return {op.queries, head, first, op.n_queries, n_heads, op.log2_rows};
+}
+
+// Dot products of them with keys, both fetched; or the largest of a group's heads from `head` on.
+template <GroupKind kForm, class Tile>
+__device__ void multiply_queries(Tile& tile, const ColumnPasses& op, int head, int n_heads,
+                                 int first, const TileRows<typename Tile::Element>& keys,
+                                 typename Tile::Shared& shared) {
+  using T = typename Tile::Element;
+  tile.multiply(query_rows<T>(op, head, n_heads, first), keys, op.head_dim, shared);
   if constexpr (kForm == GroupKind::kLargestLogit) {
-    for (int g = 1; g < op.n_heads / op.n_kv_heads; ++g) {
+    for (int g = 1; g < op.group_size; ++g) {
       Tile other;
-      other.multiply(Rows(op.queries, head + g, first, op.n_queries), keys, op.head_dim, shared);
+      const TileRows<T> queries = query_rows<T>(op, head + g, 1, first);
+      Tile::fetch(queries, keys, op.head_dim, shared, Kept::kKeys);
+      other.multiply(queries, keys, op.head_dim, shared);
 #pragma unroll
       for (int r = 0; r < Tile::kRows; ++r) {
 #pragma unroll
@@ -48,7 +68,7 @@ __device__ void multiply_queries(Tile& tile, const ColumnPasses& op, int head, i
   }
 }
 
-// Launches the first pass, for a tile of with_tile().
+// Launches the first pass, for tiles of with_tile().
 ColumnPasses launch_column_stats(const AttentionColumnSums& op, CudaStream stream);
 
 // Whether the kernels take it: whole packs of 16 bytes, aligned, and sizes that fit a grid.
@@ -58,67 +78,97 @@ bool has_column_sums(const AttentionColumnSums& op);
 template <class Tile>
 struct ColumnTile {
   using T = typename Tile::Element;
+  static constexpr int kMaxHeads = kTileWarps;
   union Shared {
     typename Tile::Shared tile;
-    TileParts<Tile> sums;
+    struct {
+      TileParts<Tile> parts;
+      float of_heads[kMaxHeads][kTileKeys];
+    } sums;
   };
   float sums[Tile::kKeys] = {};
 
-  // Weights of the queries of `head`, or of the group from it on.
+  // Weights of the queries of n_heads heads of a tile, or of the group from `head` on.
   template <GroupKind kForm = GroupKind::kEach>
-  __device__ void add(const ColumnPasses& op, int head, const TileRows<T>& keys, int t0,
-                      Shared& shared) {
-    const int group = op.n_heads / op.n_kv_heads;
-    const int row = kForm == GroupKind::kLargestLogit ? head / group : head;
+  __device__ void add(const ColumnPasses& op, int head, int n_heads, const TileRows<T>& keys,
+                      int t0, Shared& shared) {
+    const int row = kForm == GroupKind::kLargestLogit ? head / op.group_size : head;
+    const int n_weighed = kForm == GroupKind::kLargestWeight ? op.group_size : 1;
+    const auto fetch = [&](int first, int g, Kept kept) {
+      if (first >= op.n_queries) return;
+      Tile::fetch(query_rows<T>(op, head + g, n_heads, first), keys, op.head_dim, shared.tile,
+                  kept);
+    };
     // Earlier queries see none of these keys.
-    for (int first = max(0, t0 - op.first_position) / Tile::kQueries * Tile::kQueries;
-         first < op.n_queries; first += Tile::kQueries) {
-      if constexpr (kForm == GroupKind::kLargestWeight) {
-        float largest[Tile::kRows][Tile::kKeys] = {};
-        for (int g = 0; g < group; ++g) {
-          weigh<kForm>(
-              op, head + g, row + g, first, keys, t0, shared,
-              [&](int r, int k, float weight) { largest[r][k] = larger(largest[r][k], weight); });
-        }
+    int first = max(0, t0 - op.first_position) / Tile::kQueries * Tile::kQueries;
+    fetch(first, 0, Kept::kNothing);
+    for (; first < op.n_queries; first += Tile::kQueries) {
+      Tile tile;
+      for (int g = 0; g < n_weighed; ++g) {
+        Tile other;
+        multiply_queries<kForm>(other, op, head + g, n_heads, first, keys, shared.tile);
+        const bool is_last = g + 1 == n_weighed;
+        fetch(is_last ? first + Tile::kQueries : first, is_last ? 0 : g + 1, Kept::kKeys);
+        find_logarithms(other, op, row + g, n_heads, first, t0);
 #pragma unroll
         for (int r = 0; r < Tile::kRows; ++r) {
 #pragma unroll
-          for (int k = 0; k < Tile::kKeys; ++k) sums[k] += largest[r][k];
+          for (int k = 0; k < Tile::kKeys; ++k) {
+            const float logit = other.logits[r][k];
+            tile.logits[r][k] = g == 0 ? logit : larger(tile.logits[r][k], logit);
+          }
         }
-      } else {
-        weigh<kForm>(op, head, row, first, keys, t0, shared,
-                     [&](int, int k, float weight) { sums[k] += weight; });
+      }
+#pragma unroll
+      for (int r = 0; r < Tile::kRows; ++r) {
+#pragma unroll
+        for (int k = 0; k < Tile::kKeys; ++k) sums[k] += power_of_two(tile.logits[r][k]);
       }
     }
   }
 
-  // The sum of key threadIdx.x < kTileKeys so far; sums begin anew. Shared memory is free behind
+  // The sums so far of the tile's heads and each key; they begin anew. Shared memory is free behind
   // the next barrier.
-  __device__ float take(const ColumnPasses& op, Shared& shared) {
-    const float sum = combine_keys<Tile>(sums, shared.sums, [](float x, float y) { return x + y; });
+  __device__ const float (*take(const ColumnPasses& op, int n_heads, Shared& shared))[kTileKeys] {
+    TileParts<Tile>& parts = shared.sums.parts;
+    parts.store(sums);
 #pragma unroll
     for (float& of_key : sums) of_key = 0;
-    return sum * op.factor;
+    __syncthreads();
+    const int n_parts = (1U << op.log2_rows) / Tile::kRows;
+    const int key = threadIdx.x % kTileKeys;
+#pragma unroll 1
+    for (int head = threadIdx.x / kTileKeys; head < n_heads; head += kTileThreads / kTileKeys) {
+      shared.sums.of_heads[head][key] =
+          op.factor *
+          parts.combine(key, head * n_parts, n_parts, [](float x, float y) { return x + y; });
+    }
+    __syncthreads();
+    return shared.sums.of_heads;
   }
 
  private:
-  // Calls f(r, k, weight) for the tile's weights of the queries from `first` on, whose stats are in
-  // a row of their own.
-  template <GroupKind kForm, class F>
-  __device__ static void weigh(const ColumnPasses& op, int head, int row, int first,
-                               const TileRows<T>& keys, int t0, Shared& shared, F f) {
-    const float2* stats = op.stats + int64_t{row} * op.n_queries;
-    Tile tile;
-    multiply_queries<kForm>(tile, op, head, first, keys, shared.tile);
+  // Logits become weights' logarithms; normalizers of the queries are in rows from `row` on.
+  __device__ static void find_logarithms(Tile& tile, const ColumnPasses& op, int row, int n_heads,
+                                         int first, int t0) {
+    const int of_head = op.head_of(Tile::row(0)), i0 = first + op.query_of(Tile::row(0));
+    const auto query = [&](int r) { return i0 + (Tile::row(r) - Tile::row(0)); };
+    const bool all_see = n_heads << op.log2_rows == Tile::kQueries &&
+                         first + (1 << op.log2_rows) <= op.n_queries &&
+                         t0 + kTileKeys - 1 <= op.first_position + first;
+    if (!all_see) {
+      mask(tile, [&](int r, int k) {
+        return of_head < n_heads && query(r) < op.n_queries &&
+               t0 + Tile::key(k) <= op.first_position + query(r);
+      });
+    }
+    const int stats = (row + min(of_head, n_heads - 1)) * op.n_queries;
 #pragma unroll
     for (int r = 0; r < Tile::kRows; ++r) {
-      const int i = first + Tile::row(r);
-      if (i >= op.n_queries) continue;
-      const float2 stat = stats[i];
+      const float normalizer = op.normalizers[stats + min(query(r), op.n_queries - 1)];
 #pragma unroll
       for (int k = 0; k < Tile::kKeys; ++k) {
-        if (t0 + Tile::key(k) > op.first_position + i) continue;
-        f(r, k, exp2f(tile.logits[r][k] * op.scale - stat.x) * stat.y);
+        tile.logits[r][k] = fmaf(tile.logits[r][k], op.scale, -normalizer);
       }
     }
   }

@@ -77,8 +77,19 @@ inline bool has_packs(const HeadRows& rows, int64_t head_dim, DType dtype) {
   return head_dim * bytes % 16 == 0 && has_packs(rows, bytes);
 }
 
-// The larger one, or the NaN.
-__device__ inline float larger(float x, float y) { return y > x || y != y ? y : x; }
+// The larger one, or NaN if there is one.
+__device__ inline float larger(float x, float y) {
+  float result;
+  asm("max.NaN.f32 %0, %1, %2;" : "=f"(result) : "f"(x), "f"(y));
+  return result;
+}
+
+// 2^x in one instruction, 0 where exp2f would be a denormal number.
+__device__ inline float power_of_two(float x) {
+  float result;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x));
+  return result;
+}
 
 // Of all 32 lanes, in every lane. One order of the sum whatever the schedule.
 __device__ inline float warp_sum(float x) {

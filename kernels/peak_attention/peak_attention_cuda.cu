@@ -16,16 +16,16 @@ struct PeakPasses {
   int n_heads, n_kv_heads, n_queries, n_sinks, n_keys, head_dim;
   float scale;  // makes weights powers of two
   float* out;
-  float2* stats;  // [Hq, q]: the largest logit, and what a weight relative to it counts
+  float* normalizers;  // [Hq, q], less the logarithm of the query's weight
 };
 
-// grid [tiles of queries, Hq]
+// grid [Hq, tiles of queries], the last ones first: they see most
 template <class Tile>
-__global__ void __launch_bounds__(kThreads, 4) stats_kernel(const PeakPasses op) {
+__global__ void __launch_bounds__(kThreads, Tile::kBlocks) stats_kernel(const PeakPasses op) {
   using Rows = TileRows<typename Tile::Element>;
   __shared__ typename Tile::Shared shared;
-  const int head = blockIdx.y, kv_head = head / (op.n_heads / op.n_kv_heads);
-  const int first = blockIdx.x * Tile::kQueries;
+  const int head = blockIdx.x, kv_head = head / (op.n_heads / op.n_kv_heads);
+  const int first = (gridDim.y - 1 - blockIdx.y) * Tile::kQueries;
   // The peaks begin at zero.
   const int64_t n_threads = int64_t{gridDim.x} * gridDim.y * kThreads;
   for (int64_t i = (int64_t{blockIdx.y} * gridDim.x + blockIdx.x) * kThreads + threadIdx.x;
@@ -34,20 +34,33 @@ __global__ void __launch_bounds__(kThreads, 4) stats_kernel(const PeakPasses op)
   }
 
   SoftmaxRows<Tile> rows;
-  const auto add = [&](const HeadRows& queries, const HeadRows& keys, int n, bool is_causal) {
-    for (int t0 = 0; t0 < (is_causal ? min(n, first + Tile::kQueries) : n); t0 += kKeys) {
+#pragma unroll 1
+  for (int kind = 0; kind < 3; ++kind) {
+    const bool is_causal = kind == 2;
+    const HeadRows& queries = is_causal ? op.to_own : op.to_others;
+    const HeadRows& keys = kind == 0 ? op.sinks : kind == 1 ? op.keys : op.own;
+    const int n = kind == 0   ? op.n_sinks
+                  : kind == 1 ? op.n_keys
+                              : min(op.n_queries, first + Tile::kQueries);
+    const auto fetch = [&](int t0, Kept kept) {
+      if (t0 >= n) return;
+      Tile::fetch(Rows(queries, head, first, op.n_queries), Rows(keys, kv_head, t0, n), op.head_dim,
+                  shared, kept);
+    };
+    fetch(0, Kept::kNothing);
+    for (int t0 = 0; t0 < n; t0 += kKeys) {
       Tile tile;
       tile.multiply(Rows(queries, head, first, op.n_queries), Rows(keys, kv_head, t0, n),
                     op.head_dim, shared);
-      rows.add(tile, op.scale, [&](int r, int k) {
-        const int t = t0 + Tile::key(k);
-        return t < n && (!is_causal || t <= first + Tile::row(r));
-      });
+      fetch(t0 + kKeys, Kept::kQueries);
+      const int seen = (is_causal ? first : n - 1) - t0;  // by the first query
+      if (kKeys - 1 > seen) {
+        mask(tile,
+             [&](int r, int k) { return Tile::key(k) - (is_causal ? Tile::row(r) : 0) <= seen; });
+      }
+      rows.add(tile, op.scale);
     }
-  };
-  add(op.to_others, op.sinks, op.n_sinks, false);
-  add(op.to_others, op.keys, op.n_keys, false);
-  add(op.to_own, op.own, op.n_queries, true);
+  }
 
 #pragma unroll
   for (int r = 0; r < Tile::kRows; ++r) {
@@ -55,14 +68,14 @@ __global__ void __launch_bounds__(kThreads, 4) stats_kernel(const PeakPasses op)
     const int i = first + Tile::row(r);
     if (threadIdx.x % Tile::kLanesOfRow == 0 && i < op.n_queries) {
       const float weight = op.query_weights == nullptr ? 1 : op.query_weights[i];
-      op.stats[int64_t{head} * op.n_queries + i] = {stat.x, weight / stat.y};
+      op.normalizers[int64_t{head} * op.n_queries + i] = normalizer(stat) - log2f(weight);
     }
   }
 }
 
 // grid [tiles of keys, Hq, shares of the queries]
 template <class Tile>
-__global__ void __launch_bounds__(kThreads, 4)
+__global__ void __launch_bounds__(kThreads, Tile::kBlocks)
     peaks_kernel(const PeakPasses op, int queries_of_share) {
   using Rows = TileRows<typename Tile::Element>;
   __shared__ union {
@@ -71,29 +84,39 @@ __global__ void __launch_bounds__(kThreads, 4)
   } shared;
   const int head = blockIdx.y, kv_head = head / (op.n_heads / op.n_kv_heads);
   const int t0 = blockIdx.x * kKeys;
-  const float2* stats = op.stats + int64_t{head} * op.n_queries;
-  float peaks[Tile::kKeys] = {};
+  const float* normalizers = op.normalizers + int64_t{head} * op.n_queries;
+  float peaks[Tile::kKeys];  // logarithms
+#pragma unroll
+  for (float& peak : peaks) peak = -INFINITY;
   const int begin = blockIdx.z * queries_of_share;
-  for (int first = begin; first < min(begin + queries_of_share, op.n_queries);
-       first += Tile::kQueries) {
+  const int end = min(begin + queries_of_share, op.n_queries);
+  const Rows keys(op.keys, kv_head, t0, op.n_keys);
+  const auto fetch = [&](int first, Kept kept) {
+    if (first >= end) return;
+    Tile::fetch(Rows(op.to_others, head, first, op.n_queries), keys, op.head_dim, shared.tile,
+                kept);
+  };
+  fetch(begin, Kept::kNothing);
+  for (int first = begin; first < end; first += Tile::kQueries) {
     Tile tile;
-    tile.multiply(Rows(op.to_others, head, first, op.n_queries),
-                  Rows(op.keys, kv_head, t0, op.n_keys), op.head_dim, shared.tile);
+    tile.multiply(Rows(op.to_others, head, first, op.n_queries), keys, op.head_dim, shared.tile);
+    fetch(first + Tile::kQueries, Kept::kKeys);
 #pragma unroll
     for (int r = 0; r < Tile::kRows; ++r) {
       const int i = first + Tile::row(r);
-      if (i >= op.n_queries) continue;
-      const float2 stat = stats[i];
+      const float normalizer = i < op.n_queries ? normalizers[i] : INFINITY;
 #pragma unroll
       for (int k = 0; k < Tile::kKeys; ++k) {
-        peaks[k] = larger(peaks[k], exp2f(tile.logits[r][k] * op.scale - stat.x) * stat.y);
+        peaks[k] = larger(peaks[k], fmaf(tile.logits[r][k], op.scale, -normalizer));
       }
     }
   }
 
-  float peak = combine_keys<Tile>(peaks, shared.peaks, larger);
+  shared.peaks.store(peaks);
+  __syncthreads();
   const int t = t0 + threadIdx.x;
   if (threadIdx.x >= kKeys || t >= op.n_keys) return;
+  float peak = power_of_two(shared.peaks.combine(threadIdx.x, 0, shared.peaks.kCount, larger));
   if (op.key_weights != nullptr) peak *= op.key_weights[int64_t{head} * op.n_keys + t];
   // Floats that are not negative lie in the order of their bits, a NaN above all: the largest is
   // one whatever the order of the blocks.
@@ -104,7 +127,7 @@ __global__ void __launch_bounds__(kThreads, 4)
 }  // namespace
 
 size_t peak_attention_workspace_bytes(const PeakAttention& op) {
-  return op.n_heads * op.n_queries * sizeof(float2);
+  return op.n_heads * op.n_queries * sizeof(float);
 }
 
 CudaStatus peak_attention_cuda(const PeakAttention& op, CudaStream stream) {
@@ -129,12 +152,12 @@ CudaStatus peak_attention_cuda(const PeakAttention& op, CudaStream stream) {
                              .head_dim = static_cast<int>(op.head_dim),
                              .scale = op.scale * 1.4426950408889634F,  // log2(e)
                              .out = op.out,
-                             .stats = static_cast<float2*>(op.workspace)};
-  with_tile(op.dtype, op.n_queries, [&](auto tile) {
+                             .normalizers = static_cast<float*>(op.workspace)};
+  with_tile(op.dtype, op.n_queries, 1, [&](auto tile) {
     using Tile = decltype(tile);
     const int64_t query_tiles = (op.n_queries + Tile::kQueries - 1) / Tile::kQueries;
     const int64_t key_tiles = (op.n_keys + kKeys - 1) / kKeys;
-    stats_kernel<Tile><<<dim3(query_tiles, op.n_heads), kThreads, 0, stream>>>(passes);
+    stats_kernel<Tile><<<dim3(op.n_heads, query_tiles), kThreads, 0, stream>>>(passes);
     const int64_t shares = min(query_tiles, (kBlocks - 1) / (key_tiles * op.n_heads) + 1);
     const int64_t of_share = (query_tiles + shares - 1) / shares * Tile::kQueries;
     peaks_kernel<Tile><<<dim3(key_tiles, op.n_heads, shares), kThreads, 0, stream>>>(

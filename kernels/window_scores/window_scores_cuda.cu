@@ -26,43 +26,45 @@ __device__ float pooled_around(const float* row, int t, int n, int kernel,
 // The second pass and all that follows, where the pooling is narrow: no votes are stored. A tile
 // has `half` keys more than scores on either side. grid [tiles, H]
 template <class Tile>
-__global__ void __launch_bounds__(kTileThreads, 4)
+__global__ void __launch_bounds__(kTileThreads, Tile::kBlocks)
     scores_kernel(const ColumnPasses passes, const WindowScores op) {
   __shared__ typename ColumnTile<Tile>::Shared shared;
-  __shared__ float votes[kTileKeys];
-  const int n = passes.n_columns, group = passes.n_heads / passes.n_kv_heads;
+  const int n = passes.n_columns, group = passes.group_size;
   const int kernel = static_cast<int>(op.kernel), half = kernel / 2, width = kTileKeys - 2 * half;
   const int first = blockIdx.x * width, t0 = max(0, first - half), t = t0 + threadIdx.x;
   const bool has_score = t >= first && t < min(first + width, n);
   const TileRows<typename Tile::Element> keys(passes.keys, blockIdx.y, t0, passes.n_tokens);
-  const auto pooled_vote = [&] {
+  const auto pooled_vote = [&](const float* votes) {
     return pooled(votes, max(0, t - half) - t0, min(n, t + half + 1) - t0, kernel, op.pooling);
   };
   const bool pools_last =
       op.order == WindowScores::Order::kGroupFirst && op.reduce != WindowScores::Reduce::kNone;
   ColumnTile<Tile> tile;
   float score = 0;
-  for (int g = 0; g < group; ++g) {
-    const int head = blockIdx.y * group + g;
-    tile.add(passes, head, keys, t0, shared);
-    float vote = tile.take(passes, shared);
-    if (threadIdx.x < kTileKeys) votes[threadIdx.x] = vote;
-    __syncthreads();  // votes are there, and the tiles may come
-    if (!pools_last && has_score) vote = pooled_vote();
-    if (op.reduce == WindowScores::Reduce::kNone) {
-      if (has_score) op.out[int64_t{head} * n + t] = vote;
-    } else if (g == 0) {
-      score = vote;
-    } else {
-      score = op.reduce == WindowScores::Reduce::kMax ? larger(score, vote) : score + vote;
+  for (int g0 = 0; g0 < group; g0 += passes.heads_of_tile) {
+    const int head = blockIdx.y * group + g0, n_heads = min(passes.heads_of_tile, group - g0);
+    tile.add(passes, head, n_heads, keys, t0, shared);
+    const auto* votes = tile.take(passes, n_heads, shared);
+    for (int i = 0; threadIdx.x < kTileKeys && i < n_heads; ++i) {
+      float vote = votes[i][threadIdx.x];
+      if (!pools_last && has_score) vote = pooled_vote(votes[i]);
+      if (op.reduce == WindowScores::Reduce::kNone) {
+        if (has_score) op.out[int64_t{head + i} * n + t] = vote;
+      } else if (g0 + i == 0) {
+        score = vote;
+      } else {
+        score = op.reduce == WindowScores::Reduce::kMax ? larger(score, vote) : score + vote;
+      }
     }
+    __syncthreads();  // the tiles may come
   }
   if (op.reduce == WindowScores::Reduce::kNone) return;
   if (op.reduce == WindowScores::Reduce::kMean) score /= static_cast<float>(group);
   if (pools_last) {
+    float* votes = shared.sums.of_heads[0];
     if (threadIdx.x < kTileKeys) votes[threadIdx.x] = score;
     __syncthreads();
-    if (has_score) score = pooled_vote();
+    if (has_score) score = pooled_vote(votes);
   }
   if (has_score) op.out[int64_t{blockIdx.y} * n + t] = score;
 }
@@ -149,7 +151,7 @@ CudaStatus window_scores_cuda(const WindowScores& op, CudaStream stream) {
     launch_pooling(op, votes, stream);
   } else {
     const ColumnPasses passes = launch_column_stats(sums, stream);
-    with_tile(sums.dtype, sums.n_queries,
+    with_tile(sums.dtype, sums.n_queries, sums.n_heads / sums.n_kv_heads,
               [&](auto tile) { launch_scores<decltype(tile)>(op, passes, stream); });
   }
   return cudaGetLastError();
