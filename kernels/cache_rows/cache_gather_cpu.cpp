@@ -19,10 +19,19 @@ bool stream(const char* from, char* to, int64_t n_bytes) {
   [[maybe_unused]] const auto in_pieces_of = [&](int64_t size) {
     return n_bytes % size == 0 && reinterpret_cast<uintptr_t>(to) % size == 0;
   };
-#ifdef __AVX512F__  // lines as wholes: a tenth faster
+#ifdef __AVX512F__  // lines as wholes or halves: a tenth faster
   if (in_pieces_of(64)) {
     for (int64_t i = 0; i < n_bytes; i += 64) {
       _mm512_stream_si512(reinterpret_cast<__m512i*>(to + i), _mm512_loadu_si512(from + i));
+    }
+    return true;
+  }
+#endif
+#ifdef __AVX__
+  if (in_pieces_of(32)) {
+    for (int64_t i = 0; i < n_bytes; i += 32) {
+      _mm256_stream_si256(reinterpret_cast<__m256i*>(to + i),
+                          _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + i)));
     }
     return true;
   }
