@@ -25,7 +25,7 @@ struct DecodePlan {
 // grow alike, short ones grow most, so a plan for what they will be half the way on serves longer
 // (decode_plan_test.cpp has figures). Plans of the same n_items fit the same launch: a new one is
 // two arrays to copy. n_items >= S * H; kDecodeItems for every multiprocessor of the GPU, as
-// many blocks as run at once: on an H200 it beats 4, 6, 12, 16, 24 and 32.
+// many blocks as run at once: of 4 to 32 on an H200 6 and 8 are best (results/reference/gpu.md).
 inline constexpr int64_t kShortestShare = 64, kDecodeItems = 8;
 DecodePlan decode_plan(std::span<const int64_t> lengths, int64_t n_kv_heads, int64_t n_items);
 
