@@ -50,6 +50,21 @@ at::Tensor on_cpu(const at::Tensor& query, const at::Tensor& keys, const at::Ten
   return out;
 }
 
+// For every number of tokens cuDNN compiles a kernel of its own, in 40 ms on an H200, which its
+// faster attention brings in again in long contexts only.
+class CuDnnIfLong {
+ public:
+  explicit CuDnnIfLong(int64_t n_tokens) {
+    constexpr int64_t kLong = 16384;
+    if (n_tokens < kLong) at::globalContext().setSDPUseCuDNN(false);
+  }
+  ~CuDnnIfLong() { at::globalContext().setSDPUseCuDNN(before_); }
+  CuDnnIfLong(const CuDnnIfLong&) = delete;
+
+ private:
+  bool before_ = at::globalContext().userEnabledCuDNNSDP();
+};
+
 // By LibTorch. Under a window blocks of queries each see the keys that their windows reach: a mask
 // of all pairs would grow with the square of the context.
 at::Tensor by_torch(const at::Tensor& query, const at::Tensor& keys, const at::Tensor& values,
@@ -59,10 +74,7 @@ at::Tensor by_torch(const at::Tensor& query, const at::Tensor& keys, const at::T
   const int64_t n_tokens = query.size(1);
   const auto by_tokens = [](const at::Tensor& out) { return out.squeeze(0).transpose(0, 1); };
   if (window == 0 || n_tokens <= window) {
-    // For every number of tokens cuDNN has a kernel of its own compiled, 40 ms on an H200, which its
-    // faster attention brings in again in long contexts only.
-    constexpr int64_t kWorthCompiling = 16384;
-    if (keys.is_cuda()) at::globalContext().setSDPUseCuDNN(n_tokens >= kWorthCompiling);
+    const CuDnnIfLong if_long(n_tokens);
     return by_tokens(at::scaled_dot_product_attention(q, k, v, /*attn_mask=*/{}, /*dropout_p=*/0.0,
                                                       /*is_causal=*/true, scale,
                                                       /*enable_gqa=*/true));
