@@ -30,6 +30,14 @@ def ragged_shares(n, total, ragged):
     return (weights / weights.sum() * total).long().clamp(min=8)
 
 
+def n_decode_items(lengths):
+    """Of a decode step's plan, as the program makes it (kernels/decode_plan/decode_plan.h)."""
+    n_items = 128
+    if device.type == "cuda":  # kDecodeItems of each
+        n_items = 8 * torch.cuda.get_device_properties(device).multi_processor_count
+    return max(n_items, lengths.numel())
+
+
 def cache(lengths, head_dim, dtype, gap=0):
     """A batch's keys and values [rows, d], heads behind gaps of NaN; starts and lengths [S, H]."""
     lengths = torch.as_tensor(lengths)
@@ -532,10 +540,7 @@ class CacheAttention(Operator):
 
     def large(self, dtype, ragged):
         lengths = ragged_shares(16 * 8, 16 * 8 * tokens(4096), ragged).view(16, 8)
-        n_items = 128
-        if device.type == "cuda":  # kDecodeItems of each
-            n_items = 8 * torch.cuda.get_device_properties(device).multi_processor_count
-        plan = self.plan(lengths, max(n_items, lengths.numel()))
+        plan = self.plan(lengths, n_decode_items(lengths))
         query = randn(16, 1, 32, 128, dtype=dtype)
         return query, *cache(lengths, 128, dtype), 128**-0.5, 0, *plan
 

@@ -44,9 +44,7 @@ class Step:
             )
         self.plan = [None, None]
         if cases.device.type == "cuda":
-            n_processors = torch.cuda.get_device_properties(cases.device).multi_processor_count
-            n_items = max(8 * n_processors, lengths.numel())
-            plan = kvbench.decode_plan(lengths.cpu() + room // 2, n_items)
+            plan = kvbench.decode_plan(lengths.cpu() + room // 2, cases.n_decode_items(lengths))
             self.plan = [x.to(cases.device) for x in plan]
         self.embedding = weight(vocab, hidden)
         turns = 1e4 ** -torch.linspace(0, 1, self.d // 2)

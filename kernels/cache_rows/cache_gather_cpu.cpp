@@ -16,32 +16,31 @@ constexpr int64_t kAhead = 32;  // rows: the processor foresees no row by those 
 // Past the caches: what is written need not be read first, and other layers come before this one is
 // read again. False where the row is not of whole, aligned pieces.
 bool stream(const char* from, char* to, int64_t n_bytes) {
-  [[maybe_unused]] const auto in_pieces_of = [&](int64_t size) {
-    return n_bytes % size == 0 && reinterpret_cast<uintptr_t>(to) % size == 0;
+  [[maybe_unused]] const auto in_pieces_of = [&](int64_t size, auto copy) {
+    if (n_bytes % size != 0 || reinterpret_cast<uintptr_t>(to) % size != 0) return false;
+    for (int64_t i = 0; i < n_bytes; i += size) copy(from + i, to + i);
+    return true;
   };
 #ifdef __AVX512F__  // lines as wholes or halves: a tenth faster
-  if (in_pieces_of(64)) {
-    for (int64_t i = 0; i < n_bytes; i += 64) {
-      _mm512_stream_si512(reinterpret_cast<__m512i*>(to + i), _mm512_loadu_si512(from + i));
-    }
+  if (in_pieces_of(64, [](const char* x, char* y) {
+        _mm512_stream_si512(reinterpret_cast<__m512i*>(y), _mm512_loadu_si512(x));
+      })) {
     return true;
   }
 #endif
 #ifdef __AVX__
-  if (in_pieces_of(32)) {
-    for (int64_t i = 0; i < n_bytes; i += 32) {
-      _mm256_stream_si256(reinterpret_cast<__m256i*>(to + i),
-                          _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + i)));
-    }
+  if (in_pieces_of(32, [](const char* x, char* y) {
+        const auto* piece = reinterpret_cast<const __m256i*>(x);
+        _mm256_stream_si256(reinterpret_cast<__m256i*>(y), _mm256_loadu_si256(piece));
+      })) {
     return true;
   }
 #endif
 #ifdef __SSE2__
-  if (in_pieces_of(16)) {
-    for (int64_t i = 0; i < n_bytes; i += 16) {
-      _mm_stream_si128(reinterpret_cast<__m128i*>(to + i),
-                       _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i)));
-    }
+  if (in_pieces_of(16, [](const char* x, char* y) {
+        const auto* piece = reinterpret_cast<const __m128i*>(x);
+        _mm_stream_si128(reinterpret_cast<__m128i*>(y), _mm_loadu_si128(piece));
+      })) {
     return true;
   }
 #endif

@@ -33,9 +33,9 @@ __global__ void __launch_bounds__(kThreads)
 
 template <class Unit>
 void launch(CacheMove op, CudaStream stream) {
-  for (; !op.heads.empty();
-       op.heads = op.heads.subspan(std::min<size_t>(kHeadsOfLaunch, op.heads.size()))) {
+  while (!op.heads.empty()) {
     const auto some = op.heads.first(std::min<size_t>(kHeadsOfLaunch, op.heads.size()));
+    op.heads = op.heads.subspan(some.size());
     Heads heads = {};
     int64_t most = 0;
     for (size_t h = 0; h < some.size(); ++h) {
@@ -44,8 +44,8 @@ void launch(CacheMove op, CudaStream stream) {
     }
     if (most == 0) continue;
     const int64_t of_block = kThreads * kUnitsOfThread;
-    const dim3 grid(static_cast<unsigned>(std::min((most + of_block - 1) / of_block, int64_t{1} << 16)),
-                    static_cast<unsigned>(some.size()));
+    const int64_t blocks = std::min((most + of_block - 1) / of_block, int64_t{1} << 16);
+    const dim3 grid(static_cast<unsigned>(blocks), static_cast<unsigned>(some.size()));
     cache_move_kernel<Unit><<<grid, kThreads, 0, stream>>>(op, heads);
   }
 }

@@ -30,15 +30,14 @@ void cache_move_of(const at::Tensor& keys, const at::Tensor& values, at::IntArra
   check_buffers(out_keys, out_values, keys, "outputs");
   TORCH_CHECK(from_rows.size() == n_rows.size() && to_rows.size() == n_rows.size(),
               "from_rows, to_rows, n_rows: expected as many of each, got ", from_rows.size(), ", ",
-              to_rows.size(),
-              ", ", n_rows.size());
+              to_rows.size(), ", ", n_rows.size());
   std::vector<CacheMove::Head> heads;
   for (size_t h = 0; h < n_rows.size(); ++h) {
     const int64_t n = n_rows[h];
-    TORCH_CHECK(n >= 0 && from_rows[h] >= 0 && from_rows[h] <= keys.size(0) - n && to_rows[h] >= 0 &&
-                    to_rows[h] <= out_keys.size(0) - n,
-                "head ", h, ": ", n, " rows from row ", from_rows[h], " of ", keys.size(0), " to row ",
-                to_rows[h], " of ", out_keys.size(0));
+    TORCH_CHECK(n >= 0 && from_rows[h] >= 0 && from_rows[h] <= keys.size(0) - n &&
+                    to_rows[h] >= 0 && to_rows[h] <= out_keys.size(0) - n,
+                "head ", h, ": ", n, " rows from row ", from_rows[h], " of ", keys.size(0),
+                " to row ", to_rows[h], " of ", out_keys.size(0));
     heads.push_back({from_rows[h], to_rows[h], n});
   }
   CacheMove op;
