@@ -66,7 +66,7 @@ for source in "$root"/kernels/*/*.cpp; do
   esac
 done
 say "$(wc -l <"$commands") of ${#objects[@]} files, for sm_${capability:-80} and $torch"
-xargs -P "$(nproc)" -d '\n' -n 1 bash -c <"$commands"
+xargs -r -P "$(nproc)" -d '\n' -n 1 bash -c <"$commands"
 
 library=$out/libkvbench_ops.so
 g++ -shared -o "$library" "${objects[@]}" "$torch"/lib/libtorch_cpu.so "$torch"/lib/libc10.so \

@@ -35,13 +35,12 @@ bool DecodeBatch::is_together(int64_t layer, int64_t n_tokens) const {
 }
 
 void DecodeBatch::reserve(int64_t n_tokens) {
-  bool is_new = !starts_.defined();
   for (int64_t l = 0; l < caches_[0]->n_layers(); ++l) {
     if (is_together(l, n_tokens)) continue;
     KvCache::move_together(caches_, l, n_tokens);
-    is_new = true;
+    is_stale_ = true;
   }
-  if (is_new) collect();
+  if (is_stale_) collect();
 }
 
 void DecodeBatch::store(at::Tensor& target, const at::Tensor& values) {
@@ -80,6 +79,7 @@ void DecodeBatch::collect() {
   store(counters_, at::tensor(counters, at::kLong));
   lengths_ = counters_.narrow(0, 0, starts_.numel()).view_as(starts_);
   positions_ = counters_.narrow(0, starts_.numel(), size());
+  is_stale_ = false;
 }
 
 at::Tensor DecodeBatch::begin(int64_t n_tokens) {

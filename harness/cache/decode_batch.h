@@ -38,8 +38,8 @@ class DecodeBatch {
   // Ends a step of m new tokens, all layers having appended theirs: the caches count them.
   void advance(int64_t n_tokens);
 
-  // Looks at the caches anew: after one of them was cut.
-  void collect();
+  // A cache was cut: the next reserve() looks at all of them anew.
+  void expire() { is_stale_ = true; }
 
   // Another number once an address that the operators get has changed: not by tokens that come, nor
   // by cuts in place.
@@ -55,6 +55,7 @@ class DecodeBatch {
 
   bool is_together(int64_t layer, int64_t n_tokens) const;
 
+  void collect();
   void plan(const std::vector<int64_t>& lengths);
   // Takes values of the host to the device, in place where they are as many as before.
   void store(at::Tensor& target, const at::Tensor& values);
@@ -67,6 +68,7 @@ class DecodeBatch {
   at::Tensor items_, first_items_;  // int32 [L, n, 4] and [L, S * H + 1]: plans of decode steps
   at::Tensor one_;                  // int64 [], on the host
   int64_t version_ = 0;
+  bool is_stale_ = true;  // tensors and places, which do not tell of the caches as they are
 };
 
 }  // namespace kvbench

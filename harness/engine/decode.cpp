@@ -27,16 +27,14 @@ at::Tensor pass_and_evict(const Pass& pass, DecodeBatch& batch,
     if (observer) observer(layer, queries, hidden);
   };
   at::Tensor logits = pass(observe);
-  bool cut = false;
   for (size_t s = 0; s < caches.size(); ++s) {
     if (caches[s].eviction == nullptr) continue;
     try {
-      cut = caches[s].eviction->end_step(*caches[s].cache) || cut;
+      if (caches[s].eviction->end_step(*caches[s].cache)) batch.expire();
     } catch (...) {
       errors[s] = current_error();
     }
   }
-  if (cut) batch.collect();
   return logits;
 }
 

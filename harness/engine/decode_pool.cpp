@@ -75,7 +75,7 @@ void DecodePool::ask(std::vector<GrowingCache> caches, const std::vector<int32_t
         going_on.push_back(static_cast<int64_t>(s));
       }
     }
-    keep(part, going_on);
+    or_end(part, [&] { keep(part, going_on); });
     if (!part.rows.empty()) join(std::move(part));
   }
 }
@@ -98,7 +98,7 @@ at::Tensor DecodePool::ask(const Part& part, const std::vector<int32_t>& questio
 }
 
 // New sequences beside those that run. Their keys and values move into buffers of all; what has
-// ended must not keep the old ones alive.
+// ended must not keep the old ones alive. Where memory does not suffice for that they stay apart.
 void DecodePool::join(Part part) {
   const auto has_room = [&](const Part& other) {
     return other.rows.size() + part.rows.size() <= most_rows_;
@@ -108,12 +108,22 @@ void DecodePool::join(Part part) {
     parts_.push_back(std::move(part));
     return;
   }
-  look(*at);
-  leave_shared_buffers(*at);
-  leave_shared_buffers(part);
-  at->ids = at::cat({at->ids, part.ids});
-  std::move(part.rows.begin(), part.rows.end(), std::back_inserter(at->rows));
-  at->step.reset();
+  or_end(*at, [&] { look(*at); });
+  if (at->rows.empty()) {
+    *at = std::move(part);
+    return;
+  }
+  try {
+    leave_shared_buffers(*at);
+    leave_shared_buffers(part);
+    const at::Tensor ids = at::cat({at->ids, part.ids});
+    at->rows.reserve(at->rows.size() + part.rows.size());
+    at->ids = ids;
+    std::move(part.rows.begin(), part.rows.end(), std::back_inserter(at->rows));
+    at->step.reset();
+  } catch (...) {
+    parts_.push_back(std::move(part));
+  }
 }
 
 void DecodePool::leave_shared_buffers(const Part& part) {
@@ -143,17 +153,23 @@ void DecodePool::step(size_t p) {
     } catch (...) {
       const std::string error = current_error();
       part.step.reset();
-      look(part);
-      if (part.rows.size() > 1) {
-        split(p);
-      } else if (!part.rows.empty()) {
-        end(part.rows[0], error);
-        keep(part, {});
-      }
+      or_end(part, [&] {
+        look(part);
+        if (part.rows.size() > 1) {
+          split(p);
+        } else if (!part.rows.empty()) {
+          end(part.rows[0], error);
+          keep(part, {});
+        }
+      });
     }
   }
   Part& part = parts_[p];
-  if (part.rows.empty()) return;
+  if (!part.rows.empty()) or_end(part, [&] { take_in(part, errors); });
+}
+
+// What a pass made of the rows of a part.
+void DecodePool::take_in(Part& part, const std::vector<std::string>& errors) {
   if (exclude_early_ends(part.step->logits(), part.rows)) part.step->choose();
   draw(part.step->logits(), part.ids, part.rows);
   part.chosen.select(0, part.n_unseen++).copy_(part.ids);
@@ -294,9 +310,26 @@ void DecodePool::end(const Sequence& sequence, const std::string& error) {
   if (--asked.n_running == 0) finished_.push_back(sequence.asked);
 }
 
+// Between two passes nothing can be tried again: where `work` fails, the part's sequences end.
+void DecodePool::or_end(Part& part, const std::function<void()>& work) {
+  try {
+    work();
+  } catch (...) {
+    const std::string error = current_error();
+    for (const Sequence& row : part.rows) {
+      if (row.asked->is_running[row.index]) end(row, error);
+    }
+    part = {};
+  }
+}
+
 // Only these rows stay, ascending.
 void DecodePool::keep(Part& part, const std::vector<int64_t>& rows) {
   if (rows.size() == part.rows.size()) return;
+  if (rows.empty()) {
+    part = {};
+    return;
+  }
   const at::Tensor index = on_device(at::tensor(rows, at::kLong), part.ids.device());
   part.ids = part.ids.index_select(0, index);
   if (part.n_unseen > 0) part.chosen = part.chosen.index_select(1, index);

@@ -58,8 +58,8 @@ class DecodePool {
   };
   // Those that go through the model together: all, but for batches that did not fit into memory.
   struct Part {
-    std::vector<Sequence> rows;
-    at::Tensor ids;          // int64 [rows], on the device: the next pass's tokens
+    std::vector<Sequence> rows = {};
+    at::Tensor ids = {};     // int64 [rows], on the device: the next pass's tokens
     at::Tensor chosen = {};  // int64 [steps, rows], likewise: what was, since the host looked
     int64_t n_unseen = 0;    // the steps of it
     std::unique_ptr<DecodeStep> step = {};  // of these rows
@@ -70,6 +70,7 @@ class DecodePool {
   void join(Part part);
   void step(size_t part);
   std::vector<std::string> pass(Part& part);
+  void take_in(Part& part, const std::vector<std::string>& errors);
   static bool exclude_early_ends(const at::Tensor& logits, const std::vector<Sequence>& rows);
   static void draw(const at::Tensor& logits, const at::Tensor& ids,
                    const std::vector<Sequence>& rows);
@@ -79,6 +80,7 @@ class DecodePool {
   void split(size_t part);
   bool say(const Sequence& sequence, int64_t id);
   void end(const Sequence& sequence, const std::string& error);
+  void or_end(Part& part, const std::function<void()>& work);
   void keep(Part& part, const std::vector<int64_t>& rows);
   static void leave_shared_buffers(const Part& part);
 

@@ -1,7 +1,12 @@
 // Sequences of several questions that join and leave one batch.
 #include "harness/engine/decode_pool.h"
 
+#include <c10/core/CPUAllocator.h>
 #include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <stdexcept>
 
 #include "harness/base/error.h"
 #include "harness/config/policy_yaml.h"
@@ -118,6 +123,71 @@ TEST(DecodePool, EndedCachesLeaveTheBuffersOfTheBatch) {
   const KvCache::Layer& ended = first[0].cache->layer(0);
   EXPECT_EQ(ended.n_rows(), ended.keys.size(0));
   while (pool.is_busy()) pool.step();
+}
+
+// LibTorch's, which has no memory for allocations first to last since it was made.
+class FullMemory final : public c10::Allocator {
+ public:
+  FullMemory(int64_t first, int64_t last) : first_(first), last_(last) {
+    c10::SetCPUAllocator(this, 1);
+  }
+  ~FullMemory() override { c10::SetCPUAllocator(memory_, 1); }
+
+  c10::DataPtr allocate(size_t n) override {
+    const int64_t i = n_++;
+    if (n > 0 && i >= first_ && i <= last_) throw std::runtime_error("the memory is full");
+    return memory_->allocate(n);
+  }
+  c10::DeleterFnPtr raw_deleter() const override { return memory_->raw_deleter(); }
+  void copy_data(void* to, const void* from, size_t n) const override {
+    memory_->copy_data(to, from, n);
+  }
+  int64_t n_allocations() const { return n_; }
+
+ private:
+  c10::Allocator* memory_ = c10::GetDefaultCPUAllocator();
+  const int64_t first_, last_;
+  std::atomic<int64_t> n_ = 0;
+};
+
+// Whatever allocation fails, once or some in a row: no more than the sequences that it hits fail.
+TEST(DecodePool, FullMemoryEndsNoMoreThanItsSequences) {
+  const auto run = [](int64_t first, int64_t last, std::vector<std::vector<Generation>>& answers) {
+    std::vector<std::vector<CompressedCache>> caches;
+    for (const int64_t context : {7, 11, 13}) caches.push_back(caches_of(context));
+    answers.assign(caches.size(), {});
+    FullMemory memory(first, last);
+    DecodePool pool(tiny_model());
+    for (size_t q = 0; q < caches.size(); ++q) {
+      GenerateOptions options = {static_cast<int64_t>(6 + q), {}};
+      if (q == 1) options.sampling.temperature = 0.8;
+      pool.ask(growing(caches[q]), {5, 6, 7}, options,
+               [&, q](std::vector<Generation> said) { answers[q] = std::move(said); });
+      for (size_t i = 0; i < 2 + 3 * q; ++i) pool.step();
+    }
+    while (pool.is_busy()) pool.step();
+    EXPECT_EQ(pool.n_running(), 0);
+    return memory.n_allocations();
+  };
+  std::vector<std::vector<Generation>> sound, answers;
+  const int64_t n = run(-1, -1, sound);
+  int64_t n_failed = 0;
+  for (const int64_t in_a_row : {1, 40}) {
+    for (int64_t first = 0; first < n; first += std::max<int64_t>(n / 150, 1)) {
+      ASSERT_NO_THROW(run(first, first + in_a_row - 1, answers)) << first << ", " << in_a_row;
+      for (size_t q = 0; q < sound.size(); ++q) {
+        ASSERT_EQ(answers[q].size(), sound[q].size()) << first << ", " << in_a_row;
+        for (size_t i = 0; i < sound[q].size(); ++i) {
+          if (answers[q][i].error.empty()) {
+            EXPECT_EQ(answers[q][i].tokens, sound[q][i].tokens) << first << ", " << in_a_row;
+          } else {
+            ++n_failed;
+          }
+        }
+      }
+    }
+  }
+  EXPECT_GT(n_failed, 0);
 }
 
 TEST(DecodePool, DrawsAreTheSameInAnyCompany) {

@@ -105,7 +105,7 @@ void SecondPass::run(const Passes& passes, const std::vector<Scorer*>& readers) 
                         error.what());
     }
     cache_.rewind();
-    batch.collect();
+    batch.expire();
     tokens_read_ += n;
     for (Scorer* scorer : readers) {
       scorer->cost.ms += watch.ms() - observed_ms;

@@ -194,7 +194,7 @@ TEST_F(DecodeGolden, GateWhileDecoding) {
     }
     batch.advance(1);
     if (!eviction.end_step(cache)) continue;
-    batch.collect();
+    batch.expire();
     check(t + 1);
   }
   EXPECT_FALSE(h5::exists(file, fmt::format("decode/cut{}", n_cuts)));
