@@ -1,16 +1,14 @@
 // Sequences of several questions that join and leave one batch.
 #include "harness/engine/decode_pool.h"
 
-#include <c10/core/CPUAllocator.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <atomic>
-#include <stdexcept>
 
 #include "harness/base/error.h"
 #include "harness/config/policy_yaml.h"
 #include "harness/engine/compress.h"
+#include "harness/engine/full_memory.h"
 #include "harness/engine/tiny_model.h"
 
 namespace kvbench {
@@ -124,31 +122,6 @@ TEST(DecodePool, EndedCachesLeaveTheBuffersOfTheBatch) {
   EXPECT_EQ(ended.n_rows(), ended.keys.size(0));
   while (pool.is_busy()) pool.step();
 }
-
-// LibTorch's, which has no memory for allocations first to last since it was made.
-class FullMemory final : public c10::Allocator {
- public:
-  FullMemory(int64_t first, int64_t last) : first_(first), last_(last) {
-    c10::SetCPUAllocator(this, 1);
-  }
-  ~FullMemory() override { c10::SetCPUAllocator(memory_, 1); }
-
-  c10::DataPtr allocate(size_t n) override {
-    const int64_t i = n_++;
-    if (n > 0 && i >= first_ && i <= last_) throw std::runtime_error("the memory is full");
-    return memory_->allocate(n);
-  }
-  c10::DeleterFnPtr raw_deleter() const override { return memory_->raw_deleter(); }
-  void copy_data(void* to, const void* from, size_t n) const override {
-    memory_->copy_data(to, from, n);
-  }
-  int64_t n_allocations() const { return n_; }
-
- private:
-  c10::Allocator* memory_ = c10::GetDefaultCPUAllocator();
-  const int64_t first_, last_;
-  std::atomic<int64_t> n_ = 0;
-};
 
 // Whatever allocation fails, once or some in a row: no more than the sequences that it hits fail.
 TEST(DecodePool, FullMemoryEndsNoMoreThanItsSequences) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <deque>
 #include <map>
 
 #include "harness/base/error.h"
@@ -17,15 +18,7 @@ namespace {
 // that is only appended to is rewound, one that is evicted from meanwhile stands in as a copy.
 class Answering {
  public:
-  explicit Answering(const std::vector<GrowingCache>& contexts) : caches_(contexts) {
-    copies_.reserve(contexts.size());
-    evictions_.reserve(contexts.size());
-    for (auto& growing : caches_) {
-      if (growing.eviction == nullptr) continue;
-      growing.cache = &copies_.emplace_back(growing.cache->clone());
-      growing.eviction = &evictions_.emplace_back(*growing.eviction);
-    }
-  }
+  Answering() = default;
   ~Answering() {
     for (auto& growing : caches_) {
       if (growing.eviction == nullptr) growing.cache->rewind();
@@ -33,12 +26,21 @@ class Answering {
   }
   Answering(const Answering&) = delete;
 
+  // Throws where there is no memory for a copy; nothing is added then.
+  void add(GrowingCache context) {
+    if (context.eviction != nullptr) {
+      context.cache = &copies_.emplace_back(context.cache->clone());
+      context.eviction = &evictions_.emplace_back(*context.eviction);
+    }
+    caches_.push_back(context);
+  }
+
   const std::vector<GrowingCache>& caches() const { return caches_; }
 
  private:
   std::vector<GrowingCache> caches_;
-  std::vector<KvCache> copies_;
-  std::vector<Eviction> evictions_;
+  std::deque<KvCache> copies_;
+  std::deque<Eviction> evictions_;
 };
 
 // `co_await` asks the pool and goes on with the answers. A question that the model refuses is the
@@ -299,22 +301,31 @@ Work ContextRunner::answer(const SampleGroup& group, const PromptSample& prompt,
   std::vector<GrowingCache> caches;
   std::vector<SampleRow*> row_of_cache;
   size_t full_at = cells.size() + 1;  // index of the full cache among `caches`
-  for (size_t i = 0; i < rows.size(); ++i) {
-    if (!rows[i].error.empty()) continue;
-    if (&cell_of_row[i]->cut == full.full) full_at = caches.size();
-    caches.push_back(cell_of_row[i]->cut.growing());
-    row_of_cache.push_back(&rows[i]);
-  }
   const bool full_answers_too = full.full != nullptr && full.said.empty() && full.error.empty();
-  if (full_answers_too) full.error = full.full->error;
-  if (full_answers_too && full.error.empty() && full_at > caches.size()) {
-    full_at = caches.size();
-    caches.push_back(full.full->growing());
-  }
   std::vector<int64_t> bytes_at_end;
   std::vector<Generation> answers;
   {
-    const Answering answering(caches);
+    Answering answering;
+    const auto add = [&](const GrowingCache& context) {
+      answering.add(context);
+      caches.push_back(context);
+    };
+    for (size_t i = 0; i < rows.size(); ++i) {
+      if (!rows[i].error.empty()) continue;
+      try {
+        add(cell_of_row[i]->cut.growing());
+      } catch (...) {
+        rows[i].error = current_error();
+        continue;
+      }
+      if (&cell_of_row[i]->cut == full.full) full_at = caches.size() - 1;
+      row_of_cache.push_back(&rows[i]);
+    }
+    if (full_answers_too) full.error = full.full->error;
+    if (full_answers_too && full.error.empty() && full_at > caches.size()) {
+      full_at = caches.size();
+      add(full.full->growing());  // whole: nothing is copied
+    }
     Asking asking{shared_.pool, answering.caches(), prompt.prompt.question,
                   answer_rules(group, prompt)};
     answers = co_await asking;

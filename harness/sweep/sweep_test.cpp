@@ -12,6 +12,8 @@
 
 #include "harness/base/error.h"
 #include "harness/base/hdf5.h"
+#include "harness/engine/full_memory.h"
+#include "harness/model/decoder.h"
 #include "harness/results/merge.h"
 #include "harness/results/test_run.h"
 #include "harness/sweep/test_model.h"
@@ -213,6 +215,51 @@ TEST_F(SweepTest, FailuresStayWhereTheyHappen) {
 }
 
 // Repeats in turn, one process each: what ends one is that row's error and nothing else's.
+// Whatever allocation fails, once or some in a row: rows are right or say what failed.
+TEST_F(SweepTest, FullMemoryFailsRowsNotTheSweep) {
+  const SweepConfig sweep = config(
+      "[{task: ruler/qa_1, file: two.jsonl, max_new_tokens: 4}]",
+      "[full, adakv, kvzip, oracle_lukv, {preset: keydiff, name: chunked, prefill: {chunk: 64}},"
+      " {preset: keydiff, name: cut, decode: {when: overflow}}]",
+      "ratios: [0.5]\nfidelity: true\nlikelihood: true");
+  const auto key = [](const SampleRow& row) {
+    return fmt::format("{} {}", row.policy, row.sample_id);
+  };
+  const auto n_allocations = [](const auto& work) {
+    const FullMemory none(-1, -1);
+    work();
+    return none.n_allocations();
+  };
+  std::map<std::string, std::string> sound;
+  const int64_t n_all = n_allocations([&] {
+    for (const SampleRow& row : run(sweep).rows) sound[key(row)] = row.prediction;
+  });
+  const int64_t n_of_model = n_allocations(
+      [&] { const Decoder model(sweep.model.path, at::kFloat, at::Device(at::kCPU)); });
+  int64_t n_failed = 0;
+  for (const int64_t in_a_row : {1, 50}) {
+    for (int64_t first = 0; first < n_all; first += n_all / 30) {
+      SCOPED_TRACE(fmt::format("{} from {} of {}", in_a_row, first, n_all));
+      fs::remove(folder_ / "out.h5");
+      const FullMemory memory(first, first + in_a_row - 1);
+      try {
+        const Results results = run(sweep);
+        EXPECT_EQ(results.rows.size(), sound.size());
+        for (const SampleRow& row : results.rows) {
+          if (row.error.empty()) {
+            EXPECT_EQ(row.prediction, sound[key(row)]) << key(row);
+          } else {
+            ++n_failed;
+          }
+        }
+      } catch (const std::exception&) {
+        EXPECT_LT(first, n_of_model);
+      }
+    }
+  }
+  EXPECT_GT(n_failed, 0);
+}
+
 TEST_F(SweepTest, EachMeasurementIsAProcessOfItsOwn) {
   const std::string policies =
       "[full, {name: dies, scorer: {name: faulty, fault: kill}, allocator: uniform}, snapkv]";
