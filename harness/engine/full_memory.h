@@ -19,7 +19,7 @@ class FullMemory final : public c10::Allocator {
 
   c10::DataPtr allocate(size_t n) override {
     const int64_t i = n_++;
-    if (n > 0 && i >= first_ && i <= last_) throw std::runtime_error("the memory is full");
+    if (n > 0 && i >= first_ && i <= last_) throw std::runtime_error("out of memory: planted");
     return memory_->allocate(n);
   }
   c10::DeleterFnPtr raw_deleter() const override { return memory_->raw_deleter(); }

@@ -1,6 +1,7 @@
 #include "harness/sweep/context_runner.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <deque>
 #include <map>
@@ -82,6 +83,14 @@ std::vector<int64_t> needles_of(const std::vector<const PromptSample*>& question
     spans.insert(spans.end(), question->needles.begin(), question->needles.end());
   }
   return tokens_of(spans);
+}
+
+// Whether an error is that of LibTorch, CUDA or the standard library where memory is full.
+bool is_full_memory(const std::string& error) {
+  constexpr std::array kSaid = {"out of memory", "can't allocate memory", "not enough memory",
+                                "std::bad_alloc", "ALLOC_FAILED"};
+  return std::any_of(kSaid.begin(), kSaid.end(),
+                     [&](const char* said) { return error.find(said) != std::string::npos; });
 }
 
 // Every cache of `n` failed for the reason of the exception being handled.
@@ -184,16 +193,18 @@ Work ContextRunner::run_context(const SampleGroup& group, const std::vector<Swee
   int64_t bytes = 0;
   for (size_t i = 0; i <= cells.size(); ++i) {
     const SweepCell* cell = i < cells.size() ? &cells[i] : nullptr;
-    // A cell takes part when any of its questions is open.
-    const bool takes_part =
-        cell != nullptr && std::any_of(questions.begin(), questions.end(),
-                                       [&](const PromptSample* q) { return is_open(*cell, *q); });
+    const bool takes_part = cell != nullptr && any_open(*cell, questions);
     const int64_t more = takes_part ? bytes_of(*cell, questions) : 0;
     const int64_t beside = bytes_beside(wave, n_tokens);
     const bool is_whole = cell == nullptr || bytes + more + beside > shared_.space.bytes();
     if (is_whole && !wave.empty()) {
       const CacheSpace::Share share = co_await shared_.space.take(bytes + beside);
-      co_await run_wave(group, wave, questions);
+      co_await run_wave(group, wave, questions, Try::kFirst);
+      std::erase_if(wave, [&](const SweepCell* done) { return !any_open(*done, questions); });
+      const auto middle = wave.begin() + std::ssize(wave) / 2;
+      const std::vector first(wave.begin(), middle), second(middle, wave.end());
+      if (!first.empty()) co_await run_wave(group, first, questions, Try::kLast);
+      if (!second.empty()) co_await run_wave(group, second, questions, Try::kLast);
       wave.clear();
       bytes = 0;
     }
@@ -203,7 +214,7 @@ Work ContextRunner::run_context(const SampleGroup& group, const std::vector<Swee
 }
 
 Work ContextRunner::run_wave(const SampleGroup& group, const std::vector<const SweepCell*>& cells,
-                             const std::vector<const PromptSample*>& questions) {
+                             const std::vector<const PromptSample*>& questions, Try which) {
   std::vector<const SweepCell*> before_answer, after_answer;
   for (const SweepCell* cell : cells) {
     (cell->policy->needs_answer() ? after_answer : before_answer).push_back(cell);
@@ -239,7 +250,7 @@ Work ContextRunner::run_wave(const SampleGroup& group, const std::vector<const S
   std::optional<ObservedContext> observed;
   for (const PromptSample* prompt : questions) {
     FullAnswer full{full_cache, {}, {}};
-    co_await answer(group, *prompt, cut, options.watched, full);
+    co_await answer(group, *prompt, cut, options.watched, full, which);
     std::vector<const SweepCell*> open;
     for (const auto* cell : after_answer) {
       if (is_open(*cell, *prompt)) open.push_back(cell);
@@ -255,7 +266,7 @@ Work ContextRunner::run_wave(const SampleGroup& group, const std::vector<const S
       seen = all_failed(open.size());
     }
     const auto cut_by_answer = with_rows(open, std::move(seen), first);
-    co_await answer(group, *prompt, cut_by_answer, options.watched, full);
+    co_await answer(group, *prompt, cut_by_answer, options.watched, full, which);
   }
 }
 
@@ -289,7 +300,7 @@ std::vector<ContextRunner::CutCell> ContextRunner::with_rows(
 
 Work ContextRunner::answer(const SampleGroup& group, const PromptSample& prompt,
                            const std::vector<CutCell>& cells, const std::vector<int64_t>& watched,
-                           FullAnswer& full) {
+                           FullAnswer& full, Try which) {
   const Protocol& protocol = group.protocol();
   std::vector<SampleRow> rows;
   std::vector<const CutCell*> cell_of_row;
@@ -348,8 +359,10 @@ Work ContextRunner::answer(const SampleGroup& group, const PromptSample& prompt,
   }
   const std::string tail = tail_of(prompt.prompt), spans = spans_text(prompt.needles);
   const std::vector<int64_t> needles = tokens_of(prompt.needles);
+  int64_t n_stored = 0;
   for (size_t i = 0; i < rows.size(); ++i) {
     SampleRow& row = rows[i];
+    if (which == Try::kFirst && is_full_memory(row.error)) continue;
     row.sample_hash = prompt.sample_hash;
     row.context_id = prompt.context_id;
     row.sample_id = prompt.sample.id;
@@ -364,8 +377,9 @@ Work ContextRunner::answer(const SampleGroup& group, const PromptSample& prompt,
     row.needle_kept = share_text(cell_of_row[i]->cut.kept_watched, watched, needles);
     store_.append(row,
                   row.error.empty() ? cell_of_row[i]->cut.keep_counts : std::vector<int32_t>());
+    ++n_stored;
   }
-  if (on_rows_ && !rows.empty()) on_rows_(std::ssize(rows), group.request.name);
+  if (on_rows_ && n_stored > 0) on_rows_(n_stored, group.request.name);
 }
 
 GenerateOptions ContextRunner::answer_rules(const SampleGroup& group,
@@ -453,6 +467,12 @@ void ContextRunner::grade_answer(const Generation& answer, const Grading& gradin
 
 bool ContextRunner::is_open(const SweepCell& cell, const PromptSample& prompt) const {
   return !store_.is_done(prompt.key(cell.row.cell_id));
+}
+
+bool ContextRunner::any_open(const SweepCell& cell,
+                             const std::vector<const PromptSample*>& questions) const {
+  return std::any_of(questions.begin(), questions.end(),
+                     [&](const PromptSample* prompt) { return is_open(cell, *prompt); });
 }
 
 // Identity, budgets, and bytes as they are right after compression.

@@ -49,11 +49,13 @@ class ContextRunner {
 
  private:
   // `questions` are samples of one context. Whatever fails ends as the error of the rows that it
-  // belongs to; only the store throws.
+  // belongs to; only the store throws. What memory did not suffice for in a wave is tried once
+  // more, in halves of it.
+  enum class Try { kFirst, kLast };
   Work run_context(const SampleGroup& group, const std::vector<SweepCell>& cells,
                    const std::vector<const PromptSample*>& questions);
   Work run_wave(const SampleGroup& group, const std::vector<const SweepCell*>& cells,
-                const std::vector<const PromptSample*>& questions);
+                const std::vector<const PromptSample*>& questions, Try which);
   void fail(const SampleGroup& group, const std::vector<SweepCell>& cells, int64_t sample_id,
             const std::string& error);
 
@@ -76,16 +78,18 @@ class ContextRunner {
   };
 
   bool is_open(const SweepCell& cell, const PromptSample& prompt) const;
+  bool any_open(const SweepCell& cell, const std::vector<const PromptSample*>& questions) const;
   std::vector<CutCell> with_rows(const std::vector<const SweepCell*>& cells,
                                  std::vector<CompressedCache> caches,
                                  const PromptSample& prompt) const;
   SampleRow compressed_row(const SweepCell& cell, const CompressedCache& cut,
                            const PromptSample& prompt) const;
   // Asks one question of every cell where it is open, and of the full cache when it is wanted and
-  // has not answered yet; appends the rows. `watched`: CompressOptions::watched of the cut.
+  // has not answered yet; appends the rows, but on a first try those that memory did not suffice
+  // for. `watched`: CompressOptions::watched of the cut.
   Work answer(const SampleGroup& group, const PromptSample& prompt,
               const std::vector<CutCell>& cells, const std::vector<int64_t>& watched,
-              FullAnswer& full);
+              FullAnswer& full, Try which);
   GenerateOptions answer_rules(const SampleGroup& group, const PromptSample& prompt) const;
   void grade_answer(const Generation& answer, const Grading& grading, const Sample& sample,
                     SampleRow& row) const;
