@@ -40,7 +40,7 @@ class Answering {
 
  private:
   std::vector<GrowingCache> caches_;
-  std::deque<KvCache> copies_;
+  std::deque<KvCache> copies_;  // their addresses stay when more come
   std::deque<Eviction> evictions_;
 };
 

@@ -215,7 +215,6 @@ TEST_F(SweepTest, FailuresStayWhereTheyHappen) {
   }
 }
 
-// Repeats in turn, one process each: what ends one is that row's error and nothing else's.
 // Whatever allocation fails: once, and rows are right; many in a row, and they are or say so.
 TEST_F(SweepTest, FullMemoryFailsRowsNotTheSweep) {
   const SweepConfig sweep = config(
@@ -265,6 +264,7 @@ TEST_F(SweepTest, FullMemoryFailsRowsNotTheSweep) {
   EXPECT_GT(n_failed, 0);
 }
 
+// Repeats in turn, one process each: what ends one is that row's error and nothing else's.
 TEST_F(SweepTest, EachMeasurementIsAProcessOfItsOwn) {
   const std::string policies =
       "[full, {name: dies, scorer: {name: faulty, fault: kill}, allocator: uniform}, snapkv]";
