@@ -18,7 +18,7 @@ at::Tensor uniform_draws(const LayerView& layer, uint64_t seed, bool unified) {
     for (int64_t t = 0; t < n_tokens; ++t) {
       const int64_t head = unified ? 0 : layer.head + h;
       const r123::Philox4x32::ctr_type counter = {
-          {static_cast<uint32_t>(layer.position(t)), static_cast<uint32_t>(layer.step),
+          {static_cast<uint32_t>(layer.position(h, t)), static_cast<uint32_t>(layer.step),
            static_cast<uint32_t>(layer.index), static_cast<uint32_t>(head)}};
       const uint64_t bits = generator(counter, key)[0];
       *draw++ = (static_cast<double>(bits) + 0.5) * 0x1p-32;

@@ -15,7 +15,7 @@ at::Tensor draws(const LayerView& layer, uint64_t seed = 3) { return uniform_dra
 // d16cfe09 first.
 TEST(Draws, AreThoseOfTheGenerator) {
   LayerView layer = testing::random_view(1);
-  layer.positions = {0x243f6a88};
+  layer.positions = {0x243f6a88, 0x243f6a88};
   layer.step = 0x85a308d3;
   layer.index = 0x13198a2e;
   layer.head = 0x03707344;

@@ -230,7 +230,7 @@ Protection Policy::protection_of(const LayerView& layer, const KeepCounts& count
   Protection protection = protection_;
   if (!keeps_prompt_ || layer.n_prompt == 0) return protection;
   int64_t n_prompt = 0;
-  while (n_prompt < layer.n_tokens() && layer.position(n_prompt) < layer.n_prompt) ++n_prompt;
+  while (n_prompt < layer.n_tokens() && layer.position(0, n_prompt) < layer.n_prompt) ++n_prompt;
   protection.sink = std::max(protection.sink,
                              std::min(n_prompt, counts.on_host().front() - protection.recent - 1));
   return protection;

@@ -39,8 +39,9 @@ struct LayerView {
   at::Tensor reconstruction;       // float32 [H, T], of the scorer's own passes over the context
                                    // (reconstruction.h), else undefined
   uint64_t seed = 0;               // of the sample: the source of any randomness (draws.h)
-  std::vector<int64_t> positions;  // of the tokens in the text, the same in all heads of the view;
-                                   // empty = 0 .. T - 1
+  std::vector<int64_t> positions;  // [H, T], of the tokens in the text; empty = 0 .. T - 1. Heads
+                                   // differ in them only while decoding, and then behind as many
+                                   // first tokens of the prompt, and before as many latest tokens
   int64_t n_prompt = 0;            // tokens of the prefill, while decoding
   int64_t step = 0;                // tokens seen since the prefill
   int64_t head = 0;                // the KV head that the view's first one is
@@ -49,7 +50,9 @@ struct LayerView {
 
   int64_t n_tokens() const { return keys.size(1); }
   int64_t n_kv_heads() const { return keys.size(0); }
-  int64_t position(int64_t row) const { return positions.empty() ? row : positions[row]; }
+  int64_t position(int64_t head_of_view, int64_t row) const {
+    return positions.empty() ? row : positions[head_of_view * n_tokens() + row];
+  }
 };
 
 // What a scorer may be made for.

@@ -151,27 +151,36 @@ void KvCache::cut(int64_t index, const KeptTokens& kept_rows) {
   const auto n_heads = static_cast<int64_t>(layer.lengths.size());
   KVB_CHECK(kept_rows.n_kv_heads() == n_heads, "kept rows of {} heads for {} KV heads",
             kept_rows.n_kv_heads(), n_heads);
-  int64_t in_use = 0;
+  // Of all heads together: rows of the buffers that move, and where to.
+  std::vector<int64_t> moved, from, to, n_rows;
   for (int64_t h = 0; h < n_heads; ++h) {
     const int64_t n_kept = kept_rows.count(h);
     const int64_t* rows = kept_rows.positions.data() + kept_rows.offsets[h];
+    KVB_CHECK(n_kept <= layer.lengths[h] &&
+                  std::all_of(rows, rows + n_kept,
+                              [&](int64_t row) { return row >= 0 && row < layer.lengths[h]; }),
+              "{} kept rows of KV head {} must be below {}", n_kept, h, layer.lengths[h]);
     int64_t still = 0;  // rows that stay where they are
     while (still < n_kept && rows[still] == still) ++still;
-    if (still < n_kept) {
-      KVB_CHECK(*std::max_element(rows, rows + n_kept) < layer.lengths[h],
-                "kept rows of KV head {} must be below {}", h, layer.lengths[h]);
-      const at::Tensor moved = on_device(
-          at::tensor(std::vector<int64_t>(rows + still, rows + n_kept), at::kLong),
-          layer.keys.device());
-      for (const at::Tensor* buffer : {&layer.keys, &layer.values}) {
-        const at::Tensor head = buffer->narrow(0, layer.starts[h], layer.lengths[h]);
-        head.narrow(0, still, n_kept - still).copy_(head.index_select(0, moved));
-      }
-    }
-    KVB_CHECK(n_kept <= layer.lengths[h], "{} kept rows of {}", n_kept, layer.lengths[h]);
-    layer.lengths[h] = n_kept;
-    in_use += n_kept;
+    if (still == n_kept) continue;
+    from.push_back(std::ssize(moved));
+    to.push_back(layer.starts[h] + still);
+    n_rows.push_back(n_kept - still);
+    for (int64_t i = still; i < n_kept; ++i) moved.push_back(layer.starts[h] + rows[i]);
   }
+  if (!moved.empty()) {
+    const int64_t n = std::ssize(moved);
+    at::Tensor keys = at::empty({n, layer.keys.size(1)}, layer.keys.options());
+    at::Tensor values = at::empty_like(keys);
+    const auto device = layer.keys.device();
+    const Selection picked = on_device(KeptTokens{std::move(moved), {0, n}}, device);
+    cache_gather(layer.keys.unsqueeze(0), layer.values.unsqueeze(0), picked.positions,
+                 picked.offsets, at::zeros({1}, at::TensorOptions(at::kLong).device(device)), keys,
+                 values);
+    cache_move(keys, values, from, to, n_rows, layer.keys, layer.values);
+  }
+  layer.lengths = kept_rows.counts();
+  const int64_t in_use = std::ssize(kept_rows.positions);
   cut_since_store_ = true;
   const bool alone = layer.n_rows() == layer.keys.size(0);
   if (alone && 2 * (in_use + n_heads * kGrowth) < layer.keys.size(0)) move({&layer}, kGrowth);

@@ -273,7 +273,7 @@ TEST(Compress, WhatFailsInOnePolicyStaysThere) {
       {"{scorer: test_carry, allocator: uniform, prefill: {chunk: 50}}",
        "layer 1: an error of an unknown type"},
       {"{scorer: test_last_nan, allocator: uniform, prefill: {chunk: 50}}",
-       "layer 1: scorer test_last_nan gave NaN for KV head 0"},
+       "layer 1: scorer test_last_nan gave NaN for KV head 1"},
       {"{scorer: keydiff, allocator: test_counts, prefill: {chunk: 50}}",
        "layer 1: allocator test_counts gave keep counts [100, 201] for 2 KV heads of 200 tokens"},
   };

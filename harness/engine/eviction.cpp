@@ -12,15 +12,62 @@
 namespace kvbench {
 namespace {
 
-// How many of the last rows are the last tokens of the text, without a gap: only their queries can
-// be told which rows they may see.
-int64_t n_latest(const std::vector<int64_t>& positions, int64_t next_position) {
+// How many of the last rows, `most` at most, are the last tokens of the text, without a gap: only
+// their queries can be told which rows they may see.
+int64_t n_latest(const std::vector<int64_t>& positions, int64_t next_position, int64_t most) {
   int64_t n = 0;
-  while (n < static_cast<int64_t>(positions.size()) &&
+  while (n < std::min<int64_t>(most, std::ssize(positions)) &&
          positions[positions.size() - 1 - n] == next_position - 1 - n) {
     ++n;
   }
   return n;
+}
+
+// How many of the first rows are tokens of the prompt.
+int64_t n_of_prompt(const std::vector<int64_t>& positions, int64_t n_prompt) {
+  return std::find_if(positions.begin(), positions.end(),
+                      [&](int64_t position) { return position >= n_prompt; }) -
+         positions.begin();
+}
+
+// The first n rows of a run of heads, [n_heads, n, d], of a cache's keys or values: where they lie,
+// if they lie evenly.
+at::Tensor first_rows(const at::Tensor& buffer, const int64_t* starts, int64_t n_heads, int64_t n) {
+  const int64_t d = buffer.size(1), distance = n_heads == 1 ? n : starts[1] - starts[0];
+  bool evenly = distance >= 0;
+  for (int64_t h = 1; h < n_heads; ++h) evenly = evenly && starts[h] - starts[h - 1] == distance;
+  if (evenly) {
+    return buffer.as_strided({n_heads, n, d}, {distance * d, d, 1},
+                             buffer.storage_offset() + starts[0] * d);
+  }
+  std::vector<at::Tensor> heads;
+  for (int64_t h = 0; h < n_heads; ++h) heads.push_back(buffer.narrow(0, starts[h], n));
+  return at::stack(heads);
+}
+
+// What the heads [first, end) carry, [end - first, n].
+template <class Heads>
+at::Tensor carried_of(const Heads& heads, int64_t first, int64_t end) {
+  if (end - first == 1 || !heads[first].carried.defined()) return heads[first].carried;
+  std::vector<at::Tensor> all;
+  for (int64_t h = first; h < end; ++h) all.push_back(heads[h].carried);
+  return at::cat(all);
+}
+
+template <class Heads>
+void carry_on(Heads& heads, int64_t first, const at::Tensor& carried) {
+  for (int64_t h = 0; carried.defined() && h < carried.size(0); ++h) {
+    heads[first + h].carried = carried.narrow(0, h, 1);
+  }
+}
+
+int64_t n_carried(const at::Tensor& carried) { return carried.defined() ? carried.size(1) : -1; }
+
+void append(KeptTokens& kept, const KeptTokens& more) {
+  for (int64_t h = 0; h < more.n_kv_heads(); ++h) {
+    kept.offsets.push_back(kept.offsets.back() + more.count(h));
+  }
+  kept.positions.insert(kept.positions.end(), more.positions.begin(), more.positions.end());
 }
 
 at::Tensor last(const at::Tensor& queries, int64_t n) {
@@ -37,12 +84,17 @@ KvCache::Layer rows_of(const LayerView& view) {
   return rows;
 }
 
-// The rows by falling score, ties by row, but for those from `first_last` on, which follow.
-void order_by_rank(std::vector<int64_t>& rows, const at::Tensor& scores, int64_t first_last) {
+// The rows of each head by falling score, ties by row, but for those from `first_last` on, which
+// follow.
+void order_by_rank(KeptTokens& kept, const at::Tensor& scores, int64_t first_last) {
   const at::Tensor on_host = scores.cpu().contiguous();
-  const float* score = on_host.const_data_ptr<float>();
-  const auto last = std::lower_bound(rows.begin(), rows.end(), first_last);
-  std::stable_sort(rows.begin(), last, [&](int64_t a, int64_t b) { return score[a] > score[b]; });
+  for (int64_t h = 0; h < kept.n_kv_heads(); ++h) {
+    const float* score = on_host.const_data_ptr<float>() + h * on_host.size(1);
+    const auto first = kept.positions.begin() + kept.offsets[h];
+    const auto end = kept.positions.begin() + kept.offsets[h + 1];
+    std::stable_sort(first, std::lower_bound(first, end, first_last),
+                     [&](int64_t a, int64_t b) { return score[a] > score[b]; });
+  }
 }
 
 }  // namespace
@@ -81,9 +133,8 @@ void Eviction::add_layer(const LayerView& view, const KeptTokens& kept,
                       kept.positions.begin() + kept.offsets[h + 1]};
     if (!carried.defined()) continue;
     const auto n = std::lower_bound(head.positions.begin(), head.positions.end(), carried.size(1));
-    const at::Tensor known =
-        on_device(at::tensor(std::vector<int64_t>(head.positions.begin(), n), at::kLong),
-                  carried.device());
+    const at::Tensor known = on_device(
+        at::tensor(std::vector<int64_t>(head.positions.begin(), n), at::kLong), carried.device());
     head.carried = carried.narrow(0, h, 1).index_select(1, known);
   }
 }
@@ -149,11 +200,11 @@ void Eviction::take_in(int64_t l, const KvCache& cache, int64_t m) {
     layer.queries = last(at::cat({layer.queries, layer.observed}, 1), needs_.queries).clone();
   }
   if (m > 0 && needs_.every_step) {
-    for (int64_t h = 0; h < std::ssize(layer.heads); ++h) {
-      at::Tensor& carried = layer.heads[h].carried;
-      LayerView step = view(layer, rows, h, layer.observed);
+    for (const Run run : runs(layer)) {
+      LayerView step = view(layer, rows, run, layer.observed);
       step.hidden_states = layer.hidden_states;
-      carried = rule_.scorer->carry(step, carried);
+      const at::Tensor before = carried_of(layer.heads, run.first, run.first + run.n_heads);
+      carry_on(layer.heads, run.first, rule_.scorer->carry(step, before));
     }
   }
   layer.hidden_states.reset();
@@ -183,9 +234,9 @@ bool Eviction::cut_together(KvCache& cache, const Passes& passes) {
   std::vector<at::Tensor> all;
   for (int64_t l = 0; l < std::ssize(layers_); ++l) {
     in_layer(l, [&] {
-      for (int64_t h = 0; h < std::ssize(layers_[l].heads); ++h) {
-        views[l].push_back(view(layers_[l], cache.layer(l), h, layers_[l].queries));
-        ranked[l].push_back(policy_->protected_scores(scores_of_head(layers_[l], views[l].back())));
+      for (const Run run : runs(layers_[l])) {
+        views[l].push_back(view(layers_[l], cache.layer(l), run, layers_[l].queries));
+        ranked[l].push_back(policy_->protected_scores(scores(layers_[l], views[l].back())));
         all.push_back(ranked[l].back().flatten());
       }
     });
@@ -194,13 +245,9 @@ bool Eviction::cut_together(KvCache& cache, const Passes& passes) {
   for (int64_t l = 0; l < std::ssize(layers_); ++l) {
     KeptTokens kept;
     kept.offsets.push_back(0);
-    for (size_t h = 0; h < views[l].size(); ++h) {
-      const auto count = ranked[l][h].ge(threshold).sum().item<int64_t>();
-      const std::vector counts = {std::max<int64_t>(count, 1)};
-      const KeptTokens of_head = policy_->select(views[l][h], ranked[l][h], counts).on_host();
-      kept.positions.insert(kept.positions.end(), of_head.positions.begin(),
-                            of_head.positions.end());
-      kept.offsets.push_back(std::ssize(kept.positions));
+    for (size_t i = 0; i < views[l].size(); ++i) {
+      const at::Tensor counts = ranked[l][i].ge(threshold).sum(1).clamp_min(1);
+      append(kept, policy_->select(views[l][i], ranked[l][i], host_values(counts)).on_host());
     }
     cache.cut(l, kept);
     keep(layers_[l], kept);
@@ -208,118 +255,136 @@ bool Eviction::cut_together(KvCache& cache, const Passes& passes) {
   return true;
 }
 
-// One head's cached rows, with the latest of `queries` [Hq, Q, d] that see them in order.
-LayerView Eviction::view(const Layer& layer, const KvCache::Layer& rows, int64_t head,
-                         const at::Tensor& queries) const {
-  const Head& h = layer.heads[head];
-  const auto n_heads = static_cast<int64_t>(layer.heads.size());
-  const int64_t group = queries.size(0) / n_heads, d = rows.keys.size(1);
-  const auto n_tokens = static_cast<int64_t>(h.positions.size());
-  LayerView view = layer.constants;
-  view.keys = rows.keys.narrow(0, rows.starts[head], n_tokens).unsqueeze(0);
-  view.values = rows.values.narrow(0, rows.starts[head], n_tokens).unsqueeze(0);
-  view.queries =
-      last(queries.narrow(0, head * group, group), n_latest(h.positions, next_position_));
-  view.output_weight = layer.constants.output_weight.narrow(1, head * group * d, group * d);
-  view.positions = h.positions;
-  view.n_prompt = n_prompt_;
-  view.step = next_position_ - n_prompt_;
-  view.head = head;
-  return view;
+bool Eviction::are_alike(const Head& a, const Head& b) const {
+  if (a.positions.size() != b.positions.size() || budget_of(a) != budget_of(b) ||
+      n_carried(a.carried) != n_carried(b.carried)) {
+    return false;
+  }
+  if (a.positions == b.positions) return true;
+  const int64_t most = std::max<int64_t>(needs_.queries, 1);
+  return n_latest(a.positions, next_position_, most) ==
+             n_latest(b.positions, next_position_, most) &&
+         n_of_prompt(a.positions, n_prompt_) == n_of_prompt(b.positions, n_prompt_);
 }
 
-LayerView Eviction::view_of_all(const Layer& layer, const KvCache::Layer& rows) const {
-  std::vector<at::Tensor> keys, values;
-  for (size_t h = 0; h < layer.heads.size(); ++h) {
-    if (layer.heads[h].positions != layer.heads[0].positions) {
-      throw_input_error(
-          "{}: compares the heads of a layer while decoding, but they hold different tokens",
-          rule_.scorer_label);
+std::vector<Eviction::Run> Eviction::runs(const Layer& layer) const {
+  std::vector<Run> runs;
+  for (int64_t h = 0; h < std::ssize(layer.heads); ++h) {
+    if (h > 0 && are_alike(layer.heads[h - 1], layer.heads[h])) {
+      ++runs.back().n_heads;
+    } else {
+      runs.push_back({.first = h});
     }
-    const LayerView one = view(layer, rows, static_cast<int64_t>(h), layer.queries);
-    keys.push_back(one.keys);
-    values.push_back(one.values);
   }
-  LayerView all = view(layer, rows, 0, layer.queries);
-  all.output_weight = layer.constants.output_weight;
-  all.keys = at::cat(keys);
-  all.values = at::cat(values);
-  all.queries = last(layer.queries, n_latest(layer.heads[0].positions, next_position_));
-  return all;
+  return runs;
+}
+
+LayerView Eviction::view(const Layer& layer, const KvCache::Layer& rows, Run run,
+                         const at::Tensor& queries) const {
+  const Head& head = layer.heads[run.first];
+  const auto n_heads = static_cast<int64_t>(layer.heads.size());
+  const int64_t group = queries.size(0) / n_heads, d = rows.keys.size(1);
+  const int64_t first_query = run.first * group, n_query_heads = run.n_heads * group;
+  const auto n_tokens = static_cast<int64_t>(head.positions.size());
+  LayerView view = layer.constants;
+  view.keys = first_rows(rows.keys, &rows.starts[run.first], run.n_heads, n_tokens);
+  view.values = first_rows(rows.values, &rows.starts[run.first], run.n_heads, n_tokens);
+  view.queries = last(queries.narrow(0, first_query, n_query_heads),
+                      n_latest(head.positions, next_position_, queries.size(1)));
+  view.output_weight = layer.constants.output_weight.narrow(1, first_query * d, n_query_heads * d);
+  for (int64_t h = run.first; h < run.first + run.n_heads; ++h) {
+    const auto& positions = layer.heads[h].positions;
+    view.positions.insert(view.positions.end(), positions.begin(), positions.end());
+  }
+  view.n_prompt = n_prompt_;
+  view.step = next_position_ - n_prompt_;
+  view.head = run.first;
+  return view;
 }
 
 // The rows of a layer that stay: its heads above their budget are ranked, the others stay whole.
 KeptTokens Eviction::select(Layer& layer, const KvCache::Layer& rows) const {
-  const auto n_heads = static_cast<int64_t>(layer.heads.size());
-  std::vector<int64_t> counts;
-  for (const auto& head : layer.heads) {
-    counts.push_back(std::min<int64_t>(std::ssize(head.positions), budget_of(head)));
-  }
-  const auto n_first = static_cast<int64_t>(layer.heads[0].positions.size());
-  if (needs_.same_tokens && n_first >= rule_.scorer->least_tokens()) {
-    const LayerView all = view_of_all(layer, rows);
-    const at::Tensor scores = rule_.scorer->score(all);
-    check_scores(scores, all, "scorer " + rule_.scorer_label);
-    const at::Tensor ranked =
-        policy_->rank(all, policy_->protected_scores(scores), counts, rule_.scorer);
-    return policy_->select(all, ranked, counts).on_host();
-  }
   KeptTokens kept;
   kept.offsets.push_back(0);
-  for (int64_t h = 0; h < n_heads; ++h) {
-    const KeptTokens of_head = select_of_head(layer, rows, h, counts[h]);
-    kept.positions.insert(kept.positions.end(), of_head.positions.begin(), of_head.positions.end());
-    kept.offsets.push_back(static_cast<int64_t>(kept.positions.size()));
+  if (needs_.same_tokens && std::ssize(layer.heads[0].positions) >= rule_.scorer->least_tokens()) {
+    for (const Head& head : layer.heads) {
+      if (head.positions != layer.heads[0].positions) {
+        throw_input_error(
+            "{}: compares the heads of a layer while decoding, but they hold different tokens",
+            rule_.scorer_label);
+      }
+    }
+    append(kept, select(layer, rows, {.n_heads = std::ssize(layer.heads)}));
+    return kept;
   }
+  for (const Run run : runs(layer)) append(kept, select(layer, rows, run));
   return kept;
 }
 
-KeptTokens Eviction::select_of_head(Layer& layer, const KvCache::Layer& rows, int64_t h,
-                                    int64_t count) const {
-  const auto n_held = static_cast<int64_t>(layer.heads[h].positions.size());
-  if (count == n_held && !needs_.ranked_before_last) {
-    return keep_all(1, count, at::kCPU).on_host();
+KeptTokens Eviction::select(Layer& layer, const KvCache::Layer& rows, Run run) const {
+  const auto n_held = static_cast<int64_t>(layer.heads[run.first].positions.size());
+  std::vector<int64_t> counts;
+  for (int64_t h = run.first; h < run.first + run.n_heads; ++h) {
+    counts.push_back(std::min(n_held, budget_of(layer.heads[h])));
+  }
+  if (!needs_.ranked_before_last &&
+      std::all_of(counts.begin(), counts.end(), [&](int64_t n) { return n == n_held; })) {
+    return keep_all(run.n_heads, n_held, at::kCPU).on_host();
   }
   if (n_held < rule_.scorer->least_tokens()) {
-    const at::Tensor later_is_higher = at::arange(n_held, at::kFloat).unsqueeze(0);
-    return select_top(later_is_higher, {count}, policy_->protection());
+    const at::Tensor later_is_higher = at::arange(n_held, at::kFloat).repeat({run.n_heads, 1});
+    return select_top(later_is_higher, counts, policy_->protection());
   }
-  const LayerView one = view(layer, rows, h, layer.queries);
-  const at::Tensor scores = scores_of_head(layer, one);
-  const std::vector counts = {count};
+  const LayerView heads = view(layer, rows, run, layer.queries);
   const at::Tensor ranked =
-      policy_->rank(one, policy_->protected_scores(scores), counts, rule_.scorer);
-  KeptTokens kept = policy_->select(one, ranked, counts).on_host();
-  if (const auto last = needs_.ranked_before_last) {
-    order_by_rank(kept.positions, ranked, n_held - *last);
-  }
+      policy_->rank(heads, policy_->protected_scores(scores(layer, heads)), counts, rule_.scorer);
+  KeptTokens kept = policy_->select(heads, ranked, counts).on_host();
+  if (const auto last = needs_.ranked_before_last) order_by_rank(kept, ranked, n_held - *last);
   return kept;
 }
 
-at::Tensor Eviction::scores_of_head(Layer& layer, const LayerView& head) const {
-  at::Tensor& carried = layer.heads[head.head].carried;
-  if (!needs_.every_step) carried = rule_.scorer->carry(head, carried);
-  const at::Tensor scores = rule_.scorer->rank(head, carried);
-  check_scores(scores, head, "scorer " + rule_.scorer_label, head.head);
+at::Tensor Eviction::scores(Layer& layer, const LayerView& run) const {
+  const int64_t first = run.head, end = first + run.n_kv_heads();
+  at::Tensor carried = carried_of(layer.heads, first, end);
+  if (!needs_.every_step) {
+    carried = rule_.scorer->carry(run, carried);
+    carry_on(layer.heads, first, carried);
+  }
+  const at::Tensor scores = rule_.scorer->rank(run, carried);
+  check_scores(scores, run, "scorer " + rule_.scorer_label, first);
   return scores;
 }
 
 // What the tokens carry follows them.
 void Eviction::keep(Layer& layer, const KeptTokens& kept_rows) const {
-  for (size_t h = 0; h < layer.heads.size(); ++h) {
+  const auto n_heads = static_cast<int64_t>(layer.heads.size());
+  // Of each head: the kept rows that carry something.
+  std::vector<std::vector<int64_t>> carrying(n_heads);
+  for (int64_t h = 0; h < n_heads; ++h) {
     Head& head = layer.heads[h];
     const std::vector<int64_t> rows(kept_rows.positions.begin() + kept_rows.offsets[h],
                                     kept_rows.positions.begin() + kept_rows.offsets[h + 1]);
     if (head.carried.defined()) {
       KVB_CHECK(std::is_sorted(rows.begin(), rows.end()), "rows by rank carry nothing");
-      const auto known = std::lower_bound(rows.begin(), rows.end(), head.carried.size(1));
-      head.carried = head.carried.index_select(
-          1, on_device(at::tensor(std::vector<int64_t>(rows.begin(), known), at::kLong),
-                       head.carried.device()));
+      carrying[h].assign(rows.begin(),
+                         std::lower_bound(rows.begin(), rows.end(), head.carried.size(1)));
     }
     std::vector<int64_t> positions;
     for (const auto row : rows) positions.push_back(head.positions[row]);
     head.positions = std::move(positions);
+  }
+  for (int64_t first = 0, end; first < n_heads; first = end) {
+    const at::Tensor& carried = layer.heads[first].carried;
+    std::vector<int64_t> rows = carrying[first];
+    for (end = first + 1; end < n_heads && carrying[end].size() == carrying[first].size() &&
+                          n_carried(layer.heads[end].carried) == n_carried(carried);
+         ++end) {
+      rows.insert(rows.end(), carrying[end].begin(), carrying[end].end());
+    }
+    if (!carried.defined()) continue;
+    const at::Tensor index = on_device(at::tensor(rows, at::kLong), carried.device());
+    carry_on(layer.heads, first,
+             carried_of(layer.heads, first, end).gather(1, index.view({end - first, -1})));
   }
 }
 

@@ -62,6 +62,12 @@ class Eviction {
     std::vector<Head> heads;
   };
 
+  // Heads one after the other that are seen, ranked and cut together: they differ in which tokens
+  // they hold, in nothing else that counts.
+  struct Run {
+    int64_t first = 0, n_heads = 1;
+  };
+
   // Tokens that a head may hold now.
   int64_t budget_of(const Head& head) const { return rule_.budget_of(next_position_, head.budget); }
   bool is_due(const Layer& layer, const Passes& passes) const;
@@ -72,14 +78,16 @@ class Eviction {
   // The same for all layers, which share one budget: what is as good as the last entry within it
   // stays, and one token of every head, so that ties and empty heads may exceed it.
   bool cut_together(KvCache& cache, const Passes& passes);
-  LayerView view(const Layer& layer, const KvCache::Layer& rows, int64_t head,
+  bool are_alike(const Head& a, const Head& b) const;
+  std::vector<Run> runs(const Layer& layer) const;
+  // The rows of a run's heads, [n_heads, n], with the latest of `queries` [Hq, Q, d] that see them
+  // in order.
+  LayerView view(const Layer& layer, const KvCache::Layer& rows, Run run,
                  const at::Tensor& queries) const;
-  LayerView view_of_all(const Layer& layer, const KvCache::Layer& rows) const;
   KeptTokens select(Layer& layer, const KvCache::Layer& rows) const;
-  // Of the rows of one head, [1, n], before protection; brings up to date what they carry.
-  at::Tensor scores_of_head(Layer& layer, const LayerView& head) const;
-  KeptTokens select_of_head(Layer& layer, const KvCache::Layer& rows, int64_t head,
-                            int64_t count) const;
+  // Of the rows of a run, [n_heads, n], before protection; brings up to date what they carry.
+  at::Tensor scores(Layer& layer, const LayerView& run) const;
+  KeptTokens select(Layer& layer, const KvCache::Layer& rows, Run run) const;
   void keep(Layer& layer, const KeptTokens& kept_rows) const;
 
   const Policy* policy_;

@@ -38,7 +38,7 @@ class Gate : public Scorer {
     at::Tensor scores = gates_->scores(layer.index, layer.hidden_states, layer.head,
                                        layer.n_kv_heads(), static_cast<double>(bias_times_));
     int64_t n_sinks = 0;
-    while (n_sinks < n_new && layer.position(n_known + n_sinks) < sinks_) ++n_sinks;
+    while (n_sinks < n_new && layer.position(0, n_known + n_sinks) < sinks_) ++n_sinks;
     scores.narrow(1, 0, n_sinks).fill_(1);
     return before.defined() ? at::cat({before, scores}, 1) : scores;
   }

@@ -113,7 +113,7 @@ class Vase : public Scorer {
   int64_t n_prompt_rows(const LayerView& layer, int64_t most) const {
     int64_t n = 0;
     while (prompt_apart_ && n < std::min(most, layer.n_tokens() - buffer_) &&
-           layer.position(n) < layer.n_prompt) {
+           layer.position(0, n) < layer.n_prompt) {
       ++n;
     }
     return n;
@@ -152,10 +152,11 @@ class Vase : public Scorer {
       return at::avg_pool1d(x, kernel_, 1, kernel_ / 2);
     };
     if (smooth_order_ == Order::kSlot || layer.positions.empty()) return pool(weights);
-    const std::vector<int64_t> ranked(layer.positions.begin(),
-                                      layer.positions.begin() + weights.size(1));
-    const at::Tensor order = at::tensor(ranked, at::kLong).argsort().to(weights.device());
-    return at::empty_like(weights).index_copy_(1, order, pool(weights.index_select(1, order)));
+    const at::Tensor positions = at::tensor(layer.positions, at::kLong)
+                                     .view({layer.n_kv_heads(), layer.n_tokens()})
+                                     .narrow(1, 0, weights.size(1));
+    const at::Tensor order = std::get<1>(positions.sort(1)).to(weights.device());
+    return at::empty_like(weights).scatter_(1, order, pool(weights.gather(1, order)));
   }
 
   at::Tensor with_buffer(const at::Tensor& ranks) const {

@@ -44,8 +44,9 @@ TEST(Vase, WeightsAreTheBuffersAttention) {
 // Rows that do not lie by position: neighbours are either those of the rows or of the tokens.
 TEST(Vase, PoolsBySlotOrByPosition) {
   LayerView layer = testing::random_view(14);
-  layer.positions = {3, 0, 5, 1, 4, 2, 6, 7, 8, 9, 10, 11, 12, 13};
-  const at::Tensor want = plain_weights(layer, 8);  // of 6 rows
+  layer.positions = {3, 0, 5, 1, 4, 2, 6, 7, 8, 9, 10, 11, 12, 13,   // of one head
+                     0, 2, 4, 1, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13};  // and of the other
+  const at::Tensor want = plain_weights(layer, 8);                   // of 6 rows
   const auto by = [&](const char* order) {
     return scorer("vase", {{"buffer", "8"}, {"kernel", "3"}, {"smooth_order", order}})
         ->score(layer);
@@ -54,6 +55,7 @@ TEST(Vase, PoolsBySlotOrByPosition) {
   // Row 0 holds token 3, whose neighbours 2 and 4 are rows 5 and 4.
   testing::expect_near(slot[0][0], (want[0][0] + want[0][1]) / 3, 1e-6);
   testing::expect_near(position[0][0], (want[0][0] + want[0][5] + want[0][4]) / 3, 1e-6);
+  testing::expect_near(position[1][1], (want[1][1] + want[1][3] + want[1][4]) / 3, 1e-6);
 }
 
 // Budget 20, 8 of them the latest, 5 the sinks and the largest values, 7 others.
