@@ -45,14 +45,10 @@ void DecodePool::ask(std::vector<GrowingCache> caches, const std::vector<int32_t
     ranges.pop_back();
     Part part;
     for (size_t i = first; i < last; ++i) part.rows.push_back({asked, i});
-    std::vector<int64_t> said;
+    at::Tensor logits;
     std::vector<std::string> errors;
     try {
-      const at::Tensor logits = ask(part, question, errors);
-      exclude_early_ends(logits, part.rows);
-      part.ids = argmax_lowest(logits);
-      draw(logits, part.ids, part.rows);
-      said = host_values(part.ids);
+      logits = ask(part, question, errors);
     } catch (const InputError&) {
       n_running_ -= std::ssize(asked->caches);  // the first pass throws it or none does
       throw;
@@ -66,6 +62,14 @@ void DecodePool::ask(std::vector<GrowingCache> caches, const std::vector<int32_t
       }
       continue;
     }
+    // The caches hold the question now: it must not be asked again.
+    std::vector<int64_t> said;
+    or_end(part, [&] {
+      exclude_early_ends(logits, part.rows);
+      part.ids = argmax_lowest(logits);
+      draw(logits, part.ids, part.rows);
+      said = host_values(part.ids);
+    });
     std::vector<int64_t> going_on;
     for (size_t s = 0; s < part.rows.size(); ++s) {
       part.rows[s].n_chosen = 1;

@@ -146,7 +146,7 @@ TEST(DecodePool, FullMemoryEndsNoMoreThanItsSequences) {
   const int64_t n = run(-1, -1, sound);
   int64_t n_failed = 0;
   for (const int64_t in_a_row : {1, 40}) {
-    for (int64_t first = 0; first < n; first += std::max<int64_t>(n / 150, 1)) {
+    for (int64_t first = 0; first < n; first += std::max<int64_t>(n / n_failures(500), 1)) {
       ASSERT_NO_THROW(run(first, first + in_a_row - 1, answers)) << first << ", " << in_a_row;
       for (size_t q = 0; q < sound.size(); ++q) {
         ASSERT_EQ(answers[q].size(), sound[q].size()) << first << ", " << in_a_row;

@@ -5,9 +5,16 @@
 
 #include <atomic>
 #include <cstdint>
+#include <cstdlib>
 #include <stdexcept>
 
 namespace kvbench {
+
+// At how many places a test makes allocations fail: what KVBENCH_FAILURES says, else `usual`.
+inline int64_t n_failures(int64_t usual) {
+  const char* wanted = std::getenv("KVBENCH_FAILURES");
+  return wanted == nullptr ? usual : std::atoi(wanted);
+}
 
 // While it lives, LibTorch's allocations `first` to `last` fail, counted since it was made.
 class FullMemory final : public c10::Allocator {

@@ -236,11 +236,10 @@ TEST_F(SweepTest, FullMemoryFailsRowsNotTheSweep) {
   });
   const int64_t n_of_model = n_allocations(
       [&] { const Decoder model(sweep.model.path, at::kFloat, at::Device(at::kCPU)); });
-  const char* wanted = std::getenv("KVBENCH_FAILURES");
-  const int64_t n_places = wanted == nullptr ? 8 : std::atoi(wanted);
+  const int64_t n_places = n_failures(8);
   int64_t n_failed = 0;
   for (const int64_t in_a_row : {1, 50, 3000}) {
-    for (int64_t first = 0; first < n_all; first += n_all / n_places) {
+    for (int64_t first = 0; first < n_all; first += std::max<int64_t>(n_all / n_places, 1)) {
       SCOPED_TRACE(fmt::format("{} from {} of {}", in_a_row, first, n_all));
       fs::remove(folder_ / "out.h5");
       const FullMemory memory(first, first + in_a_row - 1);
