@@ -264,6 +264,8 @@ class ColumnSums {
         for (int64_t i = 0; i < kLanes; ++i) {
           // Keys behind the last one repeat it; their sums are not stored.
           const int64_t key = t + std::min(i, n_keys - 1);
+          // The next keys' weights, from a farther cache.
+          __builtin_prefetch(weights + (t + kLanes + i) * rows_ + r);
           Vec part = Float32::load_lanes(weights + key * rows_ + r) * share;
           for (int64_t other = r + of_head; kLargest && other < rows_; other += of_head) {
             part = larger(part, Float32::load_lanes(weights + key * rows_ + other) *

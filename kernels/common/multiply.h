@@ -97,7 +97,9 @@ void multiply_columns(const typename P::Storage* a, int64_t a_stride, int64_t ro
         for (int64_t v = 0; v < V; ++v) acc[r][v] = P::add(acc[r][v], columns[v], row[r], k);
       }
     }
-    for (int64_t r = 0; r < std::min(R, rows - r0); ++r) {
+    // A constant number of rounds, without which the sums would lie in memory.
+    for (int64_t r = 0; r < R; ++r) {
+      if (r0 + r >= rows) break;
       for (int64_t v = 0; v < V; ++v) {
         float* target = out + (r0 + r) * out_stride + v * kLanes;
         const Vec value = kAdd ? Float32::load_lanes(target) + acc[r][v] : acc[r][v];
