@@ -17,9 +17,10 @@ class RecentShare : public Weighting {
   at::Tensor weigh(const LayerView& layer, const at::Tensor& scores,
                    const std::vector<int64_t>& counts) const override {
     at::Tensor raised = scores.clone();
+    const at::Tensor lift = scores.max() - scores.min() + 1;
     for (int64_t h = 0; h < layer.n_kv_heads(); ++h) {
       const auto recent = static_cast<int64_t>(static_cast<double>(counts[h]) * share_);
-      raised[h].narrow(0, layer.n_tokens() - recent, recent).add_(scores.max() - scores.min() + 1);
+      raised[h].narrow(0, layer.n_tokens() - recent, recent).add_(lift);
     }
     return raised;
   }
