@@ -125,6 +125,50 @@ TEST(Registered, EachScorerRefusesFewerThanItsLeastTokens) {
   }
 }
 
+// While decoding, heads in one view are ranked as each is alone, whatever tokens they hold.
+TEST(Registered, EachScorerRanksHeldTokensOfAHeadByThemselves) {
+  constexpr int64_t kTokens = 90, kPrompt = 20;
+  int64_t n_ranking = 0;
+  for (const auto& name : Registry<Scorer>::instance().names()) {
+    const auto scorer = testing::ready_scorer(name);
+    const auto needs = scorer->decode_needs();
+    if (!needs || needs->same_tokens) continue;
+    ++n_ranking;
+    LayerView both = testing::random_view(kTokens);
+    const int64_t n_queries = std::max<int64_t>(needs->queries, 1);
+    both.queries = both.queries.narrow(1, kTokens - n_queries, n_queries);
+    both.queries_prerope.reset();
+    both.n_prompt = kPrompt;
+    both.step = kTokens + 9 - kPrompt;
+    for (const int64_t gap_at : {int64_t{20}, int64_t{24}}) {  // of each head, before its latest
+      for (int64_t t = 0; t < kTokens; ++t) both.positions.push_back(t < gap_at ? t : t + 9);
+    }
+    for (const int64_t count : {70, 85}) {
+      const auto kept = [&](const LayerView& layer) {
+        const std::vector<int64_t> counts(layer.n_kv_heads(), count);
+        at::Tensor scores = scorer->rank(layer, scorer->carry(layer, {}));
+        if (scorer->ranks_by_budget()) scores = scorer->score_for_counts(layer, scores, counts);
+        return select_top(scores, counts).positions;
+      };
+      std::vector<int64_t> alone;
+      for (int64_t h = 0; h < 2; ++h) {
+        LayerView one = both;
+        one.head = h;
+        one.keys = both.keys.narrow(0, h, 1);
+        one.values = both.values.narrow(0, h, 1);
+        one.queries = both.queries.narrow(0, 2 * h, 2);
+        one.output_weight = both.output_weight.narrow(1, 16 * h, 16);
+        const auto first = both.positions.begin() + h * kTokens;
+        one.positions = {first, first + kTokens};
+        const std::vector<int64_t> of_head = kept(one);
+        alone.insert(alone.end(), of_head.begin(), of_head.end());
+      }
+      EXPECT_EQ(kept(both), alone) << name;
+    }
+  }
+  EXPECT_GE(n_ranking, 9);
+}
+
 TEST(CheckScores, NamesWhoAndTheHead) {
   const LayerView layer = testing::random_view(3);
   const auto error = [&](const at::Tensor& scores) -> std::string {
