@@ -121,9 +121,9 @@ class ColumnSums {
       const int64_t width = std::min(kPanel, rows_ - r0);
       for (int64_t g = 0; g < n_merged(); ++g) {
         float* products = g == 0 ? logits : worker.others.data();
-        multiply<false, Product>(keys.data, keys.stride, n, queries_.data() + g * rows_ + r0,
-                                 query_rows_, op_.head_dim / Product::kSize, width, products,
-                                 kPanel);
+        multiply<false, Product>(keys.data, keys.stride, n,
+                                 {queries_.data() + g * rows_ + r0, query_rows_},
+                                 op_.head_dim / Product::kSize, width, products, kPanel);
         if (g > 0) take_larger(products, n, width, logits);
       }
       mask(block, first, n, r0, width, logits);

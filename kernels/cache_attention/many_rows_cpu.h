@@ -65,11 +65,11 @@ class ManyRows {
       load_values(row(op_.cache.values, j), count);
       for (int64_t r = 0; r < padded_rows_; r += kPanel) {
         const int64_t width = std::min(kPanel, padded_rows_ - r);
-        multiply<false, P>(keys, stride, count, queries_.data() + r, padded_rows_, d_ / P::kSize,
+        multiply<false, P>(keys, stride, count, {queries_.data() + r, padded_rows_}, d_ / P::kSize,
                            width, scores_.data(), kPanel);
         for (int64_t i = 0; i < width; i += kLanes) weigh(r + i, end, count, scores_.data() + i);
         multiply<true, ColumnsOfPanel>(reinterpret_cast<const Number*>(weights_.data()), P::kSize,
-                                       std::min(kPanel, rows_.size - r), values_.data(), width_,
+                                       std::min(kPanel, rows_.size - r), {values_.data(), width_},
                                        (count + P::kSize - 1) / P::kSize, width_,
                                        sums_.data() + r * width_, width_);
       }

@@ -141,10 +141,10 @@ class Block {
     std::fill(total_.begin(), total_.end(), 0.0F);
     const int64_t first_seen = op_.window > 0 ? std::max<int64_t>(0, first + 1 - op_.window) : 0;
     for (int64_t t = first_seen / kTile; t <= (first + rows - 1) / kTile; ++t) {
-      multiply<false, P>(queries_.data(), elements * P::kSize, rows, tiles_.keys(kv_head, t), kTile,
-                         elements, kTile, scores_.data(), kTile);
+      multiply<false, P>(queries_.data(), elements * P::kSize, rows,
+                         {tiles_.keys(kv_head, t), kTile}, elements, kTile, scores_.data(), kTile);
       for (int64_t r = 0; r < rows; ++r) weigh(r, first + r, t * kTile);
-      multiply<true, P>(weights_.data(), kTile, rows, tiles_.values(kv_head, t), padded,
+      multiply<true, P>(weights_.data(), kTile, rows, {tiles_.values(kv_head, t), padded},
                         Tiles<E>::kTileElements, padded, sums_.data(), padded);
     }
     write(head, first, rows);

@@ -20,6 +20,7 @@ inline constexpr int64_t kBlockRows = 4, kBlockVecs = 4, kWideVecs = 4;
 #else
 inline constexpr int64_t kBlockRows = 6, kBlockVecs = 2, kWideVecs = 8;
 #endif
+inline constexpr int64_t kBlockColumns = kBlockVecs * kLanes;
 
 // A step of a sum: the k-th element of a row with a vector of the columns' k-th ones.
 struct FloatProduct {
@@ -76,32 +77,62 @@ void with_product([[maybe_unused]] int64_t n, F&& f) {
   f(FloatProduct());
 }
 
-// out[r][c] = sum_k a[r][k] b[k][c] over n elements, or that added to it; R rows at a time, V
-// vectors of columns.
+// The right side of a product: element k of column c lies at
+// first + k * stride + c / kBlockColumns * block + c % kBlockColumns.
+template <class P>
+struct Columns {
+  const typename P::Element* first;
+  int64_t stride, block = kBlockColumns;
+
+  const typename P::Element* at(int64_t c) const {
+    return first + c / kBlockColumns * block + c % kBlockColumns;
+  }
+};
+
+// out[r][c] = sum_k a[r][k] b[k][c] over n elements, or that added to it, for the V vectors of
+// columns from `first` on; R rows at a time.
 template <bool kAdd, class P, int64_t R, int64_t V>
 void multiply_columns(const typename P::Storage* a, int64_t a_stride, int64_t rows,
-                      const typename P::Element* b, int64_t b_stride, int64_t n, float* out,
+                      const Columns<P>& b, int64_t first, int64_t n, float* out,
                       int64_t out_stride) {
+  constexpr int64_t kBlocks = (V + kBlockVecs - 1) / kBlockVecs;
+  const typename P::Element* block[kBlocks];
+  for (int64_t i = 0; i < kBlocks; ++i) block[i] = b.at(first + i * kBlockColumns);
+  // While rows pass, each block of them fetches its part of the columns that follow.
+  constexpr bool kFetches = R > 2;
+  constexpr int64_t kPasses = 4;
+  const typename P::Element* ahead = b.at(first + V * kLanes);
+  const auto fetch = [](const typename P::Element* columns) {
+    constexpr int64_t kLine = 64 / sizeof(typename P::Element);
+    for (int64_t i = 0; i < V * kLanes; i += kLine) __builtin_prefetch(columns + i, 0, 2);
+  };
   for (int64_t r0 = 0; r0 < rows; r0 += R) {
     Vec acc[R][V] = {};
     // Rows past the end repeat the last one; their result is not stored.
     const typename P::Storage* row[R];
     for (int64_t r = 0; r < R; ++r) row[r] = a + std::min(r0 + r, rows - 1) * a_stride;
-    for (int64_t k = 0; k < n; ++k) {
+    const auto step = [&](int64_t k) {
       // All columns first: then one row's number at a time is in a register, not that of each row.
       Vec columns[V];
       for (int64_t v = 0; v < V; ++v) {
-        columns[v] = in_register(P::load(b + k * b_stride + v * kLanes));
+        columns[v] =
+            in_register(P::load(block[v / kBlockVecs] + k * b.stride + v % kBlockVecs * kLanes));
       }
       for (int64_t r = 0; r < R; ++r) {
         for (int64_t v = 0; v < V; ++v) acc[r][v] = P::add(acc[r][v], columns[v], row[r], k);
       }
+    };
+    const int64_t whole = n - n % kPasses;
+    for (int64_t k = 0; k < whole; k += kPasses) {
+      if constexpr (kFetches) fetch(ahead + (k + r0 / R % kPasses) * b.stride);
+      for (int64_t i = 0; i < kPasses; ++i) step(k + i);
     }
+    for (int64_t k = whole; k < n; ++k) step(k);
     // A constant number of rounds, without which the sums would lie in memory.
     for (int64_t r = 0; r < R; ++r) {
       if (r0 + r >= rows) break;
       for (int64_t v = 0; v < V; ++v) {
-        float* target = out + (r0 + r) * out_stride + v * kLanes;
+        float* target = out + (r0 + r) * out_stride + first + v * kLanes;
         const Vec value = kAdd ? Float32::load_lanes(target) + acc[r][v] : acc[r][v];
         std::memcpy(target, &value, sizeof value);
       }
@@ -109,20 +140,19 @@ void multiply_columns(const typename P::Storage* a, int64_t a_stride, int64_t ro
   }
 }
 
-// The same for `columns`, a multiple of kLanes.
+// The same for `columns`, a multiple of kLanes, from `first` on.
 template <bool kAdd, class P = FloatProduct, int64_t V = kWideVecs>
-void multiply(const typename P::Storage* a, int64_t a_stride, int64_t rows,
-              const typename P::Element* b, int64_t b_stride, int64_t n, int64_t columns,
-              float* out, int64_t out_stride) {
+void multiply(const typename P::Storage* a, int64_t a_stride, int64_t rows, const Columns<P>& b,
+              int64_t n, int64_t columns, float* out, int64_t out_stride, int64_t first = 0) {
   // Narrow blocks are as much higher, as long as there are rows for them.
   constexpr int64_t kVecs = std::min(V, kBlockVecs), kHigh = kBlockRows * kBlockVecs / kVecs;
   const int64_t high_rows = rows / kHigh * kHigh, left = rows - high_rows;
-  int64_t c = 0;
-  for (; c + V * kLanes <= columns; c += V * kLanes) {
-    const auto rows_from = [&]<int64_t R, int64_t kWide>(int64_t first, int64_t count) {
-      for (int64_t i = c; i < c + V * kLanes; i += kWide * kLanes) {
-        multiply_columns<kAdd, P, R, kWide>(a + first * a_stride, a_stride, count, b + i, b_stride,
-                                            n, out + first * out_stride + i, out_stride);
+  const int64_t end = first + columns;
+  for (; first + V * kLanes <= end; first += V * kLanes) {
+    const auto rows_from = [&]<int64_t R, int64_t kWide>(int64_t row, int64_t count) {
+      for (int64_t c = first; c < first + V * kLanes; c += kWide * kLanes) {
+        multiply_columns<kAdd, P, R, kWide>(a + row * a_stride, a_stride, count, b, c, n,
+                                            out + row * out_stride, out_stride);
       }
     };
     rows_from.template operator()<kHigh, kVecs>(0, high_rows);
@@ -131,14 +161,15 @@ void multiply(const typename P::Storage* a, int64_t a_stride, int64_t rows,
       rows_from.template operator()<1, V>(high_rows, left);
     } else if (left == 2) {
       rows_from.template operator()<2, std::min<int64_t>(V, 4)>(high_rows, left);
+    } else if (left <= 4) {
+      rows_from.template operator()<4, kVecs>(high_rows, left);
     } else {
       rows_from.template operator()<kBlockRows, kVecs>(high_rows, left);
     }
   }
   if constexpr (V > 1) {
-    if (c == columns) return;
-    multiply<kAdd, P, V / 2>(a, a_stride, rows, b + c, b_stride, n, columns - c, out + c,
-                             out_stride);
+    if (first == end) return;
+    multiply<kAdd, P, V / 2>(a, a_stride, rows, b, n, end - first, out, out_stride, first);
   }
 }
 

@@ -10,9 +10,10 @@
 
 namespace kvbench {
 
-// How a packed weight lies: [n_panels, n_in_padded / n_together, kPanel, n_together]. A panel is
-// kPanel outputs side by side, zeros past the last; n_together inputs are multiplied by one
-// instruction. This machine's, so nothing to store in a file.
+// How a packed weight lies: [n_panels, kPanel / n_side, n_in_padded / n_together, n_side,
+// n_together]. A panel is kPanel outputs, zeros past the last; n_side outputs are in registers at a
+// time, so that a pass over the inputs reads bytes in a row; n_together inputs are multiplied by
+// one instruction. This machine's, so nothing to store in a file.
 struct PackedForm {
   static constexpr int64_t kPanel = 64;
 
@@ -21,11 +22,11 @@ struct PackedForm {
   static int64_t n_panels(int64_t n_out) { return (n_out + kPanel - 1) / kPanel; }
   // Of weight[n, k] among the elements.
   int64_t place(int64_t n_in, int64_t n, int64_t k) const {
-    const int64_t row = n / kPanel * padded(n_in) / n_together + k / n_together;
-    return (row * kPanel + n % kPanel) * n_together + k % n_together;
+    const int64_t row = n / n_side * (padded(n_in) / n_together) + k / n_together;
+    return (row * n_side + n % n_side) * n_together + k % n_together;
   }
 
-  int64_t n_together;
+  int64_t n_together, n_side;
 };
 
 struct PackedLinear {

@@ -38,7 +38,7 @@ class Multiplier {
   static constexpr int64_t kTogether = Product::kSize;
   // Columns are converted once for so many rows, not for each block of them.
   static constexpr bool kConverts = std::is_same_v<Product, ConvertingProduct<E>>;
-  static constexpr int64_t kManyRows = 4 * kBlockRows;
+  static constexpr int64_t kManyRows = 2 * kBlockRows + 1;
 
  public:
   explicit Multiplier(const PackedLinear& op)
@@ -98,36 +98,38 @@ class Multiplier {
   };
 
   template <class P>
-  void multiply(const Input* x, int64_t rows, const typename P::Element* weights, int64_t steps,
+  void multiply(const Input* x, int64_t rows, const Columns<P>& weights, int64_t steps,
                 int64_t outputs, bool adds, float* sums) const {
     const auto run = adds ? kvbench::multiply<true, P> : kvbench::multiply<false, P>;
-    run(x, padded_, rows, weights, kPanel, steps, outputs, sums, kPanel);
+    run(x, padded_, rows, weights, steps, outputs, sums, kPanel, /*first=*/0);
   }
 
-  // [steps, outputs of kPanel].
-  static const float* in_floats(const Storage* weights, int64_t steps, int64_t outputs,
-                                std::vector<float>& room) {
+  static Columns<FloatProduct> in_floats(const Columns<Product>& weights, int64_t steps,
+                                         int64_t outputs, std::vector<float>& room) {
     room.resize(steps * kPanel);
-    for (int64_t k = 0; k < steps * kPanel; k += kPanel) {
-      for (int64_t n = k; n < k + outputs; n += kLanes) {
-        Float32::store_lanes(E::load_lanes(weights + n), room.data() + n);
+    float* to = room.data();
+    for (int64_t first = 0; first < outputs; first += kBlockColumns) {
+      const Storage* from = weights.at(first);
+      for (int64_t k = 0; k < steps; ++k, to += kBlockColumns, from += kBlockColumns) {
+        for (int64_t n = 0; n < kBlockColumns; n += kLanes) {
+          Float32::store_lanes(E::load_lanes(from + n), to + n);
+        }
       }
     }
-    return room.data();
+    return {room.data(), kBlockColumns, steps * kBlockColumns};
   }
 
   void piece(int64_t first_row, int64_t rows, int64_t n0, int64_t outputs, Work& work) const {
-    using Element = typename Product::Element;
-    const auto* panel = reinterpret_cast<const Element*>(static_cast<const Storage*>(op_.weight) +
-                                                         n0 / kPanel * padded_ * kPanel);
-    panel += n0 % kPanel;
-    for (int64_t k = 0; k < padded_; k += kDepth) {
+    const auto* all = static_cast<const typename Product::Element*>(op_.weight);
+    Columns<Product> weights = {all, kBlockColumns, padded_ / kTogether * kBlockColumns};
+    weights.first = weights.at(n0);
+    for (int64_t k = 0; k < padded_;
+         k += kDepth, weights.first += kDepth / kTogether * kBlockColumns) {
       const int64_t steps = std::min(kDepth, padded_ - k) / kTogether;
       const Input* x = x_ + first_row * padded_ + k;
-      const Element* weights = panel + k / kTogether * kPanel;
       if constexpr (kConverts) {
         if (rows >= kManyRows) {
-          const float* converted = in_floats(weights, steps, outputs, work.weights);
+          const auto converted = in_floats(weights, steps, outputs, work.weights);
           multiply<FloatProduct>(x, rows, converted, steps, outputs, k > 0, work.sums.get());
           continue;
         }
@@ -160,14 +162,14 @@ void copy_in(const void* weight, int64_t n_out, int64_t n_in, const PackedForm& 
              void* packed) {
   using Storage = typename E::Storage;
   const auto* from = static_cast<const Storage*>(weight);
-  const int64_t n_panels = PackedForm::n_panels(n_out), padded = form.padded(n_in);
+  const int64_t padded = form.padded(n_in), outputs = PackedForm::n_panels(n_out) * kPanel;
 #pragma omp parallel for schedule(static)
-  for (int64_t p = 0; p < n_panels; ++p) {
-    Storage* panel = static_cast<Storage*>(packed) + p * kPanel * padded;
+  for (int64_t side = 0; side < outputs; side += form.n_side) {
+    Storage* to = static_cast<Storage*>(packed) + side * padded;
     for (int64_t k = 0; k < padded; k += form.n_together) {
-      for (int64_t n = p * kPanel; n < (p + 1) * kPanel; ++n) {
+      for (int64_t n = side; n < side + form.n_side; ++n) {
         for (int64_t i = k; i < k + form.n_together; ++i) {
-          *panel++ = n < n_out && i < n_in ? from[n * n_in + i] : Storage{};
+          *to++ = n < n_out && i < n_in ? from[n * n_in + i] : Storage{};
         }
       }
     }
@@ -183,7 +185,7 @@ void copy_out(const void* packed, int64_t n_in, const PackedForm& form, const in
   for (int64_t i = 0; i < n; ++i) {
     Storage* row = static_cast<Storage*>(out) + i * n_in;
     const Storage* next = from + form.place(n_in, ids[i], 0);
-    for (int64_t k = 0; k < n_in; k += form.n_together, next += kPanel * form.n_together) {
+    for (int64_t k = 0; k < n_in; k += form.n_together, next += form.n_side * form.n_together) {
       std::copy_n(next, std::min(form.n_together, n_in - k), row + k);
     }
   }
@@ -191,7 +193,7 @@ void copy_out(const void* packed, int64_t n_in, const PackedForm& form, const in
 
 }  // namespace
 
-PackedForm::PackedForm(DType dtype) : n_together(1) {
+PackedForm::PackedForm(DType dtype) : n_together(1), n_side(kBlockColumns) {
   with_element(dtype,
                [&](auto element) { n_together = ProductOf<decltype(element)>::Type::kSize; });
 }

@@ -100,7 +100,7 @@ class Peaks {
                      float* logits, Worker& worker) const {
     const auto rows =
         load_rows<E, Product>(keys, kv_head, first, count, op_.head_dim, worker.converted.data());
-    multiply<false, Product>(rows.data, rows.stride, count, worker.queries.data(), kBlock, depth_,
+    multiply<false, Product>(rows.data, rows.stride, count, {worker.queries.data(), kBlock}, depth_,
                              kBlock, logits, kBlock);
   }
 
