@@ -229,10 +229,9 @@ at::Tensor Policy::rank(const LayerView& layer, const at::Tensor& scores, const 
 Protection Policy::protection_of(const LayerView& layer, const KeepCounts& counts) const {
   Protection protection = protection_;
   if (!keeps_prompt_ || layer.n_prompt == 0) return protection;
-  int64_t n_prompt = 0;
-  while (n_prompt < layer.n_tokens() && layer.position(0, n_prompt) < layer.n_prompt) ++n_prompt;
-  protection.sink = std::max(protection.sink,
-                             std::min(n_prompt, counts.on_host().front() - protection.recent - 1));
+  protection.sink =
+      std::max(protection.sink,
+               std::min(layer.n_prompt_rows(), counts.on_host().front() - protection.recent - 1));
   return protection;
 }
 

@@ -3,12 +3,23 @@
 #include <ATen/ATen.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <stdexcept>
 
 #include "kernels/common/launch_torch.h"
 #include "policies/reconstruction.h"
 
 namespace kvbench {
+
+int64_t n_prompt_rows(std::span<const int64_t> positions, int64_t n_prompt) {
+  const auto is_later = [&](int64_t position) { return position >= n_prompt; };
+  return std::find_if(positions.begin(), positions.end(), is_later) - positions.begin();
+}
+
+int64_t LayerView::n_prompt_rows() const {
+  if (positions.empty()) return std::min(n_prompt, n_tokens());
+  return kvbench::n_prompt_rows(std::span(positions).first(n_tokens()), n_prompt);
+}
 
 at::Tensor Scorer::score_for_counts(const LayerView& /*layer*/, const at::Tensor& scores,
                                     const std::vector<int64_t>& /*counts*/) const {

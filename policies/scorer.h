@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -53,7 +54,12 @@ struct LayerView {
   int64_t position(int64_t head_of_view, int64_t row) const {
     return positions.empty() ? row : positions[head_of_view * n_tokens() + row];
   }
+  // How many of the first rows of every head are tokens of the prompt.
+  int64_t n_prompt_rows() const;
 };
+
+// The same of rows with these positions, after a prompt of n_prompt tokens.
+int64_t n_prompt_rows(std::span<const int64_t> positions, int64_t n_prompt);
 
 // What a scorer may be made for.
 struct ModelShape {

@@ -29,16 +29,22 @@ bool KvCache::Layer::has_room(int64_t n_tokens) const {
   return true;
 }
 
-at::Tensor KvCache::Layer::first_rows(const at::Tensor& rows, int64_t n) const {
-  const auto n_heads = static_cast<int64_t>(starts.size());
-  for (size_t h = 0; h < starts.size(); ++h) {
-    KVB_CHECK(starts[h] == starts[0] + static_cast<int64_t>(h) * capacities[0] &&
-                  lengths[h] == lengths[0],
-              "the heads of a full cache differ");
+at::Tensor KvCache::Layer::first_rows(const at::Tensor& rows, int64_t head, int64_t n_heads,
+                                      int64_t n) const {
+  const int64_t d = rows.size(1), end = head + n_heads;
+  const int64_t distance = n_heads == 1 ? n : starts.at(head + 1) - starts[head];
+  bool evenly = distance >= 0;
+  for (int64_t h = head; h < end; ++h) {
+    KVB_CHECK(n <= capacities.at(h), "head {} has room for {} rows, not {}", h, capacities[h], n);
+    evenly = evenly && starts[h] == starts[head] + (h - head) * distance;
   }
-  return rows.narrow(0, starts[0], n_heads * capacities[0])
-      .view({n_heads, capacities[0], -1})
-      .narrow(1, 0, n);
+  if (evenly) {
+    return rows.as_strided({n_heads, n, d}, {distance * d, d, 1},
+                           rows.storage_offset() + starts[head] * d);
+  }
+  std::vector<at::Tensor> heads;
+  for (int64_t h = head; h < end; ++h) heads.push_back(rows.narrow(0, starts[h], n));
+  return at::stack(heads);
 }
 
 // Moves layers into one pair of new buffers with room for `n_tokens` more tokens behind each head.

@@ -23,44 +23,6 @@ int64_t n_latest(const std::vector<int64_t>& positions, int64_t next_position, i
   return n;
 }
 
-// How many of the first rows are tokens of the prompt.
-int64_t n_of_prompt(const std::vector<int64_t>& positions, int64_t n_prompt) {
-  return std::find_if(positions.begin(), positions.end(),
-                      [&](int64_t position) { return position >= n_prompt; }) -
-         positions.begin();
-}
-
-// The first n rows of a run of heads, [n_heads, n, d], of a cache's keys or values: where they lie,
-// if they lie evenly.
-at::Tensor first_rows(const at::Tensor& buffer, const int64_t* starts, int64_t n_heads, int64_t n) {
-  const int64_t d = buffer.size(1), distance = n_heads == 1 ? n : starts[1] - starts[0];
-  bool evenly = distance >= 0;
-  for (int64_t h = 1; h < n_heads; ++h) evenly = evenly && starts[h] - starts[h - 1] == distance;
-  if (evenly) {
-    return buffer.as_strided({n_heads, n, d}, {distance * d, d, 1},
-                             buffer.storage_offset() + starts[0] * d);
-  }
-  std::vector<at::Tensor> heads;
-  for (int64_t h = 0; h < n_heads; ++h) heads.push_back(buffer.narrow(0, starts[h], n));
-  return at::stack(heads);
-}
-
-// What the heads [first, end) carry, [end - first, n].
-template <class Heads>
-at::Tensor carried_of(const Heads& heads, int64_t first, int64_t end) {
-  if (end - first == 1 || !heads[first].carried.defined()) return heads[first].carried;
-  std::vector<at::Tensor> all;
-  for (int64_t h = first; h < end; ++h) all.push_back(heads[h].carried);
-  return at::cat(all);
-}
-
-template <class Heads>
-void carry_on(Heads& heads, int64_t first, const at::Tensor& carried) {
-  for (int64_t h = 0; carried.defined() && h < carried.size(0); ++h) {
-    heads[first + h].carried = carried.narrow(0, h, 1);
-  }
-}
-
 int64_t n_carried(const at::Tensor& carried) { return carried.defined() ? carried.size(1) : -1; }
 
 void append(KeptTokens& kept, const KeptTokens& more) {
@@ -203,8 +165,7 @@ void Eviction::take_in(int64_t l, const KvCache& cache, int64_t m) {
     for (const Run run : runs(layer)) {
       LayerView step = view(layer, rows, run, layer.observed);
       step.hidden_states = layer.hidden_states;
-      const at::Tensor before = carried_of(layer.heads, run.first, run.first + run.n_heads);
-      carry_on(layer.heads, run.first, rule_.scorer->carry(step, before));
+      carry_on(layer, run.first, rule_.scorer->carry(step, carried_of(layer, run)));
     }
   }
   layer.hidden_states.reset();
@@ -264,19 +225,42 @@ bool Eviction::are_alike(const Head& a, const Head& b) const {
   const int64_t most = std::max<int64_t>(needs_.queries, 1);
   return n_latest(a.positions, next_position_, most) ==
              n_latest(b.positions, next_position_, most) &&
-         n_of_prompt(a.positions, n_prompt_) == n_of_prompt(b.positions, n_prompt_);
+         n_prompt_rows(a.positions, n_prompt_) == n_prompt_rows(b.positions, n_prompt_);
 }
 
-std::vector<Eviction::Run> Eviction::runs(const Layer& layer) const {
+template <class AreAlike>
+std::vector<Eviction::Run> Eviction::runs(const Layer& layer, AreAlike&& alike) {
   std::vector<Run> runs;
   for (int64_t h = 0; h < std::ssize(layer.heads); ++h) {
-    if (h > 0 && are_alike(layer.heads[h - 1], layer.heads[h])) {
+    if (h > 0 && alike(h - 1, h)) {
       ++runs.back().n_heads;
     } else {
       runs.push_back({.first = h});
     }
   }
   return runs;
+}
+
+std::vector<Eviction::Run> Eviction::runs(const Layer& layer) const {
+  return runs(layer,
+              [&](int64_t a, int64_t b) { return are_alike(layer.heads[a], layer.heads[b]); });
+}
+
+at::Tensor Eviction::carried_of(const Layer& layer, Run run) {
+  if (run.n_heads == 1 || !layer.heads[run.first].carried.defined()) {
+    return layer.heads[run.first].carried;
+  }
+  std::vector<at::Tensor> all;
+  for (int64_t h = run.first; h < run.first + run.n_heads; ++h) {
+    all.push_back(layer.heads[h].carried);
+  }
+  return at::cat(all);
+}
+
+void Eviction::carry_on(Layer& layer, int64_t first, const at::Tensor& carried) {
+  for (int64_t h = 0; carried.defined() && h < carried.size(0); ++h) {
+    layer.heads[first + h].carried = carried.narrow(0, h, 1);
+  }
 }
 
 LayerView Eviction::view(const Layer& layer, const KvCache::Layer& rows, Run run,
@@ -287,8 +271,8 @@ LayerView Eviction::view(const Layer& layer, const KvCache::Layer& rows, Run run
   const int64_t first_query = run.first * group, n_query_heads = run.n_heads * group;
   const auto n_tokens = static_cast<int64_t>(head.positions.size());
   LayerView view = layer.constants;
-  view.keys = first_rows(rows.keys, &rows.starts[run.first], run.n_heads, n_tokens);
-  view.values = first_rows(rows.values, &rows.starts[run.first], run.n_heads, n_tokens);
+  view.keys = rows.first_rows(rows.keys, run.first, run.n_heads, n_tokens);
+  view.values = rows.first_rows(rows.values, run.first, run.n_heads, n_tokens);
   view.queries = last(queries.narrow(0, first_query, n_query_heads),
                       n_latest(head.positions, next_position_, queries.size(1)));
   view.output_weight = layer.constants.output_weight.narrow(1, first_query * d, n_query_heads * d);
@@ -344,14 +328,13 @@ KeptTokens Eviction::select(Layer& layer, const KvCache::Layer& rows, Run run) c
 }
 
 at::Tensor Eviction::scores(Layer& layer, const LayerView& run) const {
-  const int64_t first = run.head, end = first + run.n_kv_heads();
-  at::Tensor carried = carried_of(layer.heads, first, end);
+  at::Tensor carried = carried_of(layer, {.first = run.head, .n_heads = run.n_kv_heads()});
   if (!needs_.every_step) {
     carried = rule_.scorer->carry(run, carried);
-    carry_on(layer.heads, first, carried);
+    carry_on(layer, run.head, carried);
   }
   const at::Tensor scores = rule_.scorer->rank(run, carried);
-  check_scores(scores, run, "scorer " + rule_.scorer_label, first);
+  check_scores(scores, run, "scorer " + rule_.scorer_label, run.head);
   return scores;
 }
 
@@ -373,18 +356,19 @@ void Eviction::keep(Layer& layer, const KeptTokens& kept_rows) const {
     for (const auto row : rows) positions.push_back(head.positions[row]);
     head.positions = std::move(positions);
   }
-  for (int64_t first = 0, end; first < n_heads; first = end) {
-    const at::Tensor& carried = layer.heads[first].carried;
-    std::vector<int64_t> rows = carrying[first];
-    for (end = first + 1; end < n_heads && carrying[end].size() == carrying[first].size() &&
-                          n_carried(layer.heads[end].carried) == n_carried(carried);
-         ++end) {
-      rows.insert(rows.end(), carrying[end].begin(), carrying[end].end());
-    }
+  const auto carry_as_many = [&](int64_t a, int64_t b) {
+    return carrying[a].size() == carrying[b].size() &&
+           n_carried(layer.heads[a].carried) == n_carried(layer.heads[b].carried);
+  };
+  for (const Run run : runs(layer, carry_as_many)) {
+    const at::Tensor carried = carried_of(layer, run);
     if (!carried.defined()) continue;
+    std::vector<int64_t> rows;
+    for (int64_t h = run.first; h < run.first + run.n_heads; ++h) {
+      rows.insert(rows.end(), carrying[h].begin(), carrying[h].end());
+    }
     const at::Tensor index = on_device(at::tensor(rows, at::kLong), carried.device());
-    carry_on(layer.heads, first,
-             carried_of(layer.heads, first, end).gather(1, index.view({end - first, -1})));
+    carry_on(layer, run.first, carried.gather(1, index.view({run.n_heads, -1})));
   }
 }
 

@@ -80,6 +80,12 @@ class Eviction {
   bool cut_together(KvCache& cache, const Passes& passes);
   bool are_alike(const Head& a, const Head& b) const;
   std::vector<Run> runs(const Layer& layer) const;
+  template <class AreAlike>  // of two heads by their numbers
+  static std::vector<Run> runs(const Layer& layer, AreAlike&& alike);
+  // What the heads of a run carry, [n_heads, n].
+  static at::Tensor carried_of(const Layer& layer, Run run);
+  // What the heads from `first` on carry from now on: nothing new where it is undefined.
+  static void carry_on(Layer& layer, int64_t first, const at::Tensor& carried);
   // The rows of a run's heads, [n_heads, n], with the latest of `queries` [Hq, Q, d] that see them
   // in order.
   LayerView view(const Layer& layer, const KvCache::Layer& rows, Run run,

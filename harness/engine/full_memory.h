@@ -13,7 +13,10 @@ namespace kvbench {
 // At how many places a test makes allocations fail: what KVBENCH_FAILURES says, else `usual`.
 inline int64_t n_failures(int64_t usual) {
   const char* wanted = std::getenv("KVBENCH_FAILURES");
-  return wanted == nullptr ? usual : std::atoi(wanted);
+  if (wanted == nullptr) return usual;
+  const int64_t n = std::atoi(wanted);
+  if (n < 1) throw std::runtime_error("KVBENCH_FAILURES: expected 1 or more");
+  return n;
 }
 
 // While it lives, LibTorch's allocations `first` to `last` fail, counted since it was made.

@@ -78,7 +78,12 @@ class Vase : public Scorer {
     at::Tensor sizes = magnitudes(layer);
     constexpr float kInfinity = std::numeric_limits<float>::infinity();
     sizes.narrow(1, 0, std::min(sinks_, n_ranked)).fill_(kInfinity);
-    const int64_t n_apart = n_prompt_rows(layer, counts[0] - buffer_ - 1);
+    // Rows of the prompt that stay apart: the first ones, which leave one place to the others.
+    const int64_t n_apart =
+        prompt_apart_
+            ? std::max(int64_t{0},
+                       std::min({layer.n_prompt_rows(), counts[0] - buffer_ - 1, n_ranked}))
+            : 0;
     sizes.narrow(1, 0, n_apart).fill_(-kInfinity);
     const at::Tensor order = std::get<1>(sizes.sort(/*stable=*/true, 1, /*descending=*/true));
     const at::Tensor draws =
@@ -109,16 +114,6 @@ class Vase : public Scorer {
   }
 
  private:
-  // Rows of the prompt that stay apart: the first ones, `most` at most.
-  int64_t n_prompt_rows(const LayerView& layer, int64_t most) const {
-    int64_t n = 0;
-    while (prompt_apart_ && n < std::min(most, layer.n_tokens() - buffer_) &&
-           layer.position(0, n) < layer.n_prompt) {
-      ++n;
-    }
-    return n;
-  }
-
   // Of the tokens before the buffer, float32 [H, n].
   at::Tensor magnitudes(const LayerView& layer) const {
     const at::Tensor values = layer.values.narrow(1, 0, layer.n_tokens() - buffer_).to(at::kFloat);
