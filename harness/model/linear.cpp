@@ -11,6 +11,7 @@ namespace kvbench {
 Linear::Linear(const at::Tensor& weight, at::Tensor bias)
     : n_in_(weight.size(1)),
       n_out_(weight.size(0)),
+      dtype_(weight.scalar_type()),
       weight_(weight.is_cpu() ? pack_weight(weight) : weight),
       bias_(std::move(bias)) {}
 
@@ -37,14 +38,14 @@ void Linear::rows(const at::Tensor& ids, const at::Tensor& out) const {
 
 at::Tensor Linear::weight() const {
   if (!weight_.is_cpu()) return weight_;
-  const at::Tensor all = at::empty({n_out_, n_in_}, weight_.options());
+  const at::Tensor all = at::empty({n_out_, n_in_}, weight_.options().dtype(dtype_));
   packed_rows_out(weight_, at::arange(n_out_, at::kLong), all);
   return all;
 }
 
 int64_t Linear::n_bytes() const {
-  const int64_t n_numbers = n_in_ * n_out_ + (bias_.defined() ? bias_.numel() : 0);
-  return n_numbers * static_cast<int64_t>(weight_.element_size());
+  const auto of_bias = bias_.defined() ? static_cast<int64_t>(bias_.nbytes()) : 0;
+  return n_in_ * n_out_ * static_cast<int64_t>(weight_.element_size()) + of_bias;
 }
 
 }  // namespace kvbench

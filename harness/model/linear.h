@@ -23,10 +23,12 @@ class Linear {
   at::Tensor weight() const;
 
   int64_t n_out() const { return n_out_; }
+  // Of the numbers as they lie: two each of float32 ones that bfloat16 holds, on a CPU.
   int64_t n_bytes() const;
 
  private:
   int64_t n_in_ = 0, n_out_ = 0;
+  at::ScalarType dtype_ = at::kFloat;
   at::Tensor weight_, bias_;  // packed on a CPU
 };
 

@@ -22,12 +22,14 @@ inline constexpr int64_t kBlockRows = 6, kBlockVecs = 2, kWideVecs = 8;
 #endif
 inline constexpr int64_t kBlockColumns = kBlockVecs * kLanes;
 
-// A step of a sum: the k-th element of a row with a vector of the columns' k-th ones.
+// A step of a sum: the k-th element of a row with a vector of the columns' k-th ones, in kParts
+// parts: part p of element k is the row's number kParts * k + p.
 struct FloatProduct {
   using Storage = float;
   using Element = float;
   static constexpr int64_t kSize = 1;  // stored numbers of an element
-  static Vec load(const float* columns) { return Float32::load_lanes(columns); }
+  static constexpr int64_t kParts = 1;
+  static Vec load(const float* columns, int64_t /*part*/) { return Float32::load_lanes(columns); }
   static Vec add(Vec sum, Vec columns, const float* row, int64_t k) {
     return sum + columns * row[k];
   }
@@ -37,7 +39,18 @@ struct FloatProduct {
 template <class E>
 struct ConvertingProduct : FloatProduct {
   using Element = typename E::Storage;
-  static Vec load(const Element* columns) { return E::load_lanes(columns); }
+  static Vec load(const Element* columns, int64_t /*part*/) { return E::load_lanes(columns); }
+};
+
+// Columns are stored as pairs of bfloat16, the first in the lower half, and rows as floats.
+struct HalvesProduct : FloatProduct {
+  using Element = uint32_t;
+  static constexpr int64_t kSize = 2, kParts = 2;
+  static Vec load(const uint32_t* columns, int64_t part) {
+    Bits32 pairs;
+    std::memcpy(&pairs, columns, sizeof pairs);
+    return reinterpret_cast<Vec>(part == 0 ? pairs << 16 : pairs & 0xffff0000U);
+  }
 };
 
 #ifdef __AVX512BF16__
@@ -45,8 +58,8 @@ struct ConvertingProduct : FloatProduct {
 struct PairProduct {
   using Storage = uint16_t;
   using Element = uint32_t;
-  static constexpr int64_t kSize = 2;
-  static Vec load(const uint32_t* columns) {
+  static constexpr int64_t kSize = 2, kParts = 1;
+  static Vec load(const uint32_t* columns, int64_t /*part*/) {
     Vec v;
     std::memcpy(&v, columns, sizeof v);
     return v;
@@ -112,14 +125,18 @@ void multiply_columns(const typename P::Storage* a, int64_t a_stride, int64_t ro
     const typename P::Storage* row[R];
     for (int64_t r = 0; r < R; ++r) row[r] = a + std::min(r0 + r, rows - 1) * a_stride;
     const auto step = [&](int64_t k) {
-      // All columns first: then one row's number at a time is in a register, not that of each row.
-      Vec columns[V];
-      for (int64_t v = 0; v < V; ++v) {
-        columns[v] =
-            in_register(P::load(block[v / kBlockVecs] + k * b.stride + v % kBlockVecs * kLanes));
-      }
-      for (int64_t r = 0; r < R; ++r) {
-        for (int64_t v = 0; v < V; ++v) acc[r][v] = P::add(acc[r][v], columns[v], row[r], k);
+      for (int64_t part = 0; part < P::kParts; ++part) {
+        // All columns first: then one row's number at a time is in a register, not that of each.
+        Vec columns[V];
+        for (int64_t v = 0; v < V; ++v) {
+          columns[v] = in_register(
+              P::load(block[v / kBlockVecs] + k * b.stride + v % kBlockVecs * kLanes, part));
+        }
+        for (int64_t r = 0; r < R; ++r) {
+          for (int64_t v = 0; v < V; ++v) {
+            acc[r][v] = P::add(acc[r][v], columns[v], row[r], P::kParts * k + part);
+          }
+        }
       }
     };
     const int64_t whole = n - n % kPasses;

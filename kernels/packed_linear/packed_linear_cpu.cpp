@@ -3,6 +3,7 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <bit>
 #include <memory>
 #include <type_traits>
 #include <vector>
@@ -19,30 +20,43 @@ constexpr int64_t kPanel = PackedForm::kPanel, kHalf = kPanel / 2;
 // Inputs of a panel that stay in a core's cache while rows pass, and the bytes of those rows.
 constexpr int64_t kDepth = 2048, kRowBytes = 512 << 10;
 
-template <class E>
+// Of rows of E with a weight of W.
+template <class E, class W>
 struct ProductOf {
-  using Type = std::conditional_t<std::is_same_v<E, Float32>, FloatProduct, ConvertingProduct<E>>;
+  using Type = ConvertingProduct<W>;
+};
+template <>
+struct ProductOf<Float32, Float32> {
+  using Type = FloatProduct;
+};
+template <class E>
+struct ProductOf<E, BFloat16> {
+  using Type = HalvesProduct;
 };
 #ifdef __AVX512BF16__
 template <>
-struct ProductOf<BFloat16> {
+struct ProductOf<BFloat16, BFloat16> {
   using Type = PairProduct;
 };
 #endif
 
-template <class E>
+// Calls f with the element types of rows and weight.
+template <class F>
+void with_elements(DType dtype, DType weight_dtype, F&& f) {
+  if (weight_dtype != dtype) return f(Float32(), BFloat16());
+  with_element(dtype, [&](auto element) { f(element, element); });
+}
+
+template <class E, class W>
 class Multiplier {
   using Storage = typename E::Storage;
-  using Product = typename ProductOf<E>::Type;
+  using Product = typename ProductOf<E, W>::Type;
   using Input = typename Product::Storage;
   static constexpr int64_t kTogether = Product::kSize;
-  // Columns are converted once for so many rows, not for each block of them.
-  static constexpr bool kConverts = std::is_same_v<Product, ConvertingProduct<E>>;
-  static constexpr int64_t kManyRows = 2 * kBlockRows + 1;
 
  public:
   explicit Multiplier(const PackedLinear& op)
-      : op_(op), padded_(PackedForm(op.dtype).padded(op.n_in)) {
+      : op_(op), padded_(PackedForm(op.weight_dtype).padded(op.n_in)) {
     if constexpr (std::is_same_v<Input, Storage>) {
       x_ = static_cast<const Input*>(op.x);
       if (padded_ == op.n_in) return;
@@ -62,14 +76,15 @@ class Multiplier {
     const int64_t blocks = (op_.n_rows + kBlockRows - 1) / kBlockRows;
     const int64_t chunk = (blocks + n_chunks - 1) / n_chunks * kBlockRows;
     const int64_t n_halves = (op_.n_out + kHalf - 1) / kHalf;
-    Work work = {std::make_unique_for_overwrite<float[]>(std::min(chunk, op_.n_rows) * kPanel), {}};
+    // [rows, kPanel], of this thread.
+    const auto sums = std::make_unique_for_overwrite<float[]>(std::min(chunk, op_.n_rows) * kPanel);
     const int64_t n = n_chunks * n_halves, threads = omp_get_num_threads();
     const int64_t end = n * (omp_get_thread_num() + 1) / threads;
     for (int64_t i = n * omp_get_thread_num() / threads; i < end;) {
       const int64_t first = i / n_halves * chunk, half = i % n_halves;
       const int64_t rows = std::clamp<int64_t>(op_.n_rows - first, 0, chunk);
       const bool whole = half % 2 == 0 && half + 1 < n_halves && i + 1 < end;
-      piece(first, rows, half * kHalf, whole ? kPanel : kHalf, work);
+      piece(first, rows, half * kHalf, whole ? kPanel : kHalf, sums.get());
       i += whole ? 2 : 1;
     }
 #pragma omp barrier
@@ -91,35 +106,7 @@ class Multiplier {
     }
   }
 
-  // Of a thread: sums [rows, kPanel], and a panel's weights in float where they are converted.
-  struct Work {
-    std::unique_ptr<float[]> sums;
-    std::vector<float> weights;
-  };
-
-  template <class P>
-  void multiply(const Input* x, int64_t rows, const Columns<P>& weights, int64_t steps,
-                int64_t outputs, bool adds, float* sums) const {
-    const auto run = adds ? kvbench::multiply<true, P> : kvbench::multiply<false, P>;
-    run(x, padded_, rows, weights, steps, outputs, sums, kPanel, /*first=*/0);
-  }
-
-  static Columns<FloatProduct> in_floats(const Columns<Product>& weights, int64_t steps,
-                                         int64_t outputs, std::vector<float>& room) {
-    room.resize(steps * kPanel);
-    float* to = room.data();
-    for (int64_t first = 0; first < outputs; first += kBlockColumns) {
-      const Storage* from = weights.at(first);
-      for (int64_t k = 0; k < steps; ++k, to += kBlockColumns, from += kBlockColumns) {
-        for (int64_t n = 0; n < kBlockColumns; n += kLanes) {
-          Float32::store_lanes(E::load_lanes(from + n), to + n);
-        }
-      }
-    }
-    return {room.data(), kBlockColumns, steps * kBlockColumns};
-  }
-
-  void piece(int64_t first_row, int64_t rows, int64_t n0, int64_t outputs, Work& work) const {
+  void piece(int64_t first_row, int64_t rows, int64_t n0, int64_t outputs, float* sums) const {
     const auto* all = static_cast<const typename Product::Element*>(op_.weight);
     Columns<Product> weights = {all, kBlockColumns, padded_ / kTogether * kBlockColumns};
     weights.first = weights.at(n0);
@@ -127,18 +114,12 @@ class Multiplier {
          k += kDepth, weights.first += kDepth / kTogether * kBlockColumns) {
       const int64_t steps = std::min(kDepth, padded_ - k) / kTogether;
       const Input* x = x_ + first_row * padded_ + k;
-      if constexpr (kConverts) {
-        if (rows >= kManyRows) {
-          const auto converted = in_floats(weights, steps, outputs, work.weights);
-          multiply<FloatProduct>(x, rows, converted, steps, outputs, k > 0, work.sums.get());
-          continue;
-        }
-      }
-      multiply<Product>(x, rows, weights, steps, outputs, k > 0, work.sums.get());
+      const auto run = k > 0 ? multiply<true, Product> : multiply<false, Product>;
+      run(x, padded_, rows, weights, steps, outputs, sums, kPanel, /*first=*/0);
     }
     const int64_t n = std::min(outputs, op_.n_out - n0);
     for (int64_t r = 0; r < rows; ++r) {
-      float* row = work.sums.get() + r * kPanel;
+      float* row = sums + r * kPanel;
       if (op_.bias != nullptr) {
         for (int64_t i = 0; i < n; ++i) {
           row[i] += E::load(static_cast<const Storage*>(op_.bias) + n0 + i);
@@ -157,11 +138,23 @@ class Multiplier {
   const Input* x_;           // [n_rows, padded_]: in `room_`, or as they lie
 };
 
-template <class E>
+// Between a weight's numbers and packed ones of as many bits, or of a float's upper half.
+template <class To, class From>
+To converted(From number) {
+  if constexpr (std::is_same_v<To, From>) {
+    return number;
+  } else if constexpr (sizeof(To) < sizeof(From)) {
+    return static_cast<To>(std::bit_cast<uint32_t>(number) >> 16);
+  } else {
+    return BFloat16::load(&number);
+  }
+}
+
+template <class E, class W>
 void copy_in(const void* weight, int64_t n_out, int64_t n_in, const PackedForm& form,
              void* packed) {
-  using Storage = typename E::Storage;
-  const auto* from = static_cast<const Storage*>(weight);
+  using Storage = typename W::Storage;
+  const auto* from = static_cast<const typename E::Storage*>(weight);
   const int64_t padded = form.padded(n_in), outputs = PackedForm::n_panels(n_out) * kPanel;
 #pragma omp parallel for schedule(static)
   for (int64_t side = 0; side < outputs; side += form.n_side) {
@@ -169,54 +162,65 @@ void copy_in(const void* weight, int64_t n_out, int64_t n_in, const PackedForm& 
     for (int64_t k = 0; k < padded; k += form.n_together) {
       for (int64_t n = side; n < side + form.n_side; ++n) {
         for (int64_t i = k; i < k + form.n_together; ++i) {
-          *to++ = n < n_out && i < n_in ? from[n * n_in + i] : Storage{};
+          *to++ = n < n_out && i < n_in ? converted<Storage>(from[n * n_in + i]) : Storage{};
         }
       }
     }
   }
 }
 
-template <class E>
+template <class E, class W>
 void copy_out(const void* packed, int64_t n_in, const PackedForm& form, const int64_t* ids,
               int64_t n, void* out) {
   using Storage = typename E::Storage;
-  const auto* from = static_cast<const Storage*>(packed);
+  const auto* from = static_cast<const typename W::Storage*>(packed);
 #pragma omp for schedule(static)
   for (int64_t i = 0; i < n; ++i) {
     Storage* row = static_cast<Storage*>(out) + i * n_in;
-    const Storage* next = from + form.place(n_in, ids[i], 0);
+    const auto* next = from + form.place(n_in, ids[i], 0);
     for (int64_t k = 0; k < n_in; k += form.n_together, next += form.n_side * form.n_together) {
-      std::copy_n(next, std::min(form.n_together, n_in - k), row + k);
+      for (int64_t j = k; j < std::min(k + form.n_together, n_in); ++j) {
+        row[j] = converted<Storage>(next[j - k]);
+      }
     }
   }
 }
 
 }  // namespace
 
-PackedForm::PackedForm(DType dtype) : n_together(1), n_side(kBlockColumns) {
-  with_element(dtype,
-               [&](auto element) { n_together = ProductOf<decltype(element)>::Type::kSize; });
+PackedForm::PackedForm(DType dtype)
+    : n_together(dtype == DType::kBFloat16 ? HalvesProduct::kSize : 1), n_side(kBlockColumns) {}
+
+DType packed_dtype(const void* weight, int64_t n, DType dtype) {
+  if (dtype != DType::kFloat32) return dtype;
+  const auto* numbers = static_cast<const float*>(weight);
+  const bool fits = std::all_of(numbers, numbers + n, [](float number) {
+    return (std::bit_cast<uint32_t>(number) & 0xffff) == 0;
+  });
+  return fits ? DType::kBFloat16 : dtype;
 }
 
 void packed_linear_cpu(const PackedLinear& op) {
   if (op.n_rows == 0) return;
-  with_element(op.dtype, [&](auto element) {
-    const auto multiplier = std::make_shared<Multiplier<decltype(element)>>(op);
+  with_elements(op.dtype, op.weight_dtype, [&](auto e, auto w) {
+    const auto multiplier = std::make_shared<Multiplier<decltype(e), decltype(w)>>(op);
     on_team(/*is_large=*/true, [multiplier] { multiplier->run(); });
   });
 }
 
-void pack_weight_cpu(const void* weight, int64_t n_out, int64_t n_in, DType dtype, void* packed) {
-  with_element(dtype, [&](auto element) {
-    copy_in<decltype(element)>(weight, n_out, n_in, PackedForm(dtype), packed);
+void pack_weight_cpu(const void* weight, int64_t n_out, int64_t n_in, DType dtype, DType packed_as,
+                     void* packed) {
+  with_elements(dtype, packed_as, [&](auto e, auto w) {
+    copy_in<decltype(e), decltype(w)>(weight, n_out, n_in, PackedForm(packed_as), packed);
   });
 }
 
-void packed_rows_cpu(const void* packed, int64_t n_in, DType dtype, const int64_t* ids, int64_t n,
-                     void* out) {
-  with_element(dtype, [&](auto element) {
-    on_team(n > 1,
-            [=] { copy_out<decltype(element)>(packed, n_in, PackedForm(dtype), ids, n, out); });
+void packed_rows_cpu(const void* packed, int64_t n_in, DType packed_as, const int64_t* ids,
+                     int64_t n, DType dtype, void* out) {
+  with_elements(dtype, packed_as, [&](auto e, auto w) {
+    on_team(n > 1, [=] {
+      copy_out<decltype(e), decltype(w)>(packed, n_in, PackedForm(packed_as), ids, n, out);
+    });
   });
 }
 

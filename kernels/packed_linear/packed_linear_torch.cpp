@@ -23,36 +23,44 @@ void check_packed(const at::Tensor& packed, int64_t n_in) {
               "packed: expected the packed weight of ", n_in, " inputs, got ", packed.sizes());
 }
 
+// Whether rows of `dtype` can be multiplied with the packed weight, or be read out of it.
+bool fits(const at::Tensor& packed, at::ScalarType dtype) {
+  return packed.scalar_type() == dtype ||
+         (packed.scalar_type() == at::kBFloat16 && dtype == at::kFloat);
+}
+
 at::Tensor pack_on_cpu(const at::Tensor& weight) {
   TORCH_CHECK(weight.dim() == 2, "weight: expected [out, in], got ", weight.sizes());
   const DType dtype = dtype_of(weight);
   const at::Tensor rows = weight.contiguous();
   const int64_t n_out = rows.size(0), n_in = rows.size(1);
-  at::Tensor packed =
-      at::empty({PackedForm::n_panels(n_out), PackedForm(dtype).padded(n_in), PackedForm::kPanel},
-                rows.options());
-  pack_weight_cpu(rows.const_data_ptr(), n_out, n_in, dtype, packed.mutable_data_ptr());
+  const DType packed_as = packed_dtype(rows.const_data_ptr(), rows.numel(), dtype);
+  at::Tensor packed = at::empty(
+      {PackedForm::n_panels(n_out), PackedForm(packed_as).padded(n_in), PackedForm::kPanel},
+      packed_as == DType::kBFloat16 ? rows.options().dtype(at::kBFloat16) : rows.options());
+  pack_weight_cpu(rows.const_data_ptr(), n_out, n_in, dtype, packed_as, packed.mutable_data_ptr());
   return packed;
 }
 
 void packed_linear_on_cpu(const at::Tensor& x, const at::Tensor& packed, int64_t n_out,
                           const std::optional<at::Tensor>& bias, const at::Tensor& out) {
   const auto sizes = out_sizes(x, n_out);
-  TORCH_CHECK(x.scalar_type() == packed.scalar_type(), "x: expected ", packed.scalar_type(),
-              ", got ", x.scalar_type());
+  TORCH_CHECK(fits(packed, x.scalar_type()), "x: expected ", packed.scalar_type(), ", got ",
+              x.scalar_type());
   check_packed(packed, x.size(-1));
   TORCH_CHECK(packed.size(0) == PackedForm::n_panels(n_out), "n_out: ", n_out, " outputs of ",
               packed.size(0), " panels");
   TORCH_CHECK(!bias || (bias->dim() == 1 && bias->size(0) == n_out && bias->is_contiguous() &&
-                        bias->scalar_type() == packed.scalar_type()),
-              "bias: expected contiguous ", packed.scalar_type(), " [", n_out, "]");
+                        bias->scalar_type() == x.scalar_type()),
+              "bias: expected contiguous ", x.scalar_type(), " [", n_out, "]");
   check_out(out, "out", sizes, x, x.scalar_type());
   const at::Tensor rows = x.contiguous();
   PackedLinear op;
   op.n_in = x.size(-1);
   op.n_out = n_out;
   op.n_rows = op.n_in == 0 ? 0 : rows.numel() / op.n_in;
-  op.dtype = dtype_of(packed);
+  op.dtype = dtype_of(x);
+  op.weight_dtype = dtype_of(packed);
   op.x = rows.const_data_ptr();
   op.weight = packed.const_data_ptr();
   op.bias = bias ? bias->const_data_ptr() : nullptr;
@@ -72,7 +80,9 @@ void packed_rows_on_cpu(const at::Tensor& packed, const at::Tensor& ids, const a
               ids.scalar_type(), " ", ids.sizes());
   TORCH_CHECK(out.dim() == 2, "out: expected [n, in], got ", out.sizes());
   check_packed(packed, out.size(1));
-  check_out(out, "out", {ids.size(0), out.size(1)}, packed, packed.scalar_type());
+  TORCH_CHECK(fits(packed, out.scalar_type()), "out: expected ", packed.scalar_type(), ", got ",
+              out.scalar_type());
+  check_out(out, "out", {ids.size(0), out.size(1)}, packed, out.scalar_type());
   const at::Tensor in_order = ids.contiguous();
   const auto* id = in_order.const_data_ptr<int64_t>();
   for (int64_t i = 0; i < ids.size(0); ++i) {
@@ -80,7 +90,7 @@ void packed_rows_on_cpu(const at::Tensor& packed, const at::Tensor& ids, const a
                 " is outside the weight");
   }
   packed_rows_cpu(packed.const_data_ptr(), out.size(1), dtype_of(packed), id, ids.size(0),
-                  out.mutable_data_ptr());
+                  dtype_of(out), out.mutable_data_ptr());
 }
 
 }  // namespace

@@ -44,8 +44,9 @@ TEST_P(PackedLinearTest, EqualsTheReference) {
   const at::Tensor x = uniform({6, 77}), weight = uniform({70, 77}), bias = uniform({70});
   const at::Tensor packed = pack_weight(weight), got = packed_linear(x, packed, 70, bias);
   at::Tensor want = at::empty_like(got);
-  packed_linear_reference({6, 77, 70, dtype_of(x), x.const_data_ptr(), packed.const_data_ptr(),
-                           bias.const_data_ptr(), want.mutable_data_ptr()});
+  packed_linear_reference({6, 77, 70, dtype_of(x), dtype_of(packed), x.const_data_ptr(),
+                           packed.const_data_ptr(), bias.const_data_ptr(),
+                           want.mutable_data_ptr()});
   const double tolerance = GetParam() == at::kFloat ? 1e-5 : 6e-2;
   EXPECT_LE((got - want).abs().max().item<double>(), tolerance);
 }
@@ -95,12 +96,38 @@ TEST_P(PackedLinearTest, RowsAreThoseOfTheWeight) {
   }
 }
 
+// Beside the same outputs of a weight that one more, of other numbers, keeps in float32.
+TEST(PackedLinear, AWeightOfBFloat16NumbersIsReadAsSuchAndGivesTheSameBits) {
+  at::manual_seed(1);
+  for (const int64_t in : {1, 15, 64, 577, 4098}) {
+    const at::Tensor all = at::rand({131, in}) * 2 - 1;
+    const at::Tensor weight = all.narrow(0, 0, 130).to(at::kBFloat16).to(at::kFloat);
+    all.narrow(0, 0, 130).copy_(weight);
+    const at::Tensor narrow = pack_weight(weight), wide = pack_weight(all);
+    EXPECT_EQ(narrow.scalar_type(), at::kBFloat16);
+    EXPECT_EQ(wide.scalar_type(), at::kFloat);
+    const at::Tensor bias = at::rand({130});
+    for (const int64_t rows : {1, 2, 3, 5, 7, 13, 19, 64, 300}) {
+      const at::Tensor x = at::rand({rows, in}) * 2 - 1;
+      const at::Tensor want = packed_linear(x, wide, 131, {}).narrow(1, 0, 130);
+      EXPECT_TRUE(at::equal(packed_linear(x, narrow, 130, {}), want)) << rows << " of " << in;
+      EXPECT_TRUE(at::equal(packed_linear(x, narrow, 130, bias), want + bias));
+    }
+    const at::Tensor rows = at::empty({3, in});
+    packed_rows_out(narrow, at::tensor({129, 0, 64}, at::kLong), rows);
+    EXPECT_TRUE(at::equal(rows, weight.index_select(0, at::tensor({129, 0, 64}, at::kLong))));
+  }
+  EXPECT_EQ(pack_weight(at::full({2, 2}, NAN)).scalar_type(), at::kBFloat16);
+  EXPECT_EQ(pack_weight(at::full({2, 2}, 0.1)).scalar_type(), at::kFloat);
+}
+
 TEST(PackedLinear, RefusesWhatDoesNotFit) {
   const at::Tensor x = at::zeros({2, 4}), packed = pack_weight(at::zeros({3, 4}));
   EXPECT_THROW(pack_weight(at::zeros({3})), c10::Error);
   EXPECT_THROW(packed_linear(x, pack_weight(at::zeros({3, 5})), 3, {}), c10::Error);
   EXPECT_THROW(packed_linear(x, packed, 65, {}), c10::Error);
   EXPECT_THROW(packed_linear(x, packed.to(at::kHalf), 3, {}), c10::Error);
+  EXPECT_THROW(packed_linear(x.to(at::kHalf), packed, 3, {}), c10::Error);
   EXPECT_THROW(packed_linear(x, packed.transpose(1, 2), 3, {}), c10::Error);
   EXPECT_THROW(packed_linear(x, packed, 3, at::zeros({4})), c10::Error);
   for (const int64_t id : {int64_t{-1}, int64_t{64}}) {
