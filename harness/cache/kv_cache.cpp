@@ -47,6 +47,15 @@ at::Tensor KvCache::Layer::first_rows(const at::Tensor& rows, int64_t head, int6
   return at::stack(heads);
 }
 
+at::Tensor KvCache::Layer::first_rows(const at::Tensor& rows, int64_t n) const {
+  for (size_t h = 0; h < starts.size(); ++h) {
+    KVB_CHECK(starts[h] == starts[0] + static_cast<int64_t>(h) * capacities[0] &&
+                  lengths[h] == lengths[0],
+              "the heads of a full cache differ");
+  }
+  return first_rows(rows, 0, static_cast<int64_t>(starts.size()), n);
+}
+
 // Moves layers into one pair of new buffers with room for `n_tokens` more tokens behind each head.
 void KvCache::move(const std::vector<Layer*>& layers, int64_t n_tokens) {
   std::vector<Layer> moved(layers.size());

@@ -37,10 +37,8 @@ class KvCache {
     // The first n rows, which it has room for, of the heads [head, head + n_heads), [n_heads, n,
     // head_dim], of `rows`, the keys or the values: where they lie, if they lie evenly.
     at::Tensor first_rows(const at::Tensor& rows, int64_t head, int64_t n_heads, int64_t n) const;
-    // Of all heads.
-    at::Tensor first_rows(const at::Tensor& rows, int64_t n) const {
-      return first_rows(rows, 0, static_cast<int64_t>(starts.size()), n);
-    }
+    // Of all heads, which have the same length and room, as those of a full cache.
+    at::Tensor first_rows(const at::Tensor& rows, int64_t n) const;
   };
 
   explicit KvCache(int64_t n_layers);

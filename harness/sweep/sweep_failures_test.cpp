@@ -70,6 +70,7 @@ constexpr const char* kFaulty =
     " decode: {when: overflow}},"
     "{name: throws_in_chunks, scorer: {name: faulty, decoding: true, layer: 3},"
     " allocator: uniform, prefill: {chunk: 64}}";
+
 TEST_F(SweepTest, FailuresStayWhereTheyHappen) {
   const Results sound = run(config(kManyTasks, fmt::format("[{}]", kSound), kEveryBlock, "a.h5"));
   const Results mixed =

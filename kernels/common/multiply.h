@@ -47,9 +47,9 @@ struct HalvesProduct : FloatProduct {
   using Element = uint32_t;
   static constexpr int64_t kSize = 2, kParts = 2;
   static Vec load(const uint32_t* columns, int64_t part) {
-    Bits32 pairs;
-    std::memcpy(&pairs, columns, sizeof pairs);
-    return reinterpret_cast<Vec>(part == 0 ? pairs << 16 : pairs & 0xffff0000U);
+    Vec halves[kParts];
+    BFloat16::load_step(reinterpret_cast<const uint16_t*>(columns), halves);
+    return halves[part];
   }
 };
 
