@@ -191,7 +191,8 @@ class Block {
     largest_[r] = largest;
     Vec total = {};
     for (int64_t j = 0; j < kTile; j += kLanes) {
-      const Vec weight = exp_nonpositive((Float32::load_lanes(scores + j) - largest) * op_.scale);
+      const Vec weight =
+          exp2_nonpositive((Float32::load_lanes(scores + j) - largest) * (op_.scale * kLog2E));
       P::put_weights(weight, weights + j);
       total += weight;
     }

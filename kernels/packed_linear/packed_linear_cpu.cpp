@@ -110,22 +110,30 @@ class Multiplier {
     const auto* all = static_cast<const typename Product::Element*>(op_.weight);
     Columns<Product> weights = {all, kBlockColumns, padded_ / kTogether * kBlockColumns};
     weights.first = weights.at(n0);
+    const int64_t n = std::min(outputs, op_.n_out - n0);
+    Storage* out = static_cast<Storage*>(op_.out) + first_row * op_.n_out + n0;
+    int64_t stride = kPanel;
+    if constexpr (std::is_same_v<E, Float32>) {  // sums are answers already
+      if (op_.bias == nullptr && n == outputs) {
+        sums = out;
+        stride = op_.n_out;
+      }
+    }
     for (int64_t k = 0; k < padded_;
          k += kDepth, weights.first += kDepth / kTogether * kBlockColumns) {
       const int64_t steps = std::min(kDepth, padded_ - k) / kTogether;
       const Input* x = x_ + first_row * padded_ + k;
       const auto run = k > 0 ? multiply<true, Product> : multiply<false, Product>;
-      run(x, padded_, rows, weights, steps, outputs, sums, kPanel, /*first=*/0);
+      run(x, padded_, rows, weights, steps, outputs, sums, stride, /*first=*/0);
     }
-    const int64_t n = std::min(outputs, op_.n_out - n0);
-    for (int64_t r = 0; r < rows; ++r) {
+    if (static_cast<void*>(sums) == out) return;
+    for (int64_t r = 0; r < rows; ++r, out += op_.n_out) {
       float* row = sums + r * kPanel;
       if (op_.bias != nullptr) {
         for (int64_t i = 0; i < n; ++i) {
           row[i] += E::load(static_cast<const Storage*>(op_.bias) + n0 + i);
         }
       }
-      Storage* out = static_cast<Storage*>(op_.out) + (first_row + r) * op_.n_out + n0;
       int64_t i = 0;
       for (; i + kLanes <= n; i += kLanes) E::store_lanes(Float32::load_lanes(row + i), out + i);
       for (; i < n; ++i) out[i] = E::from(row[i]);

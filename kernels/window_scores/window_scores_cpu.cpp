@@ -2,13 +2,11 @@
 #include <vector>
 
 #include "kernels/attention_column_sums/attention_column_sums.h"
+#include "kernels/common/vector_math.h"
 #include "kernels/window_scores/window_scores.h"
 
 namespace kvbench {
 namespace {
-
-// The larger one, or the NaN.
-float larger(float x, float y) { return y > x || y != y ? y : x; }
 
 // `in` [n] pooled into `out`.
 void pool(const WindowScores& op, const float* in, float* out) {
