@@ -90,6 +90,10 @@ class KvCache {
   // Of the passes since store(), commit() or rewind().
   const Attended& attended() const { return attended_; }
 
+  // Frees all rows, those in the buffers of a batch once the others there have moved on. Nothing
+  // may be asked of it afterwards.
+  void let_go() { layers_.clear(); }
+
   // What is held now becomes the context that rewind() goes back to, in buffers of just that size.
   void commit();
 

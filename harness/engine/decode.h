@@ -18,6 +18,7 @@ struct GrowingCache {
   KvCache* cache = nullptr;
   at::Tensor context_logits;     // of its last token, float32 [vocab]; read when nothing is asked
   Eviction* eviction = nullptr;  // what evicts meanwhile, if anything does
+  bool asked_once = false;       // a pool frees what it holds as soon as its answer is there
 };
 
 // The ids that the `running` caches (indices, ascending) say in step 0, 1, ... given their logits,

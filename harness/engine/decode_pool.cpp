@@ -308,7 +308,10 @@ bool DecodePool::say(const Sequence& sequence, int64_t id) {
 void DecodePool::end(const Sequence& sequence, const std::string& error) {
   Asked& asked = *sequence.asked;
   sequence.answer().error = error;
-  sequence.answer().attended = sequence.cache().cache->attended();
+  KvCache& cache = *sequence.cache().cache;
+  sequence.answer().attended = cache.attended();
+  sequence.answer().kv_bytes = cache.bytes_logical();
+  if (sequence.cache().asked_once) cache.let_go();
   asked.is_running[sequence.index] = false;
   --n_running_;
   if (--asked.n_running == 0) finished_.push_back(sequence.asked);

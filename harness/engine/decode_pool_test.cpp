@@ -123,6 +123,35 @@ TEST(DecodePool, EndedCachesLeaveTheBuffersOfTheBatch) {
   while (pool.is_busy()) pool.step();
 }
 
+// What is asked once is gone with its answer, while others of its question go on as before.
+TEST(DecodePool, CachesThatAreAskedOnceGoWithTheirAnswers) {
+  const auto first = caches_of(7), second = caches_of(11), again = caches_of(7);
+  const auto said = texts(generate(tiny_model(), {caches_of(7)[0].growing()}, {5, 6}, {9, {}}))[0];
+  const auto wanted = generate(tiny_model(), growing(again), {5, 6}, {30, {said[2]}});
+  DecodePool pool(tiny_model());
+  std::vector<GrowingCache> asked = growing(first);
+  for (auto& cache : asked) cache.asked_once = true;
+  std::vector<Generation> answers;
+  pool.ask(asked, {5, 6}, {30, {said[2]}},
+           [&](std::vector<Generation> all) { answers = std::move(all); });
+  for (int i = 0; i < 9; ++i) pool.step();
+  const auto n_held = std::count_if(first.begin(), first.end(), [](const CompressedCache& context) {
+    return context.cache->bytes_allocated() > 0;
+  });
+  EXPECT_EQ(n_held, pool.n_running());
+  ASSERT_LT(n_held, 3);
+  ASSERT_GT(n_held, 0);
+  pool.ask(growing(second), {5, 6}, {30, {}}, [](const std::vector<Generation>&) {});
+  while (pool.is_busy()) pool.step();
+  EXPECT_EQ(texts(answers), texts(wanted));
+  for (size_t i = 0; i < answers.size(); ++i) {
+    EXPECT_EQ(answers[i].kv_bytes, wanted[i].kv_bytes);
+    EXPECT_EQ(answers[i].kv_bytes, again[i].cache->bytes_logical());
+    EXPECT_EQ(answers[i].attended.n_entries, wanted[i].attended.n_entries);
+    EXPECT_EQ(first[i].cache->bytes_allocated(), 0);
+  }
+}
+
 // Whatever allocation fails, once or some in a row: no more than the sequences that it hits fail.
 TEST(DecodePool, FullMemoryEndsNoMoreThanItsSequences) {
   const auto run = [](int64_t first, int64_t last, std::vector<std::vector<Generation>>& answers) {

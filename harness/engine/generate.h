@@ -16,7 +16,8 @@ struct Generation {
   // When the host knew each token, from the start of the question on, the others of the batch
   // beside it.
   std::vector<double> token_ms;
-  Attended attended;  // by the passes of the question and of what was said
+  Attended attended;     // by the passes of the question and of what was said
+  int64_t kv_bytes = 0;  // of the cache's entries in use at the end
 };
 
 struct GenerateOptions {

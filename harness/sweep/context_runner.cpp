@@ -16,7 +16,8 @@ namespace kvbench {
 namespace {
 
 // The caches that one question goes into. The context must be there again for the next one: a cache
-// that is only appended to is rewound, one that is evicted from meanwhile stands in as a copy.
+// that is only appended to is rewound, one that is evicted from meanwhile stands in as a copy. One
+// that is asked once needs neither.
 class Answering {
  public:
   Answering() = default;
@@ -29,9 +30,10 @@ class Answering {
 
   // Throws where there is no memory for a copy; nothing is added then.
   void add(GrowingCache context) {
-    if (context.eviction != nullptr) {
+    if (context.eviction != nullptr && !context.asked_once) {
       context.cache = &copies_.emplace_back(context.cache->clone());
       context.eviction = &evictions_.emplace_back(*context.eviction);
+      context.asked_once = true;
     }
     caches_.push_back(context);
   }
@@ -165,8 +167,9 @@ int64_t ContextRunner::bytes_of(const SweepCell& cell,
   const auto n_context = std::ssize(questions.front()->prompt.context);
   const int64_t bytes =
       model_.kv_bytes(n_context, cell.most_kept(n_context)) + model_.kv_bytes(longest, longest);
-  // A copy stands in for one that is evicted from.
-  return cell.policy->decode() ? 2 * bytes : bytes;
+  // A copy stands in for one that is evicted from and asked again.
+  const bool is_copied = cell.policy->decode() && (questions.size() > 1 || also_.any());
+  return is_copied ? 2 * bytes : bytes;
 }
 
 int64_t ContextRunner::bytes_beside(const std::vector<const SweepCell*>& cells,
@@ -250,7 +253,8 @@ Work ContextRunner::run_wave(const SampleGroup& group, const std::vector<const S
   std::optional<ObservedContext> observed;
   for (const PromptSample* prompt : questions) {
     FullAnswer full{full_cache, {}, {}};
-    co_await answer(group, *prompt, cut, options.watched, full, which);
+    const bool is_last = prompt == questions.back() && !wants_full;
+    co_await answer(group, *prompt, cut, options.watched, full, which, is_last);
     std::vector<const SweepCell*> open;
     for (const auto* cell : after_answer) {
       if (is_open(*cell, *prompt)) open.push_back(cell);
@@ -266,7 +270,7 @@ Work ContextRunner::run_wave(const SampleGroup& group, const std::vector<const S
       seen = all_failed(open.size());
     }
     const auto cut_by_answer = with_rows(open, std::move(seen), first);
-    co_await answer(group, *prompt, cut_by_answer, options.watched, full, which);
+    co_await answer(group, *prompt, cut_by_answer, options.watched, full, which, !also_.any());
   }
 }
 
@@ -300,7 +304,7 @@ std::vector<ContextRunner::CutCell> ContextRunner::with_rows(
 
 Work ContextRunner::answer(const SampleGroup& group, const PromptSample& prompt,
                            const std::vector<CutCell>& cells, const std::vector<int64_t>& watched,
-                           FullAnswer& full, Try which) {
+                           FullAnswer& full, Try which, bool is_last) {
   const Protocol& protocol = group.protocol();
   std::vector<SampleRow> rows;
   std::vector<const CutCell*> cell_of_row;
@@ -313,18 +317,18 @@ Work ContextRunner::answer(const SampleGroup& group, const PromptSample& prompt,
   std::vector<SampleRow*> row_of_cache;
   size_t full_at = cells.size() + 1;  // index of the full cache among `caches`
   const bool full_answers_too = full.full != nullptr && full.said.empty() && full.error.empty();
-  std::vector<int64_t> bytes_at_end;
   std::vector<Generation> answers;
   {
     Answering answering;
-    const auto add = [&](const GrowingCache& context) {
+    const auto add = [&](GrowingCache context, bool is_asked_once) {
+      context.asked_once = is_asked_once;
       answering.add(context);
       caches.push_back(context);
     };
     for (size_t i = 0; i < rows.size(); ++i) {
       if (!rows[i].error.empty()) continue;
       try {
-        add(cell_of_row[i]->cut.growing());
+        add(cell_of_row[i]->cut.growing(), is_last);
       } catch (...) {
         rows[i].error = current_error();
         continue;
@@ -335,18 +339,14 @@ Work ContextRunner::answer(const SampleGroup& group, const PromptSample& prompt,
     if (full_answers_too) full.error = full.full->error;
     if (full_answers_too && full.error.empty() && full_at > caches.size()) {
       full_at = caches.size();
-      add(full.full->growing());  // whole: nothing is copied
+      add(full.full->growing(), /*is_asked_once=*/false);  // whole: nothing is copied
     }
     Asking asking{shared_.pool, answering.caches(), prompt.prompt.question,
                   answer_rules(group, prompt)};
     answers = co_await asking;
-    for (const GrowingCache& growing : answering.caches()) {
-      bytes_at_end.push_back(growing.cache->bytes_logical());
-    }
   }
   for (size_t i = 0; i < row_of_cache.size(); ++i) {
     grade_answer(answers[i], protocol.grading, prompt.sample, *row_of_cache[i]);
-    row_of_cache[i]->kv_bytes_end = bytes_at_end[i];
   }
   if (full_answers_too && full_at < caches.size()) {
     full.said = answers[full_at].tokens;
@@ -453,6 +453,7 @@ void ContextRunner::grade_answer(const Generation& answer, const Grading& gradin
   row.decode_ms = answer.token_ms.empty() ? 0 : answer.token_ms.back();
   row.attended_mean = answer.attended.mean();
   row.attended_most = answer.attended.most;
+  row.kv_bytes_end = answer.kv_bytes;
   row.error = answer.error;
   if (!row.error.empty()) return;
   try {

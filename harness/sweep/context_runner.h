@@ -86,10 +86,11 @@ class ContextRunner {
                            const PromptSample& prompt) const;
   // Asks one question of every cell where it is open, and of the full cache when it is wanted and
   // has not answered yet; appends the rows, but on a first try those that memory did not suffice
-  // for. `watched`: CompressOptions::watched of the cut.
+  // for. `watched`: CompressOptions::watched of the cut. `is_last`: the cells' caches are not
+  // wanted afterwards.
   Work answer(const SampleGroup& group, const PromptSample& prompt,
               const std::vector<CutCell>& cells, const std::vector<int64_t>& watched,
-              FullAnswer& full, Try which);
+              FullAnswer& full, Try which, bool is_last);
   GenerateOptions answer_rules(const SampleGroup& group, const PromptSample& prompt) const;
   void grade_answer(const Generation& answer, const Grading& grading, const Sample& sample,
                     SampleRow& row) const;

@@ -20,7 +20,7 @@ namespace {
 
 constexpr double kMiB = 1024.0 * 1024.0;
 
-// Of the files as they are, in the type that they are loaded in.
+// Of the files as they are, in the type that they lie in once they are loaded.
 int64_t weight_bytes(const OpenModel& model) {
   int64_t bytes = 0;
   for (const auto& entry : std::filesystem::directory_iterator(model.spec.path)) {
@@ -28,9 +28,16 @@ int64_t weight_bytes(const OpenModel& model) {
       bytes += static_cast<int64_t>(std::filesystem::file_size(entry.path()));
     }
   }
-  const int64_t stored = model.config.stored_dtype == "float32" ? 4 : 2;
+  const ModelConfig& config = model.config;
+  if (config.stored_dtype.empty()) return bytes;
+  const int64_t stored = config.stored_dtype == "float32" ? 4 : 2;
   const auto loaded = static_cast<int64_t>(c10::elementSize(model.dtype));
-  return model.config.stored_dtype.empty() ? bytes : bytes / stored * loaded;
+  // A CPU's products read numbers of bfloat16 as such (Linear); an embedding of its own is no such.
+  if (model.device.is_cpu() && config.stored_dtype == "bfloat16" && model.dtype == at::kFloat) {
+    const int64_t embedding = config.tied_embeddings ? 0 : config.vocab_size * config.hidden_size;
+    return bytes + embedding * (loaded - stored);
+  }
+  return bytes / stored * loaded;
 }
 
 // What one prefill serves: the cells without those that wait for an answer.
