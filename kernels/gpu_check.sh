@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# gpu_check.sh [OPTIONS OF gpu_check.py]: builds the operators against a Python's own torch and
+# gpu_check.sh [OPTIONS OF gpu_check/check.py]: builds the operators against a Python's own torch and
 # checks them on its GPU. Wants g++, nvcc and a Python with torch 2.11 or later, of one CUDA, and
 # nothing else that kvbench is built with. PYTHON names the Python, OUT the folder of what is built
 # and of the report.
@@ -71,4 +71,4 @@ xargs -r -P "$(nproc)" -d '\n' -n 1 bash -c <"$commands"
 library=$out/libkvbench_ops.so
 g++ -shared -o "$library" "${objects[@]}" "$torch"/lib/libtorch_cpu.so "$torch"/lib/libc10.so \
   "$runtime" -fopenmp -Wl,--no-undefined -Wl,--allow-shlib-undefined
-exec "$python" "$root/kernels/gpu_check.py" "$library" --out "$out" "$@"
+exec "$python" "$root/kernels/gpu_check/check.py" "$library" --out "$out" "$@"

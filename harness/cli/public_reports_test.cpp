@@ -210,6 +210,7 @@ TEST_F(TinyModelReports, ACapacityIsOneCell) {
   const Outcome planned = run({"--dry-run"});
   expect_done(planned);
   EXPECT_NE(planned.out.find("own at its own budget"), std::string::npos) << planned.out;
+  EXPECT_EQ(planned.out.find("length 0"), std::string::npos) << planned.out;
   expect_done(run({"--set", "ratios=[0.5, 0.8]"}));
   EXPECT_EQ(read_results(folder_ / "o.h5").rows.size(), 2u);
   expect_done(kvbench(

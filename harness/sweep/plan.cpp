@@ -50,9 +50,10 @@ std::string SweepPlan::text() const {
   std::string text;
   for (const auto& group : groups) {
     for (const auto& [row, policy, ratio] : group.cells) {
-      text += fmt::format("{}  {} length {} compress {}  {} at {}  {} samples\n", row.cell_id,
-                          row.task, row.max_length, row.compress, row.policy, ratio_name(row.ratio),
-                          group.n_samples);
+      // Own data has no length that was asked for.
+      const auto length = row.max_length > 0 ? fmt::format(" length {}", row.max_length) : "";
+      text += fmt::format("{}  {}{} compress {}  {} at {}  {} samples\n", row.cell_id, row.task,
+                          length, row.compress, row.policy, ratio_name(row.ratio), group.n_samples);
     }
   }
   return text;

@@ -5,7 +5,7 @@ chosen there. As a CUDA graph it must say what it says launched one by one.
 
 import torch
 
-import gpu_check_cases as cases
+import inputs
 
 kvbench = torch.ops.kvbench
 
@@ -19,18 +19,18 @@ class Step:
         n_sequences = lengths.shape[0]
 
         def weight(*sizes):
-            return cases.randn(*sizes, dtype=torch.float32).div_(sizes[-1] ** 0.5).to(dtype)
+            return inputs.randn(*sizes, dtype=torch.float32).div_(sizes[-1] ** 0.5).to(dtype)
 
         def empty(*sizes, dtype=dtype):
-            return torch.empty(*sizes, dtype=dtype, device=cases.device)
+            return torch.empty(*sizes, dtype=dtype, device=inputs.device)
 
         n_qkv = (heads + 2 * kv_heads) * self.d
         self.layers = []
         for _ in range(n_layers):
-            keys, values, starts, held = cases.cache(lengths, self.d, dtype, gap=room)
+            keys, values, starts, held = inputs.cache(lengths, self.d, dtype, gap=room)
             self.layers.append(
                 {
-                    "norm": torch.ones(hidden, dtype=dtype, device=cases.device),
+                    "norm": torch.ones(hidden, dtype=dtype, device=inputs.device),
                     "qkv": weight(n_qkv, hidden),
                     "output": weight(hidden, hidden),
                     "gate_up": weight(2 * inner, hidden),
@@ -43,15 +43,15 @@ class Step:
                 }
             )
         self.plan = [None, None]
-        if cases.device.type == "cuda":
-            plan = kvbench.decode_plan(lengths.cpu() + room // 2, cases.n_decode_items(lengths))
-            self.plan = [x.to(cases.device) for x in plan]
+        if inputs.device.type == "cuda":
+            plan = kvbench.decode_plan(lengths.cpu() + room // 2, inputs.n_decode_items(lengths))
+            self.plan = [x.to(inputs.device) for x in plan]
         self.embedding = weight(vocab, hidden)
         turns = 1e4 ** -torch.linspace(0, 1, self.d // 2)
-        angles = torch.outer(torch.arange(int(lengths.max()) + room + 1), turns).to(cases.device)
+        angles = torch.outer(torch.arange(int(lengths.max()) + room + 1), turns).to(inputs.device)
         self.cos, self.sin = angles.cos(), angles.sin()
-        self.ids = cases.integers(range(n_sequences))
-        self.positions = cases.integers([int(lengths.max())] * n_sequences)
+        self.ids = inputs.integers(range(n_sequences))
+        self.positions = inputs.integers([int(lengths.max())] * n_sequences)
         of = n_sequences, 1
         self.hidden, self.normed, self.change = (empty(*of, hidden) for _ in range(3))
         self.qkv = empty(*of, n_qkv)
@@ -111,8 +111,10 @@ class Step:
 
 
 def small(dtype, room):
-    lengths = cases.ragged_shares(4 * 4, 4 * 4 * cases.tokens(2048), True).view(4, 4)
-    sizes = (8, 1024, 16, 4, 2816, 32000) if cases.device.type == "cuda" else (2, 128, 8, 4, 96, 500)
+    lengths = inputs.ragged_shares(4 * 4, 4 * 4 * inputs.tokens(2048), True).view(4, 4)
+    sizes = (
+        (8, 1024, 16, 4, 2816, 32000) if inputs.device.type == "cuda" else (2, 128, 8, 4, 96, 500)
+    )
     return Step(dtype, *sizes, lengths, room)
 
 
@@ -131,7 +133,7 @@ def check(dtype, n_steps=16):
     room = 4 * n_steps
     eager, graphed = small(dtype, room), small(dtype, room)
     want = say(eager, eager.run, n_steps)
-    if cases.device.type == "cpu":
+    if inputs.device.type == "cpu":
         return {"same": torch.equal(want, say(graphed, graphed.run, n_steps))}
     # As the program does it: a step that warms up, on the stream that records.
     stream = torch.cuda.Stream()
@@ -140,7 +142,9 @@ def check(dtype, n_steps=16):
         first = say(graphed, graphed.run, 1)
         stream.synchronize()
         graph = torch.cuda.CUDAGraph()
-        graph.capture_begin(capture_error_mode="thread_local")  # which takes memory for random numbers
+        graph.capture_begin(
+            capture_error_mode="thread_local"
+        )  # which takes memory for random numbers
         taken = torch.cuda.memory_stats()["allocation.all.allocated"]
         graphed.run()
         taken = torch.cuda.memory_stats()["allocation.all.allocated"] - taken

@@ -1,16 +1,17 @@
 """The operators on a device: right against formulas in double, and how fast.
 
-    python gpu_check.py LIBRARY [--device cuda] [--out FOLDER] [--only OPERATOR ...]
+    python check.py LIBRARY [--device cuda] [--out FOLDER] [--only OPERATOR ...]
 
 LIBRARY is libkvbench_ops.so; gpu_check.sh builds it where there is a GPU and little else. Writes
 FOLDER/gpu_check.json and FOLDER/gpu_check.md; 1 when an operator is wrong, 77 without a usable
 torch. `--device cpu` runs the same checks on the CPU's implementations, at smaller sizes.
 
-An operator is one class of gpu_check_cases.py; gpu_check_step.py is a decode step of them, as a
-CUDA graph beside its single launches.
+An operator is one class (operators.py); step.py is a decode step of them, as a CUDA graph beside its
+single launches.
 """
 
 import argparse
+import importlib
 import json
 import os
 import pathlib
@@ -26,8 +27,12 @@ except ImportError as error:
     print(f"skipped: `import torch` fails ({error}); `./kvbench test` installs what it needs")
     sys.exit(77)
 
-import gpu_check_cases as cases
-import gpu_check_step
+import inputs
+import step
+from operators import OPERATORS
+
+for subject in ("scores", "attention", "selection", "caches", "layers"):
+    importlib.import_module(subject)
 
 # ---- checks --------------------------------------------------------------------------------------
 
@@ -74,7 +79,7 @@ def check(entry, dtype):
 def time_cold_us(call, n_repeats=20):
     """The median of calls that find nothing in the L2 cache."""
     call()
-    if cases.device.type == "cpu":
+    if inputs.device.type == "cpu":
         times = []
         for _ in range(3):
             begin = time.perf_counter()
@@ -82,7 +87,7 @@ def time_cold_us(call, n_repeats=20):
             times.append((time.perf_counter() - begin) * 1e6)
         return statistics.median(times)
     # Wiping takes longer than the host needs for a call, so the device never waits for the host.
-    wiped = torch.empty(1 << 29, dtype=torch.uint8, device=cases.device)
+    wiped = torch.empty(1 << 29, dtype=torch.uint8, device=inputs.device)
     events = [[torch.cuda.Event(enable_timing=True) for _ in range(2)] for _ in range(n_repeats)]
     for begin, end in events:
         wiped.zero_()
@@ -143,7 +148,7 @@ def measure(entry, dtype, copy_gb_s):
     row = {"us": us, "gb_s": gb_s, "of_copy": gb_s / copy_gb_s}
     if (flops := entry.n_flops(arguments)) is not None:
         row["tflop_s"] = flops / us / 1e6
-    if cases.device.type == "cuda":
+    if inputs.device.type == "cuda":
         launches, syncs = runtime_calls(call)
         row |= {"host_us": time_host_us(call), "launches": launches, "syncs": syncs}
         row["captured"] = is_captured(entry, next(iter(entry.cases(dtype))))
@@ -157,7 +162,9 @@ def measure(entry, dtype, copy_gb_s):
 
 
 def copy_bandwidth_gb_s():
-    source = torch.ones((1 << 28) if cases.device.type == "cuda" else (1 << 25), device=cases.device)
+    source = torch.ones(
+        (1 << 28) if inputs.device.type == "cuda" else (1 << 25), device=inputs.device
+    )
     to = torch.empty_like(source)
     return 2 * source.nbytes / time_cold_us(lambda: to.copy_(source)) / 1e3
 
@@ -223,13 +230,13 @@ def markdown(report):
 
 
 def check_steps(report):
-    on_gpu = cases.device.type == "cuda"
+    on_gpu = inputs.device.type == "cuda"
     for dtype in (torch.float32, torch.bfloat16, torch.float16) if on_gpu else (torch.float32,):
         row = {"dtype": str(dtype).removeprefix("torch.")}
         where = f"decode step, {row['dtype']}"
         report["steps"].append(row)
         try:
-            told = gpu_check_step.check(dtype)
+            told = step.check(dtype)
             if on_gpu:
                 row["launches"], row["syncs"] = runtime_calls(told.pop("run"))
             row |= told
@@ -252,15 +259,17 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("."))
     parser.add_argument("--only", nargs="*", help="these operators")
     options = parser.parse_args()
-    cases.device = torch.device(options.device)
-    if cases.device.type == "cuda":
+    inputs.device = torch.device(options.device)
+    if inputs.device.type == "cuda":
         if not torch.cuda.is_available():
             sys.exit("gpu_check: torch finds no GPU; --device cpu tries the rest")
-        torch.cuda.set_device(cases.device.index or 0)
+        torch.cuda.set_device(inputs.device.index or 0)
     torch.ops.load_library(str(options.library.resolve()))
 
     report = {
-        "device": torch.cuda.get_device_name(cases.device) if cases.device.type == "cuda" else "CPU",
+        "device": (
+            torch.cuda.get_device_name(inputs.device) if inputs.device.type == "cuda" else "CPU"
+        ),
         "torch": torch.__version__,
         "copy_gb_s": copy_bandwidth_gb_s(),
         "rows": [],
@@ -268,8 +277,8 @@ def main():
         "findings": [],
     }
     names = registered()
-    report["findings"] += [f"{name}: no check" for name in sorted(names - cases.OPERATORS.keys())]
-    for name, entry in cases.OPERATORS.items():
+    report["findings"] += [f"{name}: no check" for name in sorted(names - OPERATORS.keys())]
+    for name, entry in OPERATORS.items():
         if options.only and name not in options.only:
             continue
         if name not in names:
