@@ -68,31 +68,43 @@ template <int64_t kCount = kLanes>
 
 inline constexpr float kLog2E = 1.44269504088896341F;
 
-// 2^x for any x <= 0, relative error below 2e-7; a NaN stays one. 0 below kLowestPower: beside a
-// softmax's largest weight of 1 less counts for nothing in float32, and products with it would be
-// denormal numbers, which are slow. libm's functions are not vectorised here.
-inline constexpr float kLowestPower = -92;
+// What is added to a number of either sign leaves no fraction, and in the last bits the exponent of
+// a float.
+inline constexpr float kWholeShift = 0x1.8p23F + 127;
 
-inline Vec exp2_nonpositive(Vec x) {
-  // What is added leaves no fraction, and the bits of 2^n for the integer n at the end.
-  constexpr float kShift = 0x1.8p23F + 127;
-  const Vec shifted = x + kShift;
-  const Vec r = x - (shifted - kShift);
+// 2^(n + r) for a whole number n, given as n + kWholeShift, and |r| <= 1/2, relative error below
+// 2e-7; libm's functions are not vectorised here.
+inline Vec power_of_two(Vec shifted, Vec r) {
   Bits32 bits;
   std::memcpy(&bits, &shifted, sizeof bits);
   bits <<= 23;
   Vec power;
   std::memcpy(&power, &bits, sizeof power);
-  // The polynomial of degree 5 and constant 1 whose largest relative error is least, |r| <= 1/2.
+  // The polynomial of degree 5 and constant 1 whose largest relative error is least.
   Vec p = r * 1.3264727e-3F + 9.671513e-3F;
   p = p * r + 5.5507336e-2F;
   p = p * r + 2.4022242e-1F;
   p = p * r + 6.9314700e-1F;
   p = p * r + 1.0F;
-  return x < kLowestPower ? Vec{} : p * power;
+  return p * power;
 }
 
-// exp(x) for any x <= 0, 0 where 2^(x log2 e) is; relative error below 2e-7 + 7e-8 |x|.
-inline Vec exp_nonpositive(Vec x) { return exp2_nonpositive(x * kLog2E); }
+// Beside a softmax's largest weight of 1 less than these powers of 2 and e counts for nothing in
+// float32, and products with it would be denormal numbers, which are slow.
+inline constexpr float kLowestPower = -92, kLowestExponent = -64;
+
+// 2^x for any x <= 0, 0 below kLowestPower; a NaN stays one. Where logits are scaled anyway it is
+// the shorter way to e^y, by x = y log2 e, with a relative error of up to 7e-8 |y| more.
+inline Vec exp2_nonpositive(Vec x) {
+  const Vec shifted = x + kWholeShift;
+  return x < kLowestPower ? Vec{} : power_of_two(shifted, x - (shifted - kWholeShift));
+}
+
+// exp(x) for any x <= 0, relative error below 3e-7: 0 below kLowestExponent; a NaN stays one.
+inline Vec exp_nonpositive(Vec x) {
+  const Vec shifted = x * kLog2E + kWholeShift, n = shifted - kWholeShift;
+  const Vec r = (x - n * 0.693359375F) + n * 2.12194440e-4F;  // x - n ln 2, in two parts
+  return x < kLowestExponent ? Vec{} : power_of_two(shifted, r * kLog2E);
+}
 
 }  // namespace kvbench
