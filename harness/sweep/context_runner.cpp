@@ -253,7 +253,7 @@ Work ContextRunner::run_wave(const SampleGroup& group, const std::vector<const S
   std::optional<ObservedContext> observed;
   for (const PromptSample* prompt : questions) {
     FullAnswer full{full_cache, {}, {}};
-    const bool is_last = prompt == questions.back() && !wants_full;
+    const bool is_last = prompt == questions.back() && !also_.any();
     co_await answer(group, *prompt, cut, options.watched, full, which, is_last);
     std::vector<const SweepCell*> open;
     for (const auto* cell : after_answer) {
@@ -328,7 +328,8 @@ Work ContextRunner::answer(const SampleGroup& group, const PromptSample& prompt,
     for (size_t i = 0; i < rows.size(); ++i) {
       if (!rows[i].error.empty()) continue;
       try {
-        add(cell_of_row[i]->cut.growing(), is_last);
+        const CompressedCache& cut = cell_of_row[i]->cut;
+        add(cut.growing(), is_last && &cut != full.full);
       } catch (...) {
         rows[i].error = current_error();
         continue;

@@ -86,8 +86,8 @@ class ContextRunner {
                            const PromptSample& prompt) const;
   // Asks one question of every cell where it is open, and of the full cache when it is wanted and
   // has not answered yet; appends the rows, but on a first try those that memory did not suffice
-  // for. `watched`: CompressOptions::watched of the cut. `is_last`: the cells' caches are not
-  // wanted afterwards.
+  // for. `watched`: CompressOptions::watched of the cut. `is_last`: no cell's cache is
+  // wanted afterwards but the full one, where its answer is.
   Work answer(const SampleGroup& group, const PromptSample& prompt,
               const std::vector<CutCell>& cells, const std::vector<int64_t>& watched,
               FullAnswer& full, Try which, bool is_last);

@@ -150,9 +150,7 @@ class ColumnSums {
   }
 
   // Of logits that are not scaled yet.
-  Vec weight_of(Vec logit, Vec largest) const {
-    return exp2_nonpositive((logit - largest) * (op_.scale * kLog2E));
-  }
+  Vec weight_of(Vec logit, Vec largest) const { return softmax_weight(logit, largest, op_.scale); }
 
   // Logits [n, kPanel] of the rows of V vectors become weights [n, rows].
   template <int64_t V>

@@ -131,8 +131,7 @@ class FewRows {
       }
     }
     for (int64_t j = 0; j < tile_; j += kLanes) {
-      const Vec weight =
-          exp2_nonpositive((Float32::load_lanes(scores + j) - largest) * (op_.scale * kLog2E));
+      const Vec weight = softmax_weight(Float32::load_lanes(scores + j), largest, op_.scale);
       Float32::store_lanes(weight, scores + j);
       total += weight;
     }

@@ -131,10 +131,6 @@ class ManyRows {
     }
   }
 
-  Vec weight_of(Vec score, Vec largest) const {
-    return exp2_nonpositive((score - largest) * (op_.scale * kLog2E));
-  }
-
   // Scores [count, kPanel] of as many rows as a vector has lanes, from r on, become weights; what
   // was summed before is brought down to a new maximum. Of the tile's keys, counted from its first,
   // token 0 sees those before `end`, each later token one more.
@@ -147,7 +143,7 @@ class ManyRows {
       largest = score > largest ? score : largest;
     }
     Float32::store_lanes(largest, largest_.data() + r);
-    const Vec shrink = weight_of(before, largest);
+    const Vec shrink = softmax_weight(before, largest, op_.scale);
     for (int64_t i = 0; i < std::min(kLanes, rows_.size - r); ++i) {
       if (shrink[i] == 1) continue;
       float* sums = sums_.data() + (r + i) * width_;
@@ -158,7 +154,8 @@ class ManyRows {
     Vec total = Float32::load_lanes(totals_.data() + r) * shrink;
     const auto weight = [&](int64_t j) {
       if (j >= count) return Vec{};
-      const Vec of_key = weight_of(Float32::load_lanes(scores + j * kPanel), largest);
+      const Vec of_key =
+          softmax_weight(Float32::load_lanes(scores + j * kPanel), largest, op_.scale);
       return P::kSize == 1 ? of_key : E::round_lanes(of_key);
     };
     Element* weights = weights_.data() + (scores - scores_.data());

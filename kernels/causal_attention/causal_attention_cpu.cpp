@@ -191,8 +191,7 @@ class Block {
     largest_[r] = largest;
     Vec total = {};
     for (int64_t j = 0; j < kTile; j += kLanes) {
-      const Vec weight =
-          exp2_nonpositive((Float32::load_lanes(scores + j) - largest) * (op_.scale * kLog2E));
+      const Vec weight = softmax_weight(Float32::load_lanes(scores + j), largest, op_.scale);
       P::put_weights(weight, weights + j);
       total += weight;
     }

@@ -100,6 +100,11 @@ inline Vec exp2_nonpositive(Vec x) {
   return x < kLowestPower ? Vec{} : power_of_two(shifted, x - (shifted - kWholeShift));
 }
 
+// exp(scale * (logit - largest)) for a scale > 0: a softmax's weight beside its largest one's.
+inline Vec softmax_weight(Vec logit, auto largest, float scale) {
+  return exp2_nonpositive((logit - largest) * (scale * kLog2E));
+}
+
 // exp(x) for any x <= 0, relative error below 3e-7: 0 below kLowestExponent; a NaN stays one.
 inline Vec exp_nonpositive(Vec x) {
   const Vec shifted = x * kLog2E + kWholeShift, n = shifted - kWholeShift;

@@ -112,9 +112,7 @@ class Peaks {
     }
   }
 
-  Vec weight_of(Vec logit, Vec largest) const {
-    return exp2_nonpositive((logit - largest) * (op_.scale * kLog2E));
-  }
+  Vec weight_of(Vec logit, Vec largest) const { return softmax_weight(logit, largest, op_.scale); }
 
   // Logits [count, kBlock] become weights.
   void weigh(float* logits, int64_t count, Worker& worker) const {
